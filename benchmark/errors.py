@@ -1,0 +1,61 @@
+"""The few kinds of errors that a user can meet; every message says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchmarkError(Exception):
+    """Base of every error that is shown to the user as one message, without a traceback."""
+
+
+class UsageError(BenchmarkError):
+    """The command line or a setting asks for something that does not exist or does not fit."""
+
+
+class CardError(BenchmarkError):
+    """A data set card or a suite file is wrong."""
+
+
+class DataError(BenchmarkError):
+    """Data are missing, damaged, or not what their card says."""
+
+
+class RecipeError(BenchmarkError):
+    """A recipe file is broken, or a recipe breaks its contract."""
+
+
+class IncompatiblePair(BenchmarkError):
+    """A recipe's mathematics does not allow these two networks."""
+
+
+class NetworkError(BenchmarkError):
+    """A network cannot be built, or weights do not fit it."""
+
+
+class RecordError(BenchmarkError):
+    """A record cannot be read, trusted or written."""
+
+
+class UnknownName(UsageError):
+    """A name that is not registered, with the nearest ones as a suggestion.
+
+    Args:
+        kind: what was looked up, e.g. ``recipe``.
+        name: what the user wrote.
+        known: the names that exist.
+        hint: where they come from and how to list them.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name = kind, name
+        message = f"unknown {kind} '{name}'.{suggestion(name, known)}"
+        super().__init__(f"{message}\n{hint}" if hint else message)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` for the nearest known name, or an empty string."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""

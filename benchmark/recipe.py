@@ -1,0 +1,257 @@
+"""The contract of a recipe: what a network minimises.
+
+A recipe is one file in ``recipes/``. Its settings are typed class fields with defaults, its own
+layers are made in ``build``, and ``forward`` returns the named, already weighted loss terms whose
+sum is minimised. Everything else (data, optimiser, device, teacher, checkpoints, records) is the
+engine's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import pydantic
+import torch
+from torch import Tensor, nn
+
+from benchmark.errors import RecipeError, UsageError, suggestion
+from benchmark.networks.outputs import Network, NetworkShape, Outputs
+
+Terms = dict[str, Tensor]
+R = TypeVar("R", bound="Recipe")
+NEEDS = frozenset({"embedding", "maps"})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch as a recipe sees it.
+
+    Attributes:
+        images: (B, 3, H, W), normalised.
+        labels: (B,) int64.
+        index: (B,) int64, positions in the training set.
+        progress: share of the training that is done, in [0, 1].
+    """
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+    progress: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A teacher and a student, written ``teacher:student``."""
+
+    teacher: str
+    student: str
+
+    def __str__(self) -> str:
+        return f"{self.teacher}:{self.student}"
+
+    @classmethod
+    def parse(cls, text: str) -> Pair:
+        """Read ``teacher:student``.
+
+        Raises:
+            UsageError: there is not exactly one colon with a name on each side.
+        """
+        names = text.split(":")
+        if len(names) != 2 or not all(names):
+            raise UsageError(
+                f"'{text}' is not a pair. Write teacher:student, e.g. resnet32x4:resnet8x4."
+            )
+        return cls(*names)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A run that must be trained first: which network, minimising what."""
+
+    network: str
+    recipe: str = "vanilla"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a recipe builds its layers from.
+
+    Attributes:
+        student: widths of the network that is trained.
+        teacher: widths of the network of role ``teacher``; None if the recipe has none.
+        labels: (N,) int64, the class of every training sample by position.
+        roles: the trained networks by role, in eval mode and frozen.
+    """
+
+    student: NetworkShape
+    teacher: NetworkShape | None
+    labels: Tensor
+    roles: Mapping[str, Network] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecipeInfo:
+    """What ``register`` was told about a recipe."""
+
+    name: str
+    family: str
+    paper: str
+    version: int
+    needs: frozenset[str]
+    cls: type[Recipe]
+    path: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the file's docstring: the idea in one sentence."""
+        return (inspect.getdoc(sys.modules[self.cls.__module__]) or "").partition("\n")[0]
+
+
+class Recipe(nn.Module):
+    """Base of all recipes. Its instances hold the recipe's own layers, if it has any."""
+
+    info: ClassVar[RecipeInfo]
+    settings_model: ClassVar[type[pydantic.BaseModel]]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        for name, value in self.check_settings(settings).items():
+            setattr(self, name, value)
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Validate settings (values or their text) and complete them with the defaults.
+
+        Raises:
+            UsageError: a name that the recipe does not have, or a value that it cannot take.
+        """
+        known = cls.settings_model.model_fields
+        for name in settings:
+            if name not in known:
+                raise UsageError(
+                    f"recipe '{cls.info.name}' has no setting '{name}'.{suggestion(name, known)}\n"
+                    f"Its settings: {', '.join(known) or 'none'}."
+                )
+        try:
+            return dict(cls.settings_model(**settings).model_dump())
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise UsageError(
+                f"recipe '{cls.info.name}', setting '{name}': '{settings[name]}' does not do: "
+                f"{first['msg']}."
+            ) from None
+
+    def roles(self, pair: Pair) -> dict[str, Role]:
+        """Runs to train first, by role; the default is the pair's teacher trained alone."""
+        return {"teacher": Role(pair.teacher)}
+
+    def refuse(self, context: Context) -> str | None:
+        """Why these two networks cannot be combined, or None. ``context.roles`` is empty here."""
+        return None
+
+    def build(self, context: Context) -> None:
+        """Make the recipe's own layers and buffers; the random state is seeded by the engine."""
+
+    def adapt(self, network: Network, roles: Mapping[str, Network]) -> Network:
+        """Change the network before it is trained, e.g. share and freeze a classifier."""
+        return network
+
+    def forward(self, batch: Batch, student: Outputs, teacher: Outputs | None) -> Terms:
+        """The weighted loss terms, scalars by name, in float32; their sum is minimised."""
+        raise NotImplementedError(f"recipe {type(self).__name__} must define forward")
+
+    def predict(self, student: Outputs) -> Tensor:
+        """Logits (B, K) used for evaluation and deployment."""
+        return student.logits
+
+    def deployed(self) -> Iterable[nn.Module]:
+        """The recipe's own layers that ``predict`` uses, which therefore stay at deployment."""
+        return ()
+
+
+_collector: list[RecipeInfo] = []
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    paper: str = "",
+    version: int = 1,
+    needs: Iterable[str] = (),
+) -> Callable[[type[R]], type[R]]:
+    """Register a recipe class under a name that stays stable for years.
+
+    Args:
+        name: lower case, words joined by hyphens.
+        family: ``alone``, ``logits``, ``features``, ``relations``, ``contrastive``, ``head``.
+        paper: e.g. ``arXiv:1503.02531``.
+        version: raised when the mathematics changes; older results are then stale.
+        needs: what it reads of the networks beyond logits: ``embedding``, ``maps``.
+
+    Raises:
+        RecipeError: a need that no network can serve, or a setting without a type or default.
+    """
+    needed = frozenset(needs)
+    if needed - NEEDS:
+        raise RecipeError(f"recipe '{name}' needs {sorted(needed - NEEDS)}; known: {sorted(NEEDS)}")
+
+    def decorate(cls: type[R]) -> type[R]:
+        cls.settings_model = _settings_model(cls)
+        path = inspect.getsourcefile(cls) or ""
+        cls.info = RecipeInfo(name, family, paper, version, needed, cls, path)
+        _collector.append(cls.info)
+        return cls
+
+    return decorate
+
+
+def collect(load: Callable[[], object]) -> list[RecipeInfo]:
+    """The recipes that running ``load`` registers."""
+    outer, _collector[:] = list(_collector), []
+    try:
+        load()
+        return list(_collector)
+    finally:
+        _collector[:] = outer
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """Rows of all processes in order of rank; the tensor itself if there is one process.
+
+    Recipes that keep a state over the training set (CRD's banks) need it so that every process
+    holds the same state. No gradient passes. All processes must hold equally many rows.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return tensor
+    parts = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(parts, tensor.detach().contiguous())
+    return torch.cat(parts)
+
+
+def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
+    """Typed class fields, the nearest class first in the field's history, as a pydantic model."""
+    fields: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is Recipe or not issubclass(base, Recipe):
+            continue
+        hints = typing.get_type_hints(base, include_extras=True)
+        for name in inspect.get_annotations(base):
+            if typing.get_origin(hints[name]) is ClassVar or name.startswith("_"):
+                continue
+            if name not in vars(base):
+                raise RecipeError(f"setting '{name}' of {cls.__name__} has no default")
+            fields[name] = (hints[name], vars(base)[name])
+    model = pydantic.create_model(  # type: ignore[call-overload]
+        f"{cls.__name__}Settings",
+        __config__=pydantic.ConfigDict(extra="forbid", frozen=True),
+        **fields,
+    )
+    return typing.cast(type[pydantic.BaseModel], model)
