@@ -1,0 +1,67 @@
+"""kdbench: a benchmark suite for knowledge distillation on fine-grained image classification.
+
+The public names are imported when they are first used, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from benchmark.errors import BenchmarkError
+    from benchmark.networks.heads import FrozenHead, SharedHead
+    from benchmark.networks.outputs import Network, NetworkShape, Outputs
+    from benchmark.recipe import (
+        Batch,
+        Context,
+        Pair,
+        Recipe,
+        Role,
+        Terms,
+        gather,
+        register,
+    )
+
+_HOME = {
+    "BenchmarkError": "benchmark.errors",
+    "FrozenHead": "benchmark.networks.heads",
+    "SharedHead": "benchmark.networks.heads",
+    "Network": "benchmark.networks.outputs",
+    "NetworkShape": "benchmark.networks.outputs",
+    "Outputs": "benchmark.networks.outputs",
+    "Batch": "benchmark.recipe",
+    "Context": "benchmark.recipe",
+    "Pair": "benchmark.recipe",
+    "Recipe": "benchmark.recipe",
+    "Role": "benchmark.recipe",
+    "Terms": "benchmark.recipe",
+    "gather": "benchmark.recipe",
+    "register": "benchmark.recipe",
+}
+
+__all__ = [
+    "Batch",
+    "BenchmarkError",
+    "Context",
+    "FrozenHead",
+    "Network",
+    "NetworkShape",
+    "Outputs",
+    "Pair",
+    "Recipe",
+    "Role",
+    "SharedHead",
+    "Terms",
+    "__version__",
+    "gather",
+    "register",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,0 +1,1 @@
+"""Data set cards, sources, augmentation and the two loaders."""

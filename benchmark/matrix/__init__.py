@@ -1,0 +1,1 @@
+"""Run identity, plan, execution."""

@@ -1,0 +1,1 @@
+"""CIFAR networks of the field, the timm adaptor, frozen heads."""

@@ -1,0 +1,1 @@
+"""The schema of a record and the store of records."""

@@ -1,0 +1,194 @@
+"""The schema of a record: the result of one run, one JSON file in ``results/``.
+
+Percentages are written as such (0 … 100). Times are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RoleRecord(Strict):
+    """A run that this one builds on.
+
+    Attributes:
+        identity: of that run.
+        network, recipe: what was trained, and how.
+        top1: its accuracy in percent, as recorded when this run started.
+    """
+
+    identity: Identity
+    network: str
+    recipe: str
+    top1: Percent | None = None
+
+
+class RunSpec(Strict):
+    """What was asked for. All of it but ``pair`` and names of display changes the identity.
+
+    Attributes:
+        dataset: name of the card.
+        data_revision: of the data.
+        network: that was trained.
+        pair: ``teacher:student`` of the cell; None for a run that builds on no other.
+        recipe, recipe_version: the method, and the version of its mathematics.
+        settings: all settings of the recipe, with defaults filled in.
+        changed: those of the settings that are not the defaults.
+        protocol: its name.
+        protocol_values: what of the protocol applies to this network.
+        ranked: whether the protocol is ranked.
+        seed: of initial weights, order and augmentation.
+        roles: the runs it builds on.
+    """
+
+    dataset: str
+    data_revision: str
+    network: str
+    pair: str | None
+    recipe: str
+    recipe_version: int
+    settings: dict[str, Any]
+    changed: dict[str, Any]
+    protocol: str
+    protocol_values: dict[str, Any]
+    ranked: bool
+    seed: int
+    roles: dict[str, RoleRecord]
+
+
+class Metrics(Strict):
+    """Results of the last epoch on the test set (or on what the protocol holds out).
+
+    Attributes:
+        top1, top5: accuracy in percent.
+        mean_per_class: mean of the accuracies of the classes, percent.
+        nll: mean negative log-likelihood, nats.
+        ece: expected calibration error, 15 bins, percent.
+        agreement: share of images on which it predicts as its teacher does, percent.
+        evaluated_on: the split.
+        images: their number.
+    """
+
+    top1: Percent
+    top5: Percent
+    mean_per_class: Percent
+    nll: float
+    ece: Percent
+    agreement: Percent | None = None
+    evaluated_on: Literal["test", "validation"]
+    images: int
+
+
+class Diagnostics(Strict):
+    """What is kept to look at and never ranked.
+
+    Attributes:
+        best_top1, best_epoch: the best accuracy on the evaluated split and its epoch (from 1).
+        train_loss: mean sum of the loss terms in the last epoch.
+        terms: mean of every weighted loss term in the last epoch.
+    """
+
+    best_top1: Percent
+    best_epoch: int
+    train_loss: float
+    terms: dict[str, float]
+
+
+class Cost(Strict):
+    """Sizes and times.
+
+    Attributes:
+        parameters: of what is deployed.
+        macs: multiply-accumulates of what is deployed, one image.
+        training_parameters: those that were trained, the recipe's own layers included.
+        recipe_parameters: of the recipe's own layers.
+        train_seconds: spent in this learner's share of the steps: whole group's time over
+            the number of learners that shared it when several did.
+        evaluation_seconds: spent evaluating.
+        group_seconds: wall time of the group's training.
+        images_per_s: training images a second of the group.
+        peak_memory_mb: of the device, or of the process on the CPU.
+        group: identities of the other runs that trained side by side.
+    """
+
+    parameters: int
+    macs: int
+    training_parameters: int
+    recipe_parameters: int
+    train_seconds: float
+    evaluation_seconds: float
+    group_seconds: float
+    images_per_s: float
+    peak_memory_mb: float
+    group: tuple[str, ...] = ()
+
+
+class Environment(Strict):
+    """Where it ran."""
+
+    packages: dict[str, str]
+    python: str
+    platform: str
+    device: str
+    processes: int
+    threads: int
+    precision: Literal["fp32", "bf16"]
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+class Failure(Strict):
+    """Why a run has no result."""
+
+    kind: str
+    message: str
+    where: str
+    epoch: int | None = None
+
+
+class Record(Strict):
+    """The result of one run.
+
+    Attributes:
+        schema_version: of this file.
+        identity: sha256 of the canonical specification.
+        status: ``ok`` or what went wrong.
+        spec: what was asked for.
+        recipe_source: sha256 of the recipe's file.
+        finished: UTC time, ISO 8601.
+        metrics, diagnostics, cost: None unless ``ok``.
+        error: None if ``ok``.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    identity: Identity
+    status: Status
+    spec: RunSpec
+    recipe_source: str
+    finished: str
+    metrics: Metrics | None = None
+    diagnostics: Diagnostics | None = None
+    cost: Cost | None = None
+    environment: Environment
+    error: Failure | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Record:
+        if self.status == "ok" and (self.metrics is None or self.cost is None):
+            raise ValueError("a record with status ok must have metrics and cost")
+        if self.status != "ok" and (self.error is None or self.metrics is not None):
+            raise ValueError("a record that is not ok must have an error and no metrics")
+        return self

@@ -1,0 +1,1 @@
+"""Aggregation, the leaderboard and console tables."""

@@ -1,0 +1,1 @@
+"""Protocol, learners, the loop, evaluation, checkpoints."""
