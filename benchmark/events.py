@@ -1,0 +1,57 @@
+"""What the engine tells while it works; whoever shows progress listens.
+
+The engine calls these methods and never prints. ``Silent`` does nothing; the terminal's listeners
+live in ``benchmark/reports/live.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LearnerEpoch:
+    """How one learner did in one epoch.
+
+    Attributes:
+        label: short name for a person.
+        terms: mean of every weighted loss term.
+        top1: accuracy in percent on the evaluated split.
+        error: why it left the group, if it did.
+    """
+
+    label: str
+    terms: Mapping[str, float]
+    top1: float | None
+    error: str | None = None
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def matrix_started(self, runs: int, skipped: int) -> None:
+        """The matrix has so many runs to train; so many are recorded already."""
+
+    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
+        """A group starts at epoch ``done`` of ``epochs``."""
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        """An epoch (from 1) of so many images starts."""
+
+    def images_done(self, images: int) -> None:
+        """So many more images went through the step."""
+
+    def epoch_finished(
+        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
+    ) -> None:
+        """An epoch and its evaluation ended."""
+
+    def run_finished(self, label: str, outcome: str) -> None:
+        """A run was recorded: ``64.2 %`` or ``failed: …``."""
+
+    def note(self, message: str) -> None:
+        """Something a person should know."""
+
+    def close(self) -> None:
+        """Nothing follows."""

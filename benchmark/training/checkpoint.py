@@ -1,0 +1,140 @@
+"""The working folder of a run: its checkpoint while it trains, its weights when it is done.
+
+Everything is written whole or not at all. The folder is not part of the results: deleting it loses
+only the possibility to continue, and the weights that later runs build on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from benchmark.errors import BenchmarkError
+
+FORMAT = 1
+
+
+class WorkspaceError(BenchmarkError):
+    """The folder of checkpoints cannot be written or read."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder in which runs keep their state, one subfolder a run.
+
+    Args:
+        root: e.g. ``runs/``.
+    """
+
+    root: Path
+
+    def folder(self, identity: str) -> Path:
+        """Folder of one run."""
+        return self.root / identity[:16]
+
+    def check_writable(self) -> None:
+        """Raises: WorkspaceError if nothing can be written there."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise WorkspaceError(
+                f"cannot write checkpoints to {self.root}: {error.strerror}.\n"
+                "Choose another folder with --runs."
+            ) from None
+
+    def save_checkpoint(self, identity: str, state: Mapping[str, Any]) -> None:
+        """Replace the run's checkpoint."""
+        buffer = io.BytesIO()
+        torch.save({"format": FORMAT, "identity": identity, **state}, buffer)
+        self._write(self.folder(identity) / "checkpoint.pt", buffer.getbuffer())
+
+    def load_checkpoint(self, identity: str) -> dict[str, Any] | None:
+        """The run's checkpoint; None if there is none, or if it cannot be read or is another's."""
+        path = self.folder(identity) / "checkpoint.pt"
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        except Exception:  # noqa: BLE001 -- any damage at all means: start over
+            return None
+        fits = isinstance(state, dict) and state.get("format") == FORMAT
+        return state if fits and state.get("identity") == identity else None
+
+    def drop_checkpoint(self, identity: str) -> None:
+        """Forget the checkpoint, once its run is recorded or must start over."""
+        (self.folder(identity) / "checkpoint.pt").unlink(missing_ok=True)
+
+    def save_weights(self, identity: str, weights: Mapping[str, Tensor]) -> None:
+        """Keep the weights of a finished run for those that build on it."""
+        path = self.folder(identity) / "weights.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
+            partial,
+            metadata={"identity": identity},
+        )
+        os.replace(partial, path)
+
+    def has_weights(self, identity: str) -> bool:
+        """Whether the weights of a finished run are here and can be read."""
+        try:
+            self.load_weights(identity)
+        except WorkspaceError:
+            return False
+        return True
+
+    def load_weights(self, identity: str) -> dict[str, Tensor]:
+        """Weights of a finished run.
+
+        Raises:
+            WorkspaceError: they are not here, or damaged.
+        """
+        path = self.folder(identity) / "weights.safetensors"
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise WorkspaceError(f"no usable weights in {path}: {error}") from None
+
+    def write_history(self, identity: str, rows: Sequence[Mapping[str, float]]) -> str:
+        """Write the run's ``history.csv``, one row an epoch; returns its text."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, names, lineterminator="\n")
+        table.writeheader()
+        for row in rows:
+            table.writerow({name: f"{value:.6g}" for name, value in row.items()})
+        self._write(self.folder(identity) / "history.csv", text.getvalue().encode())
+        return text.getvalue()
+
+    def forget(self, identity: str) -> None:
+        """Delete all that is kept of a run."""
+        shutil.rmtree(self.folder(identity), ignore_errors=True)
+
+    @staticmethod
+    def _write(path: Path, content: bytes | memoryview) -> None:
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+            os.replace(partial, path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise WorkspaceError(
+                f"cannot write {path}: {error.strerror}.\n"
+                "Free some space or choose another folder with --runs; what is recorded stays."
+            ) from None

@@ -1,0 +1,339 @@
+"""The training loop: one group of learners, each batch once, the teacher once, every learner one step.
+
+Claim: a group costs less than its members trained apart and gives each of them the same weights,
+bit for bit on the CPU. Evidence: ``tests/training/test_loop.py`` trains both ways and compares, and
+so for an interrupted and continued training; ``kdbench speed`` measures the saving on this machine.
+It holds because every random choice is a function of (seed, epoch, sample) in the data and of
+(seed, step) in a learner, so no learner can disturb another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from benchmark.data.loaders import Loader, make_loader
+from benchmark.data.splits import DataSet, hold_out
+from benchmark.errors import UsageError
+from benchmark.events import LearnerEpoch, Silent
+from benchmark.networks.inference import inference_copy
+from benchmark.networks.outputs import Outputs
+from benchmark.recipe import Batch
+from benchmark.training.checkpoint import Workspace
+from benchmark.training.evaluation import Scores, evaluate, predictions
+from benchmark.training.failure import Trouble, diverged, trouble_of
+from benchmark.training.learner import Job, Learner, Setting
+from benchmark.training.teaching import Teacher
+
+EVALUATION_BATCH = 256
+CHECKPOINT_EVERY_S = 30.0  # a checkpoint of CRD's banks is 51 MB: seldom enough not to be felt
+
+
+@dataclass
+class Progress:
+    """What a run has behind it; the part of its checkpoint that is not tensors.
+
+    Attributes:
+        epochs: finished ones.
+        history: one row an epoch.
+        train_seconds: its share of the group's time.
+        group_seconds: wall time of the group's training.
+        evaluation_seconds: its share of the evaluations.
+        group: identities of all runs that it trained beside.
+    """
+
+    epochs: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    train_seconds: float = 0.0
+    group_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    group: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Seat:
+    """A learner in its group: what it has behind it and how it ended."""
+
+    job: Job
+    source: str
+    learner: Learner | None = None
+    progress: Progress = field(default_factory=Progress)
+    scores: Scores | None = None
+    trouble: Trouble | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it still trains."""
+        return self.learner is not None and self.trouble is None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has all its epochs."""
+        return self.trouble is None and self.progress.epochs == self.job.protocol.epochs
+
+
+class Group:
+    """Learners that train side by side because they see the same batches.
+
+    Args:
+        seats: same data set, protocol, seed, and at most one teacher between them.
+        data: the data set.
+        accelerator: owns device, precision and processes.
+        workspace: where checkpoints and weights are kept.
+        listener: hears of the progress.
+        deadline: time of ``time.monotonic`` at which to stop at the end of an epoch.
+    """
+
+    def __init__(
+        self,
+        seats: Sequence[Seat],
+        data: DataSet,
+        *,
+        accelerator: Accelerator,
+        workspace: Workspace,
+        listener: Silent,
+        deadline: float | None = None,
+    ) -> None:
+        self.seats, self.accelerator, self.workspace = seats, accelerator, workspace
+        self.listener, self.deadline = listener, deadline
+        self.protocol, seed = seats[0].job.protocol, seats[0].job.seed
+        train, test = data.train, data.test
+        if self.protocol.validation:
+            train, test = hold_out(train, self.protocol.validation, seed)
+        shard = (accelerator.process_index, accelerator.num_processes)
+        device = accelerator.device
+        self.loader: Loader = make_loader(
+            train, data.card, batch_size=self.protocol.batch_size, seed=seed, device=device,
+            shard=shard, train=True,
+        )  # fmt: skip
+        self.test: Loader = make_loader(
+            test, data.card, batch_size=EVALUATION_BATCH, seed=seed, device=device,
+            shard=shard, train=False,
+        )  # fmt: skip
+        size = data.card.image_size
+        self.setting = Setting(data.card.classes, (size, size), train.labels)
+        self.test_images = len(test.labels)
+        for seat in seats:
+            self._guarded(seat, self._seat_learner)
+        self._agree_on_epoch()
+        self.teacher, self._reference = self._make_teacher()
+        self._saved_at = time.monotonic()
+
+    def active(self) -> Iterator[Seat]:
+        """Learners that still train."""
+        return (seat for seat in self.seats if seat.active)
+
+    def remaining_epochs(self) -> Iterator[int]:
+        """Epochs to go, until the protocol, the time or the learners are at their end."""
+        for epoch in range(self.done, self.protocol.epochs):
+            if not any(seat.active for seat in self.seats):
+                return
+            for seat in self.active():
+                seat.learner.start_epoch()  # type: ignore[union-attr]
+            self._started = time.perf_counter()
+            self.listener.epoch_started(epoch + 1, self.loader.images)
+            yield epoch
+            if self._time_is_up():
+                return
+
+    def teach(self, images: Tensor) -> Outputs | None:
+        """The teacher's outputs, once for all learners that read them."""
+        if self.teacher is None or not any(
+            seat.active and seat.learner.needs_teacher  # type: ignore[union-attr]
+            for seat in self.seats
+        ):
+            return None
+        return self.teacher(images)
+
+    def step(self, seat: Seat, batch: Batch, teacher: Outputs | None, **where: float) -> None:
+        """One update of one learner; an error makes it leave the group."""
+        self._guarded(seat, lambda s: s.learner.step(batch, teacher, **where))  # type: ignore
+
+    def finish(self, epoch: int) -> None:
+        """Evaluate, write history and checkpoints, let go of those that diverged or are done."""
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - self._started
+        rows = [self._close_epoch(seat, epoch) for seat in list(self.active())]
+        seats = list(self.active())
+        begun = time.perf_counter()
+        scores = self._evaluate(seats)
+        evaluation = (time.perf_counter() - begun) / max(1, len(seats))
+        last = epoch + 1 == self.protocol.epochs
+        for seat, score in zip(seats, scores, strict=True):
+            terms = next(row.terms for row in rows if row.label == seat.job.label)
+            if not Learner.is_finite({"nll": score.nll}):
+                seat.trouble = diverged(epoch + 1, "the predictions are not finite")
+                continue
+            progress = seat.progress
+            progress.epochs = epoch + 1
+            progress.train_seconds += seconds / len(rows)
+            progress.group_seconds += seconds
+            progress.evaluation_seconds += evaluation
+            progress.history.append(
+                {"epoch": epoch + 1, "top1": score.top1, "top5": score.top5, "nll": score.nll}
+                | {f"loss_{name}": value for name, value in terms.items()}
+                | {"seconds": seconds, "images_per_s": self.loader.images / seconds}
+            )
+            seat.scores = score if last else None
+        self._write(last)
+        self.listener.epoch_finished(
+            epoch + 1,
+            [
+                LearnerEpoch(
+                    seat.job.label,
+                    next((row.terms for row in rows if row.label == seat.job.label), {}),
+                    seat.progress.history[-1]["top1"] if seat.active else None,
+                    seat.trouble.message if seat.trouble else None,
+                )
+                for seat in self.seats
+            ],
+            self.loader.images / seconds,
+        )
+
+    # ------------------------------------------------------------------------------- parts
+
+    def _seat_learner(self, seat: Seat) -> None:
+        """Build the learner and continue from its checkpoint, if there is one."""
+        seat.learner = Learner(seat.job, self.setting, self.accelerator)
+        state = self.workspace.load_checkpoint(seat.job.identity)
+        if state is None:
+            seat.progress = Progress(group=self._others(seat))
+            return
+        precision = self.accelerator.mixed_precision
+        if state["precision"] != precision:
+            raise UsageError(
+                f"'{seat.job.label}' is half trained in another precision "
+                f"({state['precision']}, now {precision}).\nContinue with the same --precision, or "
+                f"delete {self.workspace.folder(seat.job.identity)} to start over."
+            )
+        if state["source"] != seat.source:
+            self.listener.note(f"{seat.job.label}: the recipe's file changed, starting over")
+            seat.progress = Progress(group=self._others(seat))
+            return
+        seat.learner.load_state_dict(state["learner"])
+        seat.progress = Progress(**state["progress"])
+        seat.progress.group = sorted(set(seat.progress.group) | set(self._others(seat)))
+
+    def _others(self, seat: Seat) -> list[str]:
+        return sorted(s.job.identity for s in self.seats if s is not seat)
+
+    def _agree_on_epoch(self) -> None:
+        epochs = {seat.progress.epochs for seat in self.active()}
+        if len(epochs) > 1:
+            raise ValueError(f"a group must stand at one epoch, not {sorted(epochs)}")
+        self.done = epochs.pop() if epochs else 0
+
+    def _make_teacher(self) -> tuple[Teacher | None, Tensor | None]:
+        """The group's only teacher and the classes it predicts on the evaluated split."""
+        roles = {
+            id(seat.job.roles["teacher"]): seat.job.roles["teacher"]
+            for seat in self.seats
+            if "teacher" in seat.job.roles
+        }
+        if not roles:
+            return None, None
+        if len(roles) > 1:
+            raise ValueError("a group has one teacher")
+        network = next(iter(roles.values()))
+        device = self.accelerator.device
+        plain = Teacher(network, device=device, dtype=torch.float32, maps=False)
+        reference = predictions(
+            lambda images: plain(images).logits, self.test, images=self.test_images, device=device
+        )
+        half = self.accelerator.mixed_precision == "bf16"
+        maps = any("maps" in seat.job.recipe.info.needs for seat in self.seats)
+        dtype = torch.bfloat16 if half else torch.float32
+        return Teacher(network, device=device, dtype=dtype, maps=maps), reference
+
+    def _close_epoch(self, seat: Seat, epoch: int) -> LearnerEpoch:
+        learner = seat.learner
+        assert learner is not None
+        terms = learner.mean_terms()
+        if not learner.is_finite(terms):
+            bad = ", ".join(name for name in terms if not learner.is_finite({name: terms[name]}))
+            seat.trouble = diverged(epoch + 1, f"loss term {bad} is not finite")
+        return LearnerEpoch(seat.job.label, terms, None)
+
+    def _evaluate(self, seats: Sequence[Seat]) -> list[Scores]:
+        predictors = []
+        for seat in seats:
+            learner = seat.learner
+            assert learner is not None
+            learner.share_buffers()
+            learner.lesson.eval()
+            copy, predict = inference_copy(learner.network), learner.recipe.predict
+            predictors.append(lambda x, copy=copy, predict=predict: predict(copy(x).float()))
+        return evaluate(
+            predictors,
+            self.test,
+            classes=self.setting.classes,
+            accelerator=self.accelerator,
+            references=[
+                self._reference if "teacher" in seat.job.roles else None for seat in seats
+            ],
+        )
+
+    def _write(self, last: bool) -> None:
+        due = time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S or self._time_is_up()
+        if not self.accelerator.is_main_process or not (due or last):
+            return
+        for seat in self.active():
+            learner = seat.learner
+            assert learner is not None
+            identity = seat.job.identity
+            self.workspace.write_history(identity, seat.progress.history)
+            if last:
+                self.workspace.save_weights(identity, learner.network.state_dict())
+            else:
+                self.workspace.save_checkpoint(
+                    identity,
+                    {
+                        "learner": learner.state_dict(),
+                        "progress": vars(seat.progress),
+                        "precision": self.accelerator.mixed_precision,
+                        "source": seat.source,
+                    },
+                )
+        self._saved_at = time.monotonic()
+
+    def _time_is_up(self) -> bool:
+        """Whether another epoch would end after the deadline; all processes agree."""
+        if self.deadline is None:
+            return False
+        epoch_s = time.perf_counter() - self._started
+        late = torch.tensor(
+            [float(time.monotonic() + epoch_s > self.deadline)], device=self.accelerator.device
+        )
+        return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
+
+    def _guarded(self, seat: Seat, work: object) -> None:
+        try:
+            work(seat)  # type: ignore[operator]
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- one learner's fault must not stop the others
+            seat.trouble = trouble_of(error, seat.progress.epochs + 1)
+            seat.learner = None
+
+
+def train(group: Group) -> None:
+    """Train a group to its end, or until its time is up."""
+    steps = len(group.loader)
+    for epoch in group.remaining_epochs():
+        for number, loaded in enumerate(group.loader.epoch(epoch)):
+            at = epoch + (number + 0.5) / steps
+            progress = at / group.protocol.epochs
+            batch = Batch(loaded.images, loaded.labels, loaded.index, progress)
+            teacher = group.teach(batch.images)
+            for seat in group.active():
+                group.step(
+                    seat, batch, teacher, at=at, count=epoch * steps + number, weight=loaded.weight
+                )
+            group.listener.images_done(loaded.images_in_all)
+        group.finish(epoch)
