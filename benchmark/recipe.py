@@ -8,11 +8,13 @@ engine's.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pydantic
@@ -97,7 +99,13 @@ class Context:
 
 @dataclass(frozen=True)
 class RecipeInfo:
-    """What ``register`` was told about a recipe."""
+    """What is known of a recipe: what ``register`` was told, and the file that it stands in.
+
+    Attributes:
+        path: the file; empty for a class that was typed in.
+        summary: the first line of the file's docstring, the idea in one sentence.
+        digest: sha256 of the file as it was when it was imported, which a later edit keeps.
+    """
 
     name: str
     family: str
@@ -106,11 +114,8 @@ class RecipeInfo:
     needs: frozenset[str]
     cls: type[Recipe]
     path: str
-
-    @property
-    def summary(self) -> str:
-        """The first line of the file's docstring: the idea in one sentence."""
-        return (inspect.getdoc(sys.modules[self.cls.__module__]) or "").partition("\n")[0]
+    summary: str
+    digest: str
 
 
 class Recipe(nn.Module):
@@ -163,8 +168,15 @@ class Recipe(nn.Module):
         """Change the network before it is trained, e.g. share and freeze a classifier."""
         return network
 
-    def forward(self, batch: Batch, student: Outputs, teacher: Outputs | None) -> Terms:
-        """The weighted loss terms, scalars by name, in float32; their sum is minimised."""
+    def forward(self, batch: Batch, student: Outputs, teacher: Any) -> Terms:
+        """The weighted loss terms, scalars by name, in float32; their sum is minimised.
+
+        Args:
+            batch: images, labels and positions.
+            student: what the trained network computed.
+            teacher: Outputs of the network of role ``teacher``, without gradient; None if the
+                recipe has no such role. A recipe writes down which of the two it takes.
+        """
         raise NotImplementedError(f"recipe {type(self).__name__} must define forward")
 
     def predict(self, student: Outputs) -> Tensor:
@@ -174,9 +186,6 @@ class Recipe(nn.Module):
     def deployed(self) -> Iterable[nn.Module]:
         """The recipe's own layers that ``predict`` uses, which therefore stay at deployment."""
         return ()
-
-
-_collector: list[RecipeInfo] = []
 
 
 def register(
@@ -205,35 +214,43 @@ def register(
 
     def decorate(cls: type[R]) -> type[R]:
         cls.settings_model = _settings_model(cls)
-        path = inspect.getsourcefile(cls) or ""
-        cls.info = RecipeInfo(name, family, paper, version, needed, cls, path)
-        _collector.append(cls.info)
+        module = sys.modules[cls.__module__]
+        path = getattr(module, "__file__", None) or ""  # none in a notebook
+        cls.info = RecipeInfo(
+            name=name,
+            family=family,
+            paper=paper,
+            version=version,
+            needs=needed,
+            cls=cls,
+            path=path,
+            summary=(inspect.getdoc(module) or "").partition("\n")[0],
+            digest=hashlib.sha256(Path(path).read_bytes() if path else b"").hexdigest(),
+        )
         return cls
 
     return decorate
-
-
-def collect(load: Callable[[], object]) -> list[RecipeInfo]:
-    """The recipes that running ``load`` registers."""
-    outer, _collector[:] = list(_collector), []
-    try:
-        load()
-        return list(_collector)
-    finally:
-        _collector[:] = outer
 
 
 def gather(tensor: Tensor) -> Tensor:
     """Rows of all processes in order of rank; the tensor itself if there is one process.
 
     Recipes that keep a state over the training set (CRD's banks) need it so that every process
-    holds the same state. No gradient passes. All processes must hold equally many rows.
+    holds the same state. No gradient passes. Processes may hold unequal numbers of rows, as they
+    do in a last batch that does not divide evenly.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return tensor
-    parts = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(parts, tensor.detach().contiguous())
-    return torch.cat(parts)
+    world = torch.distributed.get_world_size()
+    rows = torch.tensor([len(tensor)], device=tensor.device)
+    all_rows = [torch.empty_like(rows) for _ in range(world)]
+    torch.distributed.all_gather(all_rows, rows)
+    counts = [int(count) for count in torch.cat(all_rows).tolist()]
+    padded = tensor.new_zeros((max(counts), *tensor.shape[1:]))
+    padded[: len(tensor)] = tensor.detach()
+    parts = [torch.empty_like(padded) for _ in range(world)]
+    torch.distributed.all_gather(parts, padded)
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
@@ -249,9 +266,9 @@ def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
             if name not in vars(base):
                 raise RecipeError(f"setting '{name}' of {cls.__name__} has no default")
             fields[name] = (hints[name], vars(base)[name])
-    model = pydantic.create_model(  # type: ignore[call-overload]
+    model = pydantic.create_model(
         f"{cls.__name__}Settings",
         __config__=pydantic.ConfigDict(extra="forbid", frozen=True),
         **fields,
     )
-    return typing.cast(type[pydantic.BaseModel], model)
+    return typing.cast("type[pydantic.BaseModel]", model)

@@ -1,0 +1,325 @@
+"""Where recipes and data set cards come from, and how recipe files are imported.
+
+Folders are searched in this order: the built-in ones, every ``--path`` folder, every folder in the
+environment variable ``KDBENCH_PATH``; recipes also come from installed packages through the entry
+point group ``kdbench.recipes``. Recipe files are imported by path as modules of one private
+package whose ``__path__`` is the list of folders, so that ``from .crd import ContrastiveLoss``
+works between recipes of all folders. Where two folders hold a file of one name, that import finds
+the first.
+
+Importing recipes imports torch, which takes seconds. ``describe_recipes`` therefore answers from an
+index in the cache as long as no recipe file has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import sys
+import tempfile
+import traceback
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import benchmark
+from benchmark.errors import RecipeError, UsageError
+from benchmark.registry import Registry
+
+if TYPE_CHECKING:
+    from benchmark.recipe import RecipeInfo
+
+Kind = Literal["recipes", "datasets"]
+
+PACKAGE = "benchmark_recipes"
+ENTRY_POINTS = "kdbench.recipes"
+HINT = (
+    "Recipes are the files in recipes/ and in folders given by --path; "
+    "'kdbench list recipes' shows them."
+)
+
+
+def builtin_folder(kind: Kind) -> Path:
+    """The folder that comes with kdbench: inside an installed wheel, else the repository's."""
+    package = Path(benchmark.__file__).resolve().parent
+    bundled = package / "_bundled" / kind
+    return bundled if bundled.is_dir() else package.parent / kind
+
+
+def search_folders(kind: Kind, extra_paths: Iterable[str | Path] = ()) -> list[Path]:
+    """All folders that are searched for recipes or cards, in order, each once.
+
+    Args:
+        kind: ``recipes`` or ``datasets``.
+        extra_paths: folders given by ``--path``. One with a subfolder of the kind's name stands
+            for that subfolder.
+
+    Raises:
+        UsageError: one of the given folders does not exist.
+    """
+    given = [("--path", str(path)) for path in extra_paths]
+    from_environment = os.environ.get("KDBENCH_PATH", "").split(os.pathsep)
+    given += [("KDBENCH_PATH", path) for path in from_environment if path]
+    folders = [builtin_folder(kind)]
+    for source, text in given:
+        folder = Path(text).expanduser().resolve()
+        if not folder.is_dir():
+            raise UsageError(
+                f"{source}: there is no folder '{text}'. Create it, e.g. with "
+                f"'kdbench new recipe my-method --path {text}', or correct the path."
+            )
+        folders.append(folder / kind if (folder / kind).is_dir() else folder)
+    return list(dict.fromkeys(folders))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The recipes that were found.
+
+    Attributes:
+        broken: files that could not be imported, each with its error.
+    """
+
+    registry: Registry[RecipeInfo]
+    broken: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def infos(self) -> list[RecipeInfo]:
+        """All recipes in the order of their names."""
+        return self.registry.values()
+
+    def get(self, name: str) -> RecipeInfo:
+        """The recipe of this name.
+
+        Raises:
+            RecipeError: a file of this name exists but could not be imported.
+            UnknownName: there is no such recipe.
+        """
+        if name not in self.registry:
+            for path, error in self.broken.items():
+                if path.stem.replace("_", "-") == name.replace("_", "-"):
+                    raise RecipeError(f"recipe '{name}' could not be imported:\n{path}: {error}")
+        return self.registry.get(name)
+
+
+def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue:
+    """Import every recipe that is to be found.
+
+    Raises:
+        RecipeError: two recipes have one name.
+        UsageError: a given folder does not exist.
+    """
+    folders = search_folders("recipes", extra_paths)
+    files = _recipe_files(folders)
+    _open_package(folders)
+    catalogue = Catalogue(Registry("recipe", HINT, duplicate=RecipeError))
+    modules: dict[Path, types.ModuleType] = {}
+    for path in files:
+        with _noting_errors(path, catalogue.broken):
+            modules[path] = _import_file(path, folders)
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        origin = Path(f"{ENTRY_POINTS}/{entry_point.name}")
+        with _noting_errors(origin, catalogue.broken):
+            module = importlib.import_module(entry_point.module)
+            modules[Path(module.__file__ or origin)] = module
+    for path, module in modules.items():
+        _add_all(catalogue, module, path)
+    return catalogue
+
+
+def source_digest(info: RecipeInfo) -> str:
+    """The sha256 of the recipe's file as it was when it was imported."""
+    return info.digest
+
+
+@dataclass(frozen=True)
+class RecipeDescription:
+    """What can be said about a recipe without importing it.
+
+    Attributes:
+        settings: by name, ``{"type": ..., "default": ...}``.
+        error: why the file could not be imported; then the name is the file's and the rest empty.
+    """
+
+    name: str
+    path: str
+    family: str = ""
+    paper: str = ""
+    version: int = 0
+    needs: list[str] = field(default_factory=list)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    summary: str = ""
+    error: str | None = None
+
+
+def describe_recipes(extra_paths: Sequence[str | Path], cache_dir: Path) -> list[RecipeDescription]:
+    """Describe all recipes, broken files last; imports nothing while the index is up to date.
+
+    Args:
+        extra_paths: folders given by ``--path``.
+        cache_dir: where the index is kept; one that cannot be written costs only time.
+
+    Raises:
+        RecipeError: two recipes have one name.
+        UsageError: a given folder does not exist.
+    """
+    index = cache_dir / f"recipes-{_index_key(search_folders('recipes', extra_paths))}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return [RecipeDescription(**entry) for entry in json.loads(index.read_text("utf-8"))]
+    descriptions = _describe(load_recipes(extra_paths))
+    with contextlib.suppress(OSError):
+        _write_atomically(index, json.dumps([asdict(entry) for entry in descriptions], indent=1))
+    return descriptions
+
+
+def _recipe_files(folders: Iterable[Path]) -> list[Path]:
+    """Python files by folder and name; those that begin with an underscore are no recipes."""
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.glob("*.py"))
+        if not path.name.startswith("_")
+    ]
+
+
+def _open_package(folders: list[Path]) -> None:
+    """Make the private package look into these folders, and forget modules from other ones."""
+    package = sys.modules.setdefault(PACKAGE, types.ModuleType(PACKAGE))
+    package.__path__ = [str(folder) for folder in folders]
+    importlib.invalidate_caches()
+    for name, module in list(sys.modules.items()):
+        if name.startswith(f"{PACKAGE}.") and module.__file__:
+            path = Path(module.__file__)
+            if path.parent not in folders or name != _module_name(path, folders):
+                del sys.modules[name]
+
+
+def _module_name(path: Path, folders: list[Path]) -> str:
+    """``benchmark_recipes.STEM`` for the file that a relative import finds, else a name apart."""
+    name = f"{PACKAGE}.{path.stem}"
+    first = next(folder / path.name for folder in folders if (folder / path.name).exists())
+    return name if path == first else f"{name}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def _import_file(path: Path, folders: list[Path]) -> types.ModuleType:
+    """The module of a file, imported once a process."""
+    name = _module_name(path, folders)
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot import {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _add_all(catalogue: Catalogue, module: types.ModuleType, path: Path) -> None:
+    """Register the recipes that a module defines (not those that it imports)."""
+    from benchmark.recipe import Recipe  # imports torch
+
+    infos = [
+        value.info
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Recipe)
+        and value.__module__ == module.__name__
+        and "info" in vars(value)
+    ]
+    if not infos:
+        catalogue.broken[path] = (
+            "it registers no recipe. Decorate a class with @register, or let the file's name "
+            "begin with an underscore if other recipes import it."
+        )
+    for info in infos:
+        catalogue.registry.add(info.name, info, path)
+
+
+@contextlib.contextmanager
+def _noting_errors(path: Path, broken: dict[Path, str]) -> Iterator[None]:
+    """Note what an import raises, and go on."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        broken[path] = _one_line(error, path)
+
+
+def _one_line(error: BaseException, path: Path) -> str:
+    """Kind, message and the line of the file where it happened."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    if isinstance(error, SyntaxError):
+        lines.append(error.lineno)
+    where = f" (line {lines[-1]})" if lines else ""
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {message}{where}"
+
+
+def _index_key(folders: Iterable[Path]) -> str:
+    """Changes with every file that a description could depend on."""
+    engine = Path(benchmark.__file__).with_name("recipe.py")
+    digest = hashlib.sha256(f"{benchmark.__version__} {platform.python_version()}".encode())
+    for path in [engine, *(path for folder in folders for path in sorted(folder.glob("*.py")))]:
+        digest.update(str(path).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        version = entry_point.dist.version if entry_point.dist else ""
+        digest.update(f"{entry_point.name}={entry_point.value}@{version}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _describe(catalogue: Catalogue) -> list[RecipeDescription]:
+    recipes = [
+        RecipeDescription(
+            name=info.name,
+            path=info.path,
+            family=info.family,
+            paper=info.paper,
+            version=info.version,
+            needs=sorted(info.needs),
+            settings={
+                name: {"type": _type_name(setting.annotation), "default": setting.default}
+                for name, setting in info.cls.settings_model.model_fields.items()
+            },
+            summary=info.summary,
+        )
+        for info in catalogue.infos
+    ]
+    return recipes + [
+        RecipeDescription(name=path.stem.replace("_", "-"), path=str(path), error=error)
+        for path, error in catalogue.broken.items()
+    ]
+
+
+def _type_name(annotation: object) -> str:
+    """``float``, or ``'published' | 'paper'`` for a choice."""
+    if get_origin(annotation) is Literal:
+        return " | ".join(repr(choice) for choice in get_args(annotation))
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
