@@ -5,20 +5,20 @@ Percentages are written as such (0 … 100). Times are seconds.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors, values do not change."""
+    """Unknown keys are errors, values do not change, numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RoleRecord(Strict):
@@ -37,7 +37,10 @@ class RoleRecord(Strict):
 
 
 class RunSpec(Strict):
-    """What was asked for. All of it but ``pair`` and names of display changes the identity.
+    """What was asked for.
+
+    What changes the result is in the identity (see ``identity_of``); ``pair``, ``changed``,
+    ``protocol``, ``default_protocol``, ``ranked`` and ``variant`` only name and file the record.
 
     Attributes:
         dataset: name of the card.
@@ -49,9 +52,12 @@ class RunSpec(Strict):
         changed: those of the settings that are not the defaults.
         protocol: its name.
         protocol_values: what of the protocol applies to this network.
+        default_protocol: whether the protocol is the first of the card.
         ranked: whether the protocol is ranked.
         seed: of initial weights, order and augmentation.
         roles: the runs it builds on.
+        variant: what is unusual about the roles, in a few words ("teacher of teacher.pth"); empty
+            if they were trained as the recipe asks by default. Keeps the files of such runs apart.
     """
 
     dataset: str
@@ -64,9 +70,11 @@ class RunSpec(Strict):
     changed: dict[str, Any]
     protocol: str
     protocol_values: dict[str, Any]
+    default_protocol: bool
     ranked: bool
     seed: int
     roles: dict[str, RoleRecord]
+    variant: str = ""
 
 
 class Metrics(Strict):
@@ -171,6 +179,7 @@ class Record(Strict):
         finished: UTC time, ISO 8601.
         metrics, diagnostics, cost: None unless ``ok``.
         error: None if ``ok``.
+        checksum: sha256 of everything else; set by the store when it writes.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -184,6 +193,7 @@ class Record(Strict):
     cost: Cost | None = None
     environment: Environment
     error: Failure | None = None
+    checksum: Identity | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Record:
