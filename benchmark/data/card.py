@@ -6,6 +6,8 @@ Where the data come from, its classes and splits, how images are augmented, how 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -17,6 +19,8 @@ from benchmark.errors import CardError, UnknownName, UsageError, suggestion
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Triple = tuple[float, float, float]
+SplitName = Literal["train", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "test")
 
 
 class Strict(BaseModel):
@@ -72,7 +76,10 @@ class HubSource(Strict):
         label: column of the labels.
         files: glob of the parquet shards by split, inside the repository.
         folder: name of the local folder in which ``--data`` may hold the shards.
-        archive: name of the local folder of the official python archive, if there is one.
+        archive: name of the local folder of the official python archive, if there is one: pickled
+            ``train``, ``test`` and ``meta``, with the labels under the column's name in the plural
+            and the class names under ``<label>_names``.
+        mixed_sizes: images differ in size; they are then kept encoded and resized when read.
     """
 
     kind: Literal["hub"]
@@ -80,9 +87,16 @@ class HubSource(Strict):
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     image: str
     label: str
-    files: dict[Literal["train", "test"], str]
+    files: dict[SplitName, str]
     folder: str
     archive: str = ""
+    mixed_sizes: bool = False
+
+    @model_validator(mode="after")
+    def _both_splits(self) -> HubSource:
+        if set(self.files) != set(SPLITS):
+            raise ValueError("files must name the shards of train and of test")
+        return self
 
 
 class DrawnSource(Strict):
@@ -180,11 +194,24 @@ class Card(Strict):
     image_size: Annotated[int, Field(gt=0)]
     mean: Triple
     std: Triple
-    splits: dict[Literal["train", "test"], int]
+    splits: dict[SplitName, Annotated[int, Field(gt=0)]]
     source: Source
     augmentation: tuple[Transform, ...] = ()
     protocols: dict[str, Protocol]
     pairs: tuple[str, ...]
+
+    @property
+    def revision(self) -> str:
+        """What of the data and their preparation changes a result: the data part of an identity.
+
+        The source's own revision, readable, and a digest of the source, the image size, the
+        normalisation and the augmentation.
+        """
+        parts = self.model_dump(
+            mode="json", include={"source", "classes", "image_size", "mean", "std", "augmentation"}
+        )
+        text = json.dumps(parts, sort_keys=True)
+        return f"{self.source.revision[:12]}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
     def default_protocol(self) -> Protocol:

@@ -66,13 +66,18 @@ class Workspace:
         """The run's checkpoint; None if there is none, or if it cannot be read or is another's."""
         path = self.folder(identity) / "checkpoint.pt"
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except FileNotFoundError:
             return None
         except Exception:  # noqa: BLE001 -- any damage at all means: start over
             return None
         fits = isinstance(state, dict) and state.get("format") == FORMAT
         return state if fits and state.get("identity") == identity else None
+
+    def epochs_done(self, identity: str) -> int:
+        """Epochs that the run's checkpoint has behind it, 0 without one."""
+        state = self.load_checkpoint(identity)
+        return int(state["progress"]["epochs"]) if state else 0
 
     def drop_checkpoint(self, identity: str) -> None:
         """Forget the checkpoint, once its run is recorded or must start over."""

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol as Interface
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmark.data.loaders import Loader
+
 BINS = 15
-
-
-class TestLoader(Interface):
-    """What an evaluation reads: batches with images, labels, index and weight."""
-
-    def epoch(self, epoch: int) -> object:
-        """All batches once, not augmented."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +93,11 @@ class Tally:
 @torch.no_grad()
 def evaluate(
     predictors: Sequence[Callable[[Tensor], Tensor]],
-    loader: object,
+    loader: Loader,
     *,
     classes: int,
     accelerator: Accelerator,
-    reference: Tensor | None = None,
+    references: Sequence[Tensor | None],
 ) -> list[Scores]:
     """Score several networks on the same batches, in float32.
 
@@ -112,10 +106,10 @@ def evaluate(
         loader: of the split, without augmentation.
         classes: number of classes.
         accelerator: whose processes share the work.
-        reference: (N,) the teacher's predictions by position.
+        references: for each network (N,) the teacher's predictions by position, or None.
     """
-    tallies = [Tally(classes, accelerator.device, reference) for _ in predictors]
-    for batch in loader.epoch(0):  # type: ignore[attr-defined]
+    tallies = [Tally(classes, accelerator.device, reference) for reference in references]
+    for batch in loader.epoch(0):
         if batch.weight == 0:
             continue
         for predict, tally in zip(predictors, tallies, strict=True):
@@ -125,11 +119,11 @@ def evaluate(
 
 @torch.no_grad()
 def predictions(
-    predict: Callable[[Tensor], Tensor], loader: object, *, images: int, device: torch.device
+    predict: Callable[[Tensor], Tensor], loader: Loader, *, images: int, device: torch.device
 ) -> Tensor:
     """Predicted classes (N,) by position; positions of other processes' shares stay -1."""
     predicted = torch.full((images,), -1, dtype=torch.int64, device=device)
-    for batch in loader.epoch(0):  # type: ignore[attr-defined]
+    for batch in loader.epoch(0):
         if batch.weight > 0:
             predicted[batch.index] = predict(batch.images).argmax(dim=1)
     return predicted

@@ -11,13 +11,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from benchmark.data.batches import stable_seed
 from benchmark.data.card import Protocol
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
 from benchmark.recipe import Batch, Context, Recipe
 from benchmark.training.schedule import learning_rate
-from benchmark.training.seeds import mix
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,21 @@ class Setting:
     labels: Tensor
 
 
-def assemble(job: Job, setting: Setting) -> tuple[Network, Recipe]:
-    """Make a job's network and its recipe's layers, with weights as a function of the seed.
+def make_network(job: Job, setting: Setting) -> Network:
+    """A job's network as its recipe wants it, with weights as a function of the seed.
 
     Equal networks start from equal weights under every recipe, so that methods are compared on
     the same draw.
     """
-    torch.manual_seed(mix(job.seed, "network", job.network))
+    torch.manual_seed(stable_seed(job.seed, "network", job.network))
     network = create_network(job.network, classes=setting.classes, image_size=setting.image_size)
-    torch.manual_seed(mix(job.seed, "recipe", job.network))
-    network = job.recipe.adapt(network, job.roles)
+    torch.manual_seed(stable_seed(job.seed, "head", job.network))
+    return job.recipe.adapt(network, job.roles)
+
+
+def build_recipe(job: Job, setting: Setting, network: Network) -> None:
+    """Make the recipe's own layers."""
+    torch.manual_seed(stable_seed(job.seed, "recipe", job.network))
     teacher = job.roles.get("teacher")
     job.recipe.build(
         Context(
@@ -77,11 +82,13 @@ def assemble(job: Job, setting: Setting) -> tuple[Network, Recipe]:
             roles=job.roles,
         )
     )
-    return network, job.recipe
 
 
 class Lesson(nn.Module):
     """A network and its recipe as one module, so that processes average all their gradients."""
+
+    network: Network
+    recipe: Recipe
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
         super().__init__()
@@ -109,10 +116,10 @@ class Learner:
     def __init__(self, job: Job, setting: Setting, accelerator: Accelerator) -> None:
         self.job = job
         self.accelerator = accelerator
-        network, recipe = assemble(job, setting)
-        self.lesson = Lesson(network, recipe).to(
-            accelerator.device, memory_format=torch.channels_last
-        )
+        network = make_network(job, setting)
+        build_recipe(job, setting, network)
+        self.lesson = Lesson(network, job.recipe).to(accelerator.device)
+        self.lesson.to(memory_format=torch.channels_last)
         self.trained = [p for p in self.lesson.parameters() if p.requires_grad]
         self.optimiser = torch.optim.SGD(
             self.trained,
@@ -160,7 +167,7 @@ class Learner:
             count: number of the step in the whole training; with the seed it is the random state.
             weight: this process's share of the global batch times the number of processes.
         """
-        torch.manual_seed(mix(self.job.seed, "step", count, self.accelerator.process_index))
+        torch.manual_seed(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
         self.optimiser.param_groups[0]["lr"] = learning_rate(
             self.job.protocol, self.job.network, at
         )

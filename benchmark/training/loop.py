@@ -123,6 +123,7 @@ class Group:
         self._agree_on_epoch()
         self.teacher, self._reference = self._make_teacher()
         self._saved_at = time.monotonic()
+        self.stopped = False
 
     def active(self) -> Iterator[Seat]:
         """Learners that still train."""
@@ -136,9 +137,9 @@ class Group:
             for seat in self.active():
                 seat.learner.start_epoch()  # type: ignore[union-attr]
             self._started = time.perf_counter()
-            self.listener.epoch_started(epoch + 1, self.loader.images)
+            self.listener.epoch_started(epoch + 1, self.loader.images_per_epoch)
             yield epoch
-            if self._time_is_up():
+            if self.stopped:
                 return
 
     def teach(self, images: Tensor) -> Outputs | None:
@@ -178,9 +179,10 @@ class Group:
             progress.history.append(
                 {"epoch": epoch + 1, "top1": score.top1, "top5": score.top5, "nll": score.nll}
                 | {f"loss_{name}": value for name, value in terms.items()}
-                | {"seconds": seconds, "images_per_s": self.loader.images / seconds}
+                | {"seconds": seconds, "images_per_s": self.loader.images_per_epoch / seconds}
             )
             seat.scores = score if last else None
+        self.stopped = not last and self._time_is_up()
         self._write(last)
         self.listener.epoch_finished(
             epoch + 1,
@@ -193,7 +195,7 @@ class Group:
                 )
                 for seat in self.seats
             ],
-            self.loader.images / seconds,
+            self.loader.images_per_epoch / seconds,
         )
 
     # ------------------------------------------------------------------------------- parts
@@ -280,7 +282,7 @@ class Group:
         )
 
     def _write(self, last: bool) -> None:
-        due = time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S or self._time_is_up()
+        due = self.stopped or time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S
         if not self.accelerator.is_main_process or not (due or last):
             return
         for seat in self.active():
@@ -335,5 +337,5 @@ def train(group: Group) -> None:
                 group.step(
                     seat, batch, teacher, at=at, count=epoch * steps + number, weight=loaded.weight
                 )
-            group.listener.images_done(loaded.images_in_all)
+            group.listener.images_done(loaded.global_size)
         group.finish(epoch)

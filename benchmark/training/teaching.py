@@ -26,8 +26,8 @@ class Teacher:
     def __init__(
         self, network: Network, *, device: torch.device, dtype: torch.dtype, maps: bool
     ) -> None:
-        copy = inference_copy(network).to(device, memory_format=torch.channels_last)
-        self._network = copy.to(dtype)
+        copy = inference_copy(network).to(device, dtype)
+        self._network = copy.to(memory_format=torch.channels_last)
         self._dtype = dtype
         self._maps = maps
 

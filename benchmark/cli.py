@@ -1,0 +1,423 @@
+"""The command line: parse, call, print; nothing else.
+
+Heavy packages are imported inside the commands that need them, so that help and lists answer at
+once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+import benchmark
+from benchmark.errors import BenchmarkError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmark.matrix.request import Request
+
+app = typer.Typer(
+    help="Run matrices of knowledge distillation: data sets × pairs × recipes × seeds.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+new_app = typer.Typer(help="Write a new file from a template.", no_args_is_help=True)
+app.add_typer(new_app, name="new")
+
+
+class Retry(StrEnum):
+    """What is trained again although it is recorded."""
+
+    failed = "failed"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the training; evaluation is always float32."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    recipes = "recipes"
+    datasets = "datasets"
+    networks = "networks"
+    suites = "suites"
+
+
+class Format(StrEnum):
+    """How the leaderboard is written."""
+
+    md = "md"
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+
+
+SuiteOption = Annotated[
+    str | None, typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset.")
+]
+DatasetOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
+]
+PairOption = Annotated[
+    list[str] | None,
+    typer.Option("--pair", help="teacher:student; repeatable; else the data set's usual pairs."),
+]
+RecipeOption = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", help="NAME or 'NAME[key=value,…]'; repeatable."),
+]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5). [default: 3]")
+]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option("--protocol", help="NAME or 'NAME[epochs=…]'; else the data set's first."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="KDBENCH_DATA", help="Folder looked at before any download."),
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of checkpoints and weights.")]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the records.")]
+PathOption = Annotated[
+    list[Path] | None,
+    typer.Option("--path", help="Folder with more recipes and data set cards; repeatable."),
+]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher-checkpoint",
+        help="FILE or NETWORK=FILE with trained teacher weights; repeatable.",
+    ),
+]
+RetryOption = Annotated[
+    Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the training.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kdbench {benchmark.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every command; ``main`` reads --debug itself."""
+
+
+@app.command()
+def run(
+    suite: SuiteOption = None,
+    dataset: DatasetOption = None,
+    pair: PairOption = None,
+    recipe: RecipeOption = None,
+    seeds: SeedsOption = None,
+    protocol: ProtocolOption = None,
+    data: DataOption = None,
+    runs: RunsOption = Path("runs"),
+    results: ResultsOption = Path("results"),
+    teacher_checkpoint: TeacherOption = None,
+    retry: RetryOption = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, train nothing.")] = False,
+    precision: PrecisionOption = Precision.fp32,
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train every run that the chosen cells need, record it, and show the table.
+
+    What is recorded is not trained again, what was interrupted goes on: repeat the command.
+    """
+    if dry_run:
+        plan(suite, dataset, pair, recipe, seeds, protocol, runs, results, teacher_checkpoint,
+             retry, path, as_json)  # fmt: skip
+        return
+    from benchmark.matrix.session import Session
+    from benchmark.reports.console import result_table
+    from benchmark.reports.live import listener
+
+    console = _console(stderr=as_json)
+    request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
+    session = Session(request, runs=runs, results=results, retry=retry is not None)
+    summary = session.run(
+        data_dir=data,
+        cache_dir=cache_folder(),
+        precision=precision.value,
+        minutes=minutes,
+        listener=listener(console),
+    )
+    if not summary.is_main_process:
+        raise typer.Exit(summary.exit_code)
+    if as_json:
+        typer.echo(json.dumps(summary.as_json(), indent=2))
+    else:
+        for table in result_table(session.records(), session.versions, session.cell_filter()):
+            console.print(table)
+        for line in summary.lines():
+            console.print(line, markup=False, highlight=False)
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def plan(
+    suite: SuiteOption = None,
+    dataset: DatasetOption = None,
+    pair: PairOption = None,
+    recipe: RecipeOption = None,
+    seeds: SeedsOption = None,
+    protocol: ProtocolOption = None,
+    runs: RunsOption = Path("runs"),
+    results: ResultsOption = Path("results"),
+    teacher_checkpoint: TeacherOption = None,
+    retry: RetryOption = None,
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run would do: runs, groups, what is done already."""
+    from benchmark.matrix.session import Session
+    from benchmark.reports.console import plan_table
+
+    request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
+    session = Session(request, runs=runs, results=results, retry=retry is not None)
+    overview = session.overview()
+    if as_json:
+        typer.echo(json.dumps(overview, indent=2))
+        return
+    console = _console()
+    for table in plan_table(overview):
+        console.print(table)
+
+
+@app.command()
+def status(
+    suite: SuiteOption = None,
+    dataset: DatasetOption = None,
+    pair: PairOption = None,
+    recipe: RecipeOption = None,
+    seeds: SeedsOption = None,
+    protocol: ProtocolOption = None,
+    runs: RunsOption = Path("runs"),
+    results: ResultsOption = Path("results"),
+    teacher_checkpoint: TeacherOption = None,
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how much of a suite is done, failed, stale or missing."""
+    from benchmark.matrix.session import Session
+    from benchmark.reports.console import coverage_table
+
+    request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
+    coverage = Session(request, runs=runs, results=results, retry=False).coverage()
+    if as_json:
+        typer.echo(json.dumps(coverage, indent=2))
+    else:
+        _console().print(coverage_table(coverage))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List recipes, data sets, networks or suites."""
+    from benchmark.listing import describe
+    from benchmark.reports.console import listing_table
+
+    entries = describe(kind.value, path or [], cache_folder())
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+    else:
+        _console().print(listing_table(kind.value, entries))
+
+
+@app.command()
+def show(
+    cell: Annotated[
+        str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
+    ],
+    results: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show one record for a person."""
+    from benchmark.records.store import Store
+    from benchmark.reports.console import record_view
+
+    record = Store(results).lookup(cell)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        _console().print(record_view(record))
+
+
+@app.command()
+def leaderboard(
+    results: ResultsOption = Path("results"),
+    output: Annotated[
+        Path | None, typer.Option("--output", help="File to write; - is the standard output.")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.md,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if the file is not up to date.")
+    ] = False,
+    path: PathOption = None,
+) -> None:
+    """Write the leaderboard from the records; it is a pure function of them."""
+    from benchmark.listing import recipe_versions
+    from benchmark.reports import leaderboard as board
+
+    target = output or (Path("leaderboard.md") if format_ is Format.md else Path("-"))
+    text, problems = board.write(
+        results, format_.value, recipe_versions(path or [], cache_folder())
+    )
+    console = _console(stderr=True)
+    for problem in problems:
+        console.print(problem, style="yellow", markup=False, highlight=False)
+    if check:
+        difference = board.difference(text, target)
+        if difference or problems:
+            console.print(difference or "Some records cannot be trusted.", markup=False)
+            raise typer.Exit(1)
+        console.print(f"{target} is up to date.", highlight=False)
+    elif str(target) == "-":
+        typer.echo(text, nl=False)
+    else:
+        board.save(text, target)
+        console.print(f"Wrote {target}.", highlight=False)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def speed(
+    dataset: Annotated[str, typer.Option("--dataset", help="Whose images.")] = "sketchbirds",
+    pair: Annotated[str | None, typer.Option("--pair", help="teacher:student.")] = None,
+    recipe: RecipeOption = None,
+    protocol: ProtocolOption = None,
+    data: DataOption = None,
+    precision: PrecisionOption = Precision.fp32,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, help="Time spent on each figure.")
+    ] = 10.0,
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure images/s of the loader, the teacher, every recipe and the group."""
+    from benchmark.matrix.speed import measure
+    from benchmark.reports.console import speed_table
+
+    figures = measure(
+        _request(None, [dataset], [pair] if pair else None, recipe, "1", protocol, None, path),
+        data_dir=data,
+        cache_dir=cache_folder(),
+        precision=precision.value,
+        seconds=seconds,
+    )
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        _console().print(speed_table(figures))
+
+
+@new_app.command("recipe")
+def new_recipe(
+    name: Annotated[str, typer.Argument(help="Lower case, words joined by hyphens.")],
+    path: Annotated[
+        Path, typer.Option("--path", help="Folder to write the file to; made if need be.")
+    ] = Path("my_recipes"),
+) -> None:
+    """Write a recipe that trains as it is, to be changed into your method."""
+    from benchmark.listing import write_recipe
+
+    file = write_recipe(name, path, cache_folder())
+    console = _console()
+    console.print(f"Wrote {file}. Change it, then:", highlight=False)
+    console.print(
+        f"  kdbench run --path {path} --recipe vanilla --recipe {name}", highlight=False, markup=False
+    )
+
+
+def cache_folder() -> Path:
+    """Where drawn and decoded images and the index of recipes are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()
+
+
+def _request(
+    suite: str | None,
+    dataset: list[str] | None,
+    pair: list[str] | None,
+    recipe: list[str] | None,
+    seeds: str | None,
+    protocol: str | None,
+    teacher_checkpoint: list[str] | None,
+    path: list[Path] | None,
+) -> Request:
+    from benchmark.matrix.request import Request
+
+    return Request(
+        suite=suite,
+        datasets=dataset or (),
+        pairs=pair or (),
+        recipes=recipe or (),
+        seeds=seeds,
+        protocol=protocol,
+        teachers=teacher_checkpoint or (),
+        paths=path or (),
+    )
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point: one message for every error, exit codes 0, 1, 2; 130 for Ctrl-C."""
+    words: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=words, standalone_mode=False, prog_name="kdbench")
+    except BenchmarkError as error:
+        if "--debug" in words:
+            raise
+        _console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        _console(stderr=True).print("Interrupted. The same command continues where it was saved.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code or 0)
+
+
+__all__ = ["UsageError", "app", "main"]
+
+if __name__ == "__main__":
+    main()

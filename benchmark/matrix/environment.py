@@ -1,0 +1,77 @@
+"""Where a run ran: what a record keeps of machine and versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from benchmark.records.schema import Environment
+
+PACKAGES = (
+    "kdbench",
+    "torch",
+    "torchvision",
+    "timm",
+    "accelerate",
+    "datasets",
+    "albumentations",
+    "numpy",
+)
+
+
+def environment(accelerator: Accelerator) -> Environment:
+    """Describe this process's surroundings."""
+    commit, dirty = _git()
+    return Environment(
+        packages={name: _version(name) for name in PACKAGES},
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        device=_device(accelerator.device),
+        processes=accelerator.num_processes,
+        threads=torch.get_num_threads(),
+        precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
+        git_commit=commit,
+        git_dirty=dirty,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.processor() or platform.machine()})"
+
+
+@cache
+def _git() -> tuple[str | None, bool | None]:
+    """Commit of the checkout that the engine runs from, and whether code in it was changed."""
+    folder = Path(__file__).resolve().parent.parent.parent
+    # Results and the tables made from them are what a run writes: they do not make the code dirty.
+    code = ("benchmark", "recipes", "datasets", "pyproject.toml")
+    try:
+        commit = _ask(folder, "rev-parse", "HEAD")
+        top = Path(_ask(folder, "rev-parse", "--show-toplevel"))
+        if top != folder:
+            return None, None
+        return commit, bool(_ask(folder, "status", "--porcelain", "--", *code))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _ask(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

@@ -1,0 +1,297 @@
+"""Execution of a plan on this machine: group after group, every result recorded at once."""
+
+from __future__ import annotations
+
+import datetime
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from benchmark.data.sources import load_data
+from benchmark.data.splits import DataSet
+from benchmark.discovery import Catalogue, source_digest
+from benchmark.events import Silent
+from benchmark.matrix.environment import environment
+from benchmark.matrix.imported import score_weights
+from benchmark.matrix.plan import Plan
+from benchmark.matrix.run import Run
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.cost import count_macs, count_parameters
+from benchmark.networks.outputs import Network
+from benchmark.networks.weights import load_weights
+from benchmark.records.schema import Cost, Diagnostics, Failure, Metrics, Record
+from benchmark.records.store import Store
+from benchmark.training.checkpoint import Workspace
+from benchmark.training.evaluation import Scores
+from benchmark.training.failure import Trouble
+from benchmark.training.learner import Job, Setting, make_network
+from benchmark.training.loop import Group, Seat, train
+
+
+class Outcome(StrEnum):
+    """How a run of the plan ended."""
+
+    recorded = "recorded"
+    failed = "failed"
+    unfinished = "unfinished"
+    blocked = "blocked"
+
+
+@dataclass
+class Execution:
+    """Trains what a plan has to do.
+
+    Attributes:
+        store: where records go.
+        workspace: where checkpoints and weights are kept.
+        recipes: the catalogue.
+        accelerator: owns device, precision and processes.
+        data_dir: local folder that is looked at before anything is downloaded.
+        cache_dir: for decoded and drawn images.
+        listener: hears of the progress.
+        minutes: stop at the end of an epoch when this time is up; None means never.
+        outcomes: by identity, filled as the work goes on.
+    """
+
+    store: Store
+    workspace: Workspace
+    recipes: Catalogue
+    accelerator: Accelerator
+    data_dir: Path | None
+    cache_dir: Path
+    listener: Silent = field(default_factory=Silent)
+    minutes: float | None = None
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._deadline = (
+            time.monotonic() + 60 * self.minutes if self.minutes is not None else None
+        )
+        self._data: dict[str, DataSet] = {}
+        self._accuracies: dict[str, float] = {}
+
+    def execute(self, plan: Plan) -> None:
+        """Train all that is to do; a fault of one run stops only what builds on it."""
+        self.listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
+        for run in plan.runs:
+            self._remember_accuracy(run)
+        for level in plan.groups(self.workspace):
+            for runs in level:
+                self._train_group(runs)
+        self.listener.close()
+
+    def _train_group(self, runs: Sequence[Run]) -> None:
+        ready = []
+        for run in runs:
+            if any(role.identity in self.outcomes and
+                   self.outcomes[role.identity] is not Outcome.recorded
+                   for role in run.roles.values()):
+                self.outcomes[run.identity] = Outcome.blocked
+                self.listener.run_finished(run.label, "not trained: a run it builds on has no result")
+            elif self._deadline is not None and time.monotonic() > self._deadline:
+                self.outcomes[run.identity] = Outcome.unfinished
+            else:
+                ready.append(run)
+        if not ready:
+            return
+        data = self._data_of(ready[0])
+        if ready[0].weights is not None:
+            for run in ready:
+                self._evaluate_imported(run, data)
+            return
+        networks: dict[str, Network] = {}
+        seats = [self._seat(run, data, networks) for run in ready]
+        group = Group(
+            seats,
+            data,
+            accelerator=self.accelerator,
+            workspace=self.workspace,
+            listener=self.listener,
+            deadline=self._deadline,
+        )
+        title = f"{data.card.title}, {ready[0].protocol.name}, seed {ready[0].seed}"
+        self.listener.group_started(
+            title, [run.label for run in ready], group.protocol.epochs, group.done
+        )
+        train(group)
+        for run, seat in zip(ready, seats, strict=True):
+            self._record(run, seat)
+        self.accelerator.wait_for_everyone()
+
+    # ------------------------------------------------------------------------------- roles
+
+    def _seat(self, run: Run, data: DataSet, networks: dict[str, Network]) -> Seat:
+        info = self.recipes.get(run.recipe)
+        roles = {name: self._network(role, data, networks) for name, role in run.roles.items()}
+        job = Job(
+            identity=run.identity,
+            label=run.label,
+            network=run.network,
+            recipe=info.cls(**run.settings),
+            protocol=run.protocol,
+            seed=run.seed,
+            roles=roles,
+        )
+        return Seat(job, source_digest(info))
+
+    def _network(self, run: Run, data: DataSet, networks: dict[str, Network]) -> Network:
+        """The trained network of a run, frozen, in eval mode; each is loaded once a group."""
+        if run.identity not in networks:
+            size = (data.card.image_size, data.card.image_size)
+            if run.weights is not None:
+                network = create_network(run.network, classes=data.card.classes, image_size=size)
+                load_weights(network, run.weights)
+            else:
+                seat = self._seat(run, data, networks)
+                setting = Setting(data.card.classes, size, data.train.labels)
+                network = make_network(seat.job, setting)
+                network.load_state_dict(self.workspace.load_weights(run.identity))
+            networks[run.identity] = network.eval().requires_grad_(False)
+        return networks[run.identity]
+
+    def _data_of(self, run: Run) -> DataSet:
+        name = run.card.name
+        if name not in self._data:
+            self._data.clear()  # one data set at a time is in memory
+            with self.accelerator.main_process_first():
+                self._data[name] = load_data(run.card, self.data_dir, self.cache_dir)
+        return self._data[name]
+
+    def _remember_accuracy(self, run: Run) -> None:
+        record = self.store.find(run.spec({}))
+        if record is not None and record.metrics is not None:
+            self._accuracies[run.identity] = record.metrics.top1
+
+    # ------------------------------------------------------------------------------- records
+
+    def _record(self, run: Run, seat: Seat) -> None:
+        if seat.trouble is not None:
+            self.outcomes[run.identity] = Outcome.failed
+            self._write(run, self._failed(run, seat.trouble), None)
+            self.listener.run_finished(run.label, f"{seat.trouble.status}: {seat.trouble.message}")
+        elif seat.finished and seat.scores is not None:
+            self.outcomes[run.identity] = Outcome.recorded
+            self._accuracies[run.identity] = seat.scores.top1
+            history = None
+            if self.accelerator.is_main_process:
+                history = self.workspace.write_history(run.identity, seat.progress.history)
+            self._write(run, self._succeeded(run, seat, seat.scores), history)
+            self.listener.run_finished(run.label, f"{seat.scores.top1:.2f} %")
+        else:
+            self.outcomes[run.identity] = Outcome.unfinished
+            self.listener.run_finished(
+                run.label,
+                f"stopped after epoch {seat.progress.epochs} of {run.protocol.epochs}; "
+                "the same command continues",
+            )
+
+    def _write(self, run: Run, record: Record, history: str | None) -> None:
+        if self.accelerator.is_main_process:
+            self.store.write(record, history)
+            self.workspace.drop_checkpoint(run.identity)
+
+    def _evaluate_imported(self, run: Run, data: DataSet) -> None:
+        network = self._network(run, data, {})
+        scores, seconds = score_weights(network, data, self.accelerator)
+        self.outcomes[run.identity] = Outcome.recorded
+        self._accuracies[run.identity] = scores.top1
+        size = (data.card.image_size, data.card.image_size)
+        cost = Cost(
+            parameters=count_parameters([network]),
+            macs=count_macs(network, size),
+            training_parameters=0,
+            recipe_parameters=0,
+            train_seconds=0.0,
+            evaluation_seconds=seconds,
+            group_seconds=0.0,
+            images_per_s=0.0,
+            peak_memory_mb=_peak_memory_mb(self.accelerator.device),
+        )
+        record = self._base(run, "ok").model_copy(
+            update={"metrics": _metrics(scores, "test"), "cost": cost}
+        )
+        self._write(run, record, None)
+        self.listener.run_finished(run.label, f"{scores.top1:.2f} %")
+
+    def _succeeded(self, run: Run, seat: Seat, scores: Scores) -> Record:
+        learner, progress = seat.learner, seat.progress
+        assert learner is not None
+        rows = progress.history
+        best = max(rows, key=lambda row: row["top1"])
+        terms = {k.removeprefix("loss_"): v for k, v in rows[-1].items() if k.startswith("loss_")}
+        size = learner_image_size(run)
+        recipe_layers = sum(p.numel() for p in learner.recipe.parameters())
+        extra = [module for module in learner.deployed() if module is not learner.network]
+        macs = count_macs(learner.network, size) + sum(_linear_macs(module) for module in extra)
+        return self._base(run, "ok").model_copy(
+            update={
+                "metrics": _metrics(scores, "validation" if run.protocol.validation else "test"),
+                "diagnostics": Diagnostics(
+                    best_top1=best["top1"],
+                    best_epoch=int(best["epoch"]),
+                    train_loss=sum(terms.values()),
+                    terms=terms,
+                ),
+                "cost": Cost(
+                    parameters=count_parameters(learner.deployed()),
+                    macs=macs,
+                    training_parameters=sum(p.numel() for p in learner.trained),
+                    recipe_parameters=recipe_layers,
+                    train_seconds=progress.train_seconds,
+                    evaluation_seconds=progress.evaluation_seconds,
+                    group_seconds=progress.group_seconds,
+                    images_per_s=rows[-1]["images_per_s"],
+                    peak_memory_mb=_peak_memory_mb(self.accelerator.device),
+                    group=tuple(progress.group),
+                ),
+            }
+        )
+
+    def _failed(self, run: Run, trouble: Trouble) -> Record:
+        error = Failure(
+            kind=trouble.kind, message=trouble.message, where=trouble.where, epoch=trouble.epoch
+        )
+        return self._base(run, trouble.status, error)
+
+    def _base(self, run: Run, status: str, error: Failure | None = None) -> Record:
+        source = (
+            str(run.settings["sha256"])
+            if run.weights is not None
+            else source_digest(self.recipes.get(run.recipe))
+        )
+        return Record.model_construct(
+            identity=run.identity,
+            status=status,
+            spec=run.spec(self._accuracies),
+            recipe_source=source,
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            environment=environment(self.accelerator),
+            error=error,
+        )
+
+
+def _metrics(scores: Scores, split: str) -> Metrics:
+    return Metrics.model_validate(vars(scores) | {"evaluated_on": split})
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, else in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def _linear_macs(module: torch.nn.Module) -> int:
+    return sum(m.weight.numel() for m in module.modules() if isinstance(m, torch.nn.Linear))
+
+
+def learner_image_size(run: Run) -> tuple[int, int]:
+    """Height and width in pixels that the run's network sees."""
+    return run.card.image_size, run.card.image_size

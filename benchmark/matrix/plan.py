@@ -1,0 +1,243 @@
+"""The plan: which runs the chosen cells need, which are done, which train side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+
+from benchmark.data.card import Card, split_brackets
+from benchmark.discovery import Catalogue
+from benchmark.errors import IncompatiblePair, UsageError
+from benchmark.matrix.run import Resolver, Run
+from benchmark.matrix.suites import Suite
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.outputs import NetworkShape
+from benchmark.recipe import Context, Pair
+from benchmark.records.store import Store
+from benchmark.training.checkpoint import Workspace
+
+
+class State(StrEnum):
+    """What is known of a run."""
+
+    done = "done"
+    failed = "failed"
+    stale = "stale"
+    missing = "missing"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person asked for: the axes of the matrix.
+
+    Attributes:
+        datasets: cards.
+        pairs: ``teacher:student``; empty means the usual pairs of each card.
+        recipes: names, with settings in brackets.
+        seeds: of the cells.
+        protocol: name; None means each card's default.
+        teachers: files of teacher weights by network.
+    """
+
+    datasets: Sequence[Card]
+    recipes: Sequence[str]
+    seeds: Sequence[int]
+    pairs: Sequence[str] = ()
+    protocol: str | None = None
+    teachers: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the matrix: the run whose result it is."""
+
+    card: Card
+    pair: Pair
+    run: Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs that the chosen cells need.
+
+    Attributes:
+        cells: what was chosen.
+        runs: all runs that they need, those that others build on first.
+        states: what is known of each, by identity.
+        todo: runs to train, in the same order.
+    """
+
+    cells: tuple[Cell, ...]
+    runs: tuple[Run, ...]
+    states: Mapping[str, State]
+    todo: tuple[Run, ...]
+
+    def groups(self, workspace: Workspace) -> list[list[tuple[Run, ...]]]:
+        """Groups by level: a level's groups build only on the levels before it."""
+        left = list(self.todo)
+        open_ones = {run.identity for run in left}
+        levels = []
+        while left:
+            ready = [r for r in left if not any(p.identity in open_ones for p in r.roles.values())]
+            levels.append(group(ready, workspace))
+            open_ones -= {run.identity for run in ready}
+            left = [run for run in left if run.identity in open_ones]
+        return levels
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read ``3`` (the seeds 0, 1, 2) or a list such as ``0,2,5`` (those seeds).
+
+    Raises:
+        UsageError: neither.
+    """
+    if re.fullmatch(r"[1-9]\d*", text):
+        return list(range(int(text)))
+    if re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:
+        return sorted({int(part) for part in text.split(",") if part})
+    raise UsageError(f"--seeds '{text}': write how many (3) or which (0,2,5).")
+
+
+def cells_of(choice: Choice, recipes: Catalogue) -> list[Cell]:
+    """All cells of the choice, each checked as far as that is possible before training.
+
+    Raises:
+        UsageError: an unknown name or setting, or an empty choice.
+        IncompatiblePair: a recipe's mathematics does not allow a pair; says why.
+    """
+    shapes = _Shapes()
+    cells: list[Cell] = []
+    for card in choice.datasets:
+        resolver = Resolver(card, card.protocol(choice.protocol), recipes, choice.teachers)
+        for pair in map(Pair.parse, choice.pairs or card.pairs):
+            for text in choice.recipes:
+                name, settings = split_brackets(text)
+                for seed in choice.seeds:
+                    run = resolver.run(name, settings, network=pair.student, pair=pair, seed=seed)
+                    if seed == choice.seeds[0]:
+                        _check(run, recipes, shapes)
+                    cells.append(Cell(card, pair, run))
+    if not cells:
+        raise UsageError("nothing is chosen. Name a --suite, or --dataset with --recipe.")
+    return cells
+
+
+def make_plan(cells: Sequence[Cell], store: Store, workspace: Workspace, *, retry: bool) -> Plan:
+    """What the cells need, less what is recorded.
+
+    Args:
+        cells: the chosen ones.
+        store: of records.
+        workspace: where weights are kept.
+        retry: whether to train again what is recorded as failed.
+
+    Raises:
+        RecordError: a record that is in the way cannot be read or trusted.
+    """
+    runs: dict[str, Run] = {}
+    for cell in cells:
+        for run in cell.run.family():
+            runs.setdefault(run.identity, run)
+    states = {identity: state_of(run, store) for identity, run in runs.items()}
+    wanted = {cell.run.identity for cell in cells}
+    train: set[str] = set()
+    needed: set[str] = set()
+    for identity, run in reversed(runs.items()):
+        given_up = states[identity] is State.failed and not retry
+        open_cell = identity in wanted and states[identity] is not State.done
+        if given_up or not (open_cell or (identity in needed and not workspace.has_weights(identity))):
+            continue
+        train.add(identity)
+        needed.update(role.identity for role in run.roles.values())
+    todo = tuple(run for identity, run in runs.items() if identity in train)
+    return Plan(tuple(cells), tuple(runs.values()), states, todo)
+
+
+def state_of(run: Run, store: Store) -> State:
+    """What the store knows of a run."""
+    path = store.path_of(run.spec({}))
+    if not path.exists():
+        return State.missing
+    record = store.read(path)
+    if record.identity != run.identity:
+        return State.stale
+    return State.done if record.status == "ok" else State.failed
+
+
+def group(ready: Sequence[Run], workspace: Workspace) -> list[tuple[Run, ...]]:
+    """Put runs together that see the same batches and have at most one teacher between them.
+
+    Runs without a teacher ride along with the first teacher's group.
+    """
+    by_batches: dict[tuple[object, ...], list[Run]] = {}
+    for run in ready:
+        epochs = workspace.epochs_done(run.identity)
+        geometry = (run.protocol.epochs, run.protocol.batch_size, run.protocol.validation)
+        key = (run.card.name, run.weights is not None, *geometry, run.seed, epochs)
+        by_batches.setdefault(key, []).append(run)
+    groups = []
+    for runs in by_batches.values():
+        teachers: dict[str, list[Run]] = {}
+        alone = []
+        for run in runs:
+            if "teacher" in run.roles:
+                teachers.setdefault(run.roles["teacher"].identity, []).append(run)
+            else:
+                alone.append(run)
+        parts = list(teachers.values()) or [[]]
+        parts[0] = alone + parts[0]
+        groups += [tuple(part) for part in parts]
+    return groups
+
+
+def choose_suite(suite: Suite, cards: Sequence[Card]) -> Choice:
+    """The choice that a suite stands for."""
+    return Choice(
+        datasets=cards,
+        recipes=suite.recipes,
+        seeds=range(suite.seeds),
+        pairs=suite.pairs,
+        protocol=suite.protocol,
+    )
+
+
+class _Shapes:
+    """Widths of networks, found without memory or arithmetic, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], NetworkShape] = {}
+
+    def of(self, network: str, card: Card) -> NetworkShape:
+        key = (network, card.classes, card.image_size)
+        if key not in self._known:
+            size = (card.image_size, card.image_size)
+            with torch.device("meta"):
+                self._known[key] = create_network(
+                    network, classes=card.classes, image_size=size
+                ).shape
+        return self._known[key]
+
+
+def _check(run: Run, recipes: Catalogue, shapes: _Shapes) -> None:
+    """Refuse what cannot be trained, for a run and all that it builds on."""
+    for member in run.family():
+        student = shapes.of(member.network, member.card)
+        if member.weights is not None:
+            continue
+        teacher = member.roles.get("teacher")
+        context = Context(
+            student=student,
+            teacher=shapes.of(teacher.network, member.card) if teacher else None,
+            labels=torch.zeros(0, dtype=torch.int64),
+        )
+        reason = recipes.get(member.recipe).cls(**member.settings).refuse(context)
+        if reason:
+            raise IncompatiblePair(
+                f"recipe '{member.recipe}' cannot combine {member.pair or member.network}: {reason}"
+            )
+

@@ -1,0 +1,207 @@
+"""A run: one training of one network, and the runs that it builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmark.data.card import Card, Protocol
+from benchmark.discovery import Catalogue
+from benchmark.errors import UsageError
+from benchmark.networks.weights import file_digest
+from benchmark.recipe import Pair, Recipe, Role
+from benchmark.records.canonical import identity_of
+from benchmark.records.schema import RoleRecord, RunSpec
+
+IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
+ALONE = "vanilla"  # how a network is trained that builds on no other
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be trained, in full; equal runs have equal identities.
+
+    Attributes:
+        card: of the data set.
+        network: name of the architecture.
+        recipe: name of the method.
+        version: of the recipe's mathematics.
+        settings: all of the recipe's settings.
+        changed: those that are not the defaults.
+        protocol: how long and how.
+        seed: of initial weights, order and augmentation.
+        pair: of the cell; None for a run that builds on no other.
+        roles: the runs it builds on.
+        weights: file of imported weights; None for a run that is trained.
+    """
+
+    card: Card
+    network: str
+    recipe: str
+    version: int
+    settings: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    protocol: Protocol
+    seed: int
+    pair: Pair | None
+    roles: Mapping[str, Run] = field(default_factory=dict)
+    weights: Path | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """Sha256 of everything that changes the result."""
+        return identity_of(self.spec({}))
+
+    def spec(self, accuracies: Mapping[str, float]) -> RunSpec:
+        """The run as its record says it.
+
+        Args:
+            accuracies: top-1 in percent by identity, for the roles.
+        """
+        imported = self.weights is not None
+        return RunSpec(
+            dataset=self.card.name,
+            data_revision=self.card.revision,
+            network=self.network,
+            pair=str(self.pair) if self.pair else None,
+            recipe=self.recipe,
+            recipe_version=self.version,
+            settings=dict(self.settings),
+            changed=dict(self.changed),
+            protocol=self.protocol.name,
+            protocol_values={} if imported else self.protocol.for_network(self.network),
+            default_protocol=imported or self.protocol.name == self.card.default_protocol.name,
+            ranked=self.protocol.ranked,
+            seed=self.seed,
+            roles={
+                name: RoleRecord(
+                    identity=run.identity,
+                    network=run.network,
+                    recipe=run.recipe,
+                    top1=accuracies.get(run.identity),
+                )
+                for name, run in self.roles.items()
+            },
+            variant=self.variant,
+        )
+
+    @cached_property
+    def variant(self) -> str:
+        """What is unusual about the roles; keeps the records of such runs apart."""
+        parts = []
+        for name, run in sorted(self.roles.items()):
+            if run.weights is not None:
+                parts.append(f"{name} of {run.settings['sha256'][:16]}")
+            elif run.variant:
+                parts.append(f"{name}: {run.variant}")
+        return "; ".join(parts)
+
+    @property
+    def recipe_label(self) -> str:
+        """The recipe with the settings that are not the defaults."""
+        inside = ",".join(f"{name}={value}" for name, value in sorted(self.changed.items()))
+        return f"{self.recipe}[{inside}]" if inside else self.recipe
+
+    @property
+    def label(self) -> str:
+        """Short name for a person."""
+        teacher = self.roles.get("teacher")
+        where = f"{teacher.network}→{self.network}" if teacher else self.network
+        return f"{where} {self.recipe_label}"
+
+    def family(self) -> Iterator[Run]:
+        """The runs that this one builds on, and itself, those that must be first first."""
+        for role in self.roles.values():
+            yield from role.family()
+        yield self
+
+
+class Resolver:
+    """Makes runs from names.
+
+    Args:
+        card: of the data set.
+        protocol: for all runs.
+        recipes: the catalogue.
+        teachers: files of teacher weights by network; they stand in for training that network
+            alone.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        protocol: Protocol,
+        recipes: Catalogue,
+        teachers: Mapping[str, Path] | None = None,
+    ) -> None:
+        self.card, self.protocol, self.recipes = card, protocol, recipes
+        self.teachers = {
+            network: (path, file_digest(path)) for network, path in (teachers or {}).items()
+        }
+
+    def run(
+        self,
+        recipe: str,
+        settings: Mapping[str, Any],
+        *,
+        network: str,
+        pair: Pair,
+        seed: int,
+        above: tuple[str, ...] = (),
+    ) -> Run:
+        """The run of a recipe on a network, with all that it builds on.
+
+        Raises:
+            UnknownName: no such recipe.
+            UsageError: a setting that the recipe does not have; roles that go in a circle.
+        """
+        info = self.recipes.get(recipe)
+        if recipe in above:
+            circle = " → ".join((*above, recipe))
+            raise UsageError(f"the roles of recipe '{recipe}' go in a circle: {circle}.")
+        instance: Recipe = info.cls(**settings)
+        values = info.cls.check_settings(settings)
+        defaults = info.cls.check_settings({})
+        roles = {
+            name: self._role(role, pair, seed, (*above, recipe))
+            for name, role in instance.roles(pair).items()
+        }
+        return Run(
+            card=self.card,
+            network=network,
+            recipe=info.name,
+            version=info.version,
+            settings=values,
+            changed={name: value for name, value in values.items() if value != defaults[name]},
+            protocol=self.protocol,
+            seed=seed,
+            pair=pair if roles else None,
+            roles=roles,
+        )
+
+    def _role(self, role: Role, pair: Pair, seed: int, above: tuple[str, ...]) -> Run:
+        if role.recipe == ALONE and role.network == pair.teacher and pair.teacher in self.teachers:
+            return self.imported(pair.teacher)
+        return self.run(
+            role.recipe, role.settings, network=role.network, pair=pair, seed=seed, above=above
+        )
+
+    def imported(self, network: str) -> Run:
+        """Weights that the user brought, as a run that needs no training."""
+        path, digest = self.teachers[network]
+        settings = {"sha256": digest}
+        return Run(
+            card=self.card,
+            network=network,
+            recipe=IMPORTED,
+            version=1,
+            settings=settings,
+            changed={"sha256": digest[:16]},
+            protocol=self.protocol,
+            seed=0,
+            pair=None,
+            weights=path,
+        )

@@ -1,0 +1,58 @@
+"""Suites: named choices of cells, one TOML file each."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.errors import CardError, UnknownName
+
+FOLDER = Path(__file__).resolve().parent.parent / "suites"
+
+
+class Suite(BaseModel):
+    """A named choice of cells.
+
+    Attributes:
+        name: of the file.
+        title: what it is for.
+        datasets: names of cards.
+        pairs: ``teacher:student``; empty means the usual pairs of each card.
+        recipes: names, with settings in brackets.
+        protocol: name; None means each card's default.
+        seeds: their number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    datasets: tuple[str, ...]
+    pairs: tuple[str, ...] = ()
+    recipes: tuple[str, ...]
+    protocol: str | None = None
+    seeds: Annotated[int, Field(gt=0)] = 3
+
+
+def suite_names() -> list[str]:
+    """Names of all suites."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_suite(name: str) -> Suite:
+    """The suite of this name.
+
+    Raises:
+        UnknownName: there is none.
+        CardError: its file is wrong.
+    """
+    if name not in suite_names():
+        raise UnknownName("suite", name, suite_names(), "'kdbench list suites' shows them.")
+    path = FOLDER / f"{name}.toml"
+    try:
+        return Suite.model_validate({"name": name} | tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise CardError(f"the suite {path} is wrong: {error}") from None

@@ -1,0 +1,161 @@
+"""What a person sees while the matrix runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from benchmark.events import LearnerEpoch, Silent
+
+
+def listener(console: Console) -> Silent:
+    """The listener that suits where the console writes."""
+    return Bars(console) if console.is_terminal else Lines(console)
+
+
+class Lines(Silent):
+    """One line for every epoch and every result; for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._epochs = 0
+        self._left = 0
+
+    def matrix_started(self, runs: int, skipped: int) -> None:
+        """Say how much there is to do."""
+        self._left = runs
+        self._say(f"{runs} runs to train, {skipped} need nothing")
+
+    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
+        """Say who trains."""
+        self._epochs = epochs
+        start = f", continuing after epoch {done}" if done else ""
+        self._say(f"{title}: {'; '.join(labels)}{start}")
+
+    def epoch_finished(
+        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
+    ) -> None:
+        """Say how every learner did."""
+        for learner in learners:
+            self._say(
+                f"epoch {epoch}/{self._epochs}  {learner.label}  {describe(learner)}"
+                f"  {images_per_s:.0f} images/s"
+            )
+
+    def run_finished(self, label: str, outcome: str) -> None:
+        """Say how a run ended."""
+        self._left -= 1
+        self._say(f"{label}: {outcome}  ({self._left} runs left)")
+
+    def note(self, message: str) -> None:
+        """Say it."""
+        self._say(message)
+
+    def _say(self, text: str) -> None:
+        self.console.print(
+            f"{time.strftime('%H:%M:%S')}  {text}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+class Bars(Silent):
+    """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", justify="right"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            expand=True,
+        )
+        self._matrix: TaskID | None = None
+        self._group: TaskID | None = None
+        self._epoch: TaskID | None = None
+
+    def matrix_started(self, runs: int, skipped: int) -> None:
+        """Open the bars."""
+        if runs == 0:
+            return
+        self._progress.start()
+        self._matrix = self._progress.add_task("runs", total=runs)
+        if skipped:
+            self.note(f"{skipped} runs need nothing: recorded already, or not wanted")
+
+    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
+        """Say who trains, and open the group's bars."""
+        self._clear()
+        self._progress.console.print(f"[bold]{escape(title)}[/]")
+        for label in labels:
+            self._progress.console.print(f"  • {escape(label)}", highlight=False)
+        self._group = self._progress.add_task("epochs", total=epochs, completed=done)
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        """Open the epoch's bar."""
+        if self._epoch is not None:
+            self._progress.remove_task(self._epoch)
+        self._epoch = self._progress.add_task("images", total=images)
+
+    def images_done(self, images: int) -> None:
+        """Move the epoch's bar."""
+        if self._epoch is not None:
+            self._progress.update(self._epoch, advance=images)
+
+    def epoch_finished(
+        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
+    ) -> None:
+        """Show how every learner did."""
+        if self._group is not None:
+            self._progress.update(self._group, completed=epoch)
+        self._progress.console.print(
+            f"epoch {epoch}, {images_per_s:.0f} images/s", style="dim", highlight=False
+        )
+        width = max(len(learner.label) for learner in learners)
+        for learner in learners:
+            self._progress.console.print(
+                f"  {escape(learner.label):{width}}  {escape(describe(learner))}", highlight=False
+            )
+
+    def run_finished(self, label: str, outcome: str) -> None:
+        """Move the matrix's bar and show the result."""
+        if self._matrix is not None:
+            self._progress.update(self._matrix, advance=1)
+        self._progress.console.print(f"[bold]{escape(label)}: {escape(outcome)}[/]")
+
+    def note(self, message: str) -> None:
+        """Show it above the bars."""
+        self._progress.console.print(escape(message), highlight=False)
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._clear()
+        self._progress.stop()
+
+    def _clear(self) -> None:
+        for task in (self._group, self._epoch):
+            if task is not None:
+                self._progress.remove_task(task)
+        self._group = self._epoch = None
+
+
+def describe(learner: LearnerEpoch) -> str:
+    """Accuracy and loss terms of an epoch on one line."""
+    if learner.error is not None:
+        return f"left the group: {learner.error}"
+    terms = "  ".join(f"{name} {value:.3g}" for name, value in learner.terms.items())
+    accuracy = "" if learner.top1 is None else f"{learner.top1:5.2f} %  "
+    return f"{accuracy}{terms}"
