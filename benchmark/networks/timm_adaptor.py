@@ -1,0 +1,164 @@
+"""Any classification model of timm as a network: ``timm/NAME`` or ``timm/NAME.WEIGHTS``.
+
+Only timm's own interfaces are used: ``forward_intermediates`` for the maps, ``forward_head`` with
+``pre_logits`` for the embedding, ``get_classifier`` for the classifier. timm does not show what
+stands before the last activation of a stage, so the pre-activations are the maps themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import timm
+from torch import Tensor, nn
+
+from benchmark.errors import NetworkError, UnknownName
+from benchmark.networks.catalogue import TIMM_PREFIX
+from benchmark.networks.cost import trace_shapes
+from benchmark.networks.outputs import Network, Outputs, Shape
+
+# Plain transformers have no stages; so many of their blocks are shown instead.
+TRANSFORMER_STAGES = 4
+
+
+class TimmNetwork(Network):
+    """A model of timm that shows its stages.
+
+    The maps are those of timm's ``feature_info``, the largest first: with the stem where timm
+    counts it as a feature (ResNets, mobile networks), else from the first stage on (ConvNeXt,
+    Swin). Of a plain transformer they are the ends of its four quarters, tokens as (B, C, H, W).
+
+    Args:
+        model: the model.
+        name: how the user wrote it.
+        image_size: (height, width) for which ``stage_shapes`` are told.
+
+    Raises:
+        NetworkError: the model has no single linear classifier, shows no stages, or cannot take
+            images of this size.
+    """
+
+    def __init__(self, model: nn.Module, name: str, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        # timm declares its interfaces by convention only, which a type checker cannot see.
+        self.model = cast("Any", model)
+        self.name = name
+        self._require_linear_classifier()
+        self.embedding_dim = self.classifier.in_features
+        self.map_indices = self._map_indices()
+        self.stage_shapes = self._trace_stages(image_size)
+
+    @property
+    def classifier(self) -> nn.Linear:
+        """The layer that maps the embedding to logits."""
+        return cast("nn.Linear", self.model.get_classifier())
+
+    def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
+        """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
+        stages: tuple[Tensor, ...] = ()
+        if maps:
+            features, intermediates = self.model.forward_intermediates(
+                images, indices=self.map_indices, output_fmt="NCHW"
+            )
+            stages = tuple(intermediates)
+        else:
+            features = self.model.forward_features(images)
+        embedding = self.model.forward_head(features, pre_logits=True)
+        return Outputs(self.classifier(embedding), embedding, stages, stages)
+
+    def _require_linear_classifier(self) -> None:
+        """Refuse models without a single classifier; a 1×1 convolution becomes a linear layer."""
+        layer = self.model.get_classifier()
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+            linear = nn.Linear(layer.in_channels, layer.out_channels, layer.bias is not None)
+            linear.weight = nn.Parameter(layer.weight.flatten(1).detach())
+            if layer.bias is not None:
+                linear.bias = nn.Parameter(layer.bias.detach())
+            path = next(name for name, part in self.model.named_modules() if part is layer)
+            parent, _, attribute = path.rpartition(".")
+            setattr(self.model.get_submodule(parent), attribute, linear)
+        if not isinstance(self.model.get_classifier(), nn.Linear):
+            raise NetworkError(
+                f"'{self.name}' does not end in one linear classifier, which a network here must; "
+                "choose another model of timm."
+            )
+
+    def _map_indices(self) -> list[int]:
+        """Which of timm's intermediate features are the maps."""
+        if not hasattr(self.model, "forward_intermediates"):
+            raise NetworkError(
+                f"'{self.name}' does not show its stages (timm gives it no forward_intermediates); "
+                "choose another model of timm."
+            )
+        info = self.model.feature_info
+        reductions = [stage["reduction"] for stage in getattr(info, "info", info)]
+        count = len(reductions)
+        if count > TRANSFORMER_STAGES and len(set(reductions)) == 1:
+            return [(count * part) // TRANSFORMER_STAGES - 1 for part in range(1, 5)]
+        return list(range(count))
+
+    def _trace_stages(self, image_size: tuple[int, int]) -> tuple[Shape, ...]:
+        try:
+            outputs = trace_shapes(self, image_size)
+        except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
+            raise _does_not_take(self.name, image_size, error) from error
+        if outputs.embedding.shape[1:] != (self.embedding_dim,):
+            raise NetworkError(
+                f"'{self.name}' shows no embedding of one vector an image; choose another model."
+            )
+        return tuple(cast("Shape", tuple(stage.shape[1:])) for stage in outputs.maps)
+
+
+def create_timm_network(
+    name: str, *, classes: int, image_size: tuple[int, int], pretrained: bool
+) -> TimmNetwork:
+    """Build ``timm/NAME``; drop rates and pooling are timm's defaults.
+
+    Args:
+        name: with the prefix; a tag as in ``timm/resnet18.a1_in1k`` chooses the weights.
+        classes: number of classes K; a new classifier is drawn where the weights have another.
+        image_size: (height, width).
+        pretrained: start from the published weights, from the cache or the hub.
+
+    Raises:
+        UnknownName: timm has no such model.
+        NetworkError: it cannot be built this way, or its weights cannot be had.
+    """
+    model_name = name.removeprefix(TIMM_PREFIX)
+    if not timm.is_model(model_name):
+        known = [TIMM_PREFIX + known for known in timm.list_models()]
+        raise UnknownName(
+            "network", name, known, 'Models of timm: python -c "import timm; timm.list_models()".'
+        )
+    options: dict[str, Any] = {}
+    config = timm.get_pretrained_cfg(model_name)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = image_size
+    try:
+        model = timm.create_model(model_name, pretrained=pretrained, num_classes=classes, **options)
+    # Building asserts, and downloading fails, with whatever the libraries below timm raise.
+    except Exception as error:
+        if pretrained:
+            raise _no_weights(name, error) from error
+        raise _does_not_take(name, image_size, error) from error
+    return TimmNetwork(model, name, image_size)
+
+
+def _no_weights(name: str, error: Exception) -> NetworkError:
+    return NetworkError(
+        f"the published weights of '{name}' cannot be had: {_first_line(error)}\n"
+        "Without a network, download them once on a machine that has one and set HF_HOME to that "
+        "cache; or train from scratch (pretrained = false)."
+    )
+
+
+def _does_not_take(name: str, image_size: tuple[int, int], error: Exception) -> NetworkError:
+    height, width = image_size
+    return NetworkError(
+        f"'{name}' cannot be built for images of {height}x{width}: {_first_line(error)}\n"
+        "Choose another image size or another model."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
