@@ -1,0 +1,112 @@
+"""The words and numbers that every report shares, so that all of them say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmark.reports.aggregate import Board, Cell, Column, Table
+from benchmark.reports.statistics import Difference, Summary
+
+NOTHING = "—"
+OPEN = "†"
+
+
+def top1(cell: Cell | None) -> str:
+    """``76.12 ± 0.20 (3)``; what failed or is missing is said in the brackets."""
+    if cell is None:
+        return NOTHING
+    if cell.top1 is None:
+        return f"failed: {', '.join(cell.failures)}"
+    return f"{spread(cell.top1)} ({seeds(cell)})"
+
+
+def seeds(cell: Cell) -> str:
+    """``3``, ``2 of 3``, ``2 of 3; 1 diverged``: seeds with a result and what the rest did."""
+    failed = [f"{len(of_status)} {status}" for status, of_status in cell.failures.items()]
+    n = len(cell.by_seed)
+    total = n + len(cell.missing) + sum(map(len, cell.failures.values()))
+    return "; ".join([str(n) if cell.complete else f"{n} of {total}", *failed])
+
+
+def teacher(summary: Summary | None) -> str:
+    """The teacher's accuracy with the number of teachers."""
+    return f"{spread(summary)} ({summary.n})" if summary else NOTHING
+
+
+def spread(summary: Summary) -> str:
+    """``76.12 ± 0.20``, or the mean alone for one seed."""
+    return f"{summary.mean:.2f}" + ("" if summary.std is None else f" ± {summary.std:.2f}")
+
+
+def gain(cell: Cell | None) -> str:
+    """``+3.10 [+2.80, +3.40]``; the number of paired seeds if the cell has more."""
+    if cell is None or cell.gain is None or cell.top1 is None:
+        return NOTHING
+    text = points(cell.gain)
+    return text if cell.gain.n == cell.top1.n else f"{text} ({cell.gain.n})"
+
+
+def points(difference: Difference) -> str:
+    """A difference in points with its interval, if it has one."""
+    text = f"{difference.mean:+.2f}"
+    if difference.low is None or difference.high is None:
+        return text
+    return f"{text} [{difference.low:+.2f}, {difference.high:+.2f}]"
+
+
+def size(count: int | None) -> str:
+    """``1.23 M``."""
+    return NOTHING if count is None else f"{count / 1e6:.2f} M"
+
+
+def pair(column: Column) -> str:
+    """How a pair is headed."""
+    return f"{column.teacher} → {column.student}"
+
+
+def heading(table: Table) -> str:
+    """``cifar100, protocol paper`` and what is unusual about it."""
+    unusual = [] if table.ranked else ["not ranked"]
+    if table.evaluated_on != "test":
+        unusual.append(f"on {table.evaluated_on}")
+    return f"{table.dataset}, protocol {table.protocol}" + (
+        f" ({', '.join(unusual)})" if unusual else ""
+    )
+
+
+def methods(columns: Sequence[Column], *, ranked: bool) -> list[str]:
+    """The order of the rows.
+
+    Ranked: by mean accuracy over the pairs, the best first, with methods that lack pairs or seeds
+    behind those that have all. Not ranked: by name.
+    """
+    names = sorted({name for column in columns for name in column.cells})
+    if not ranked:
+        return names
+
+    def place(name: str) -> tuple[int, int, float]:
+        cells = [column.cells[name] for column in columns if name in column.cells]
+        means = [cell.top1.mean for cell in cells if cell.top1]
+        whole = sum(cell.complete for cell in cells)
+        return -whole, -len(means), -sum(means)
+
+    return sorted(names, key=place)
+
+
+def left_out(board: Board) -> str:
+    """What is not in the tables, or an empty text."""
+    parts = [f"{count} stale ({reason})" for reason, count in board.stale.items()]
+    if board.unreadable:
+        parts.append(f"{board.unreadable} unreadable")
+    return f"Left out: {', '.join(parts)}." if parts else ""
+
+
+def notes(table: Table) -> list[str]:
+    """What a reader must know before comparing."""
+    lone = any(
+        cell.rank == "best" and len(cell.by_seed) == 1
+        for column in table.columns
+        for cell in column.cells.values()
+    )
+    untested = ["A best mean of one seed cannot be tested against the others."] if lone else []
+    return untested + list(table.notes)
