@@ -1,0 +1,66 @@
+"""Fetching the shards of a data set from the Hugging Face hub, at the card's pinned revision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.data.card import SPLITS, HubSource
+from benchmark.errors import DataError
+
+_PROBE_SECONDS = 10
+
+
+def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> Path:
+    """The folder with the shards, downloaded or from Hugging Face's own cache.
+
+    Args:
+        source: which repository, revision and files.
+        data_dir: where the files were looked for before; named in the message.
+        show_progress: whether the hub's client draws its bars.
+
+    Raises:
+        DataError: the hub cannot be reached, or has no such revision or files.
+    """
+    import huggingface_hub  # takes a third of a second and is needed for a first start only
+    from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
+
+    (enable_progress_bars if show_progress else disable_progress_bars)()
+    endpoint = huggingface_hub.constants.ENDPOINT
+    reachable = _reachable(endpoint)
+    try:
+        # Without a connection the client tries for half a minute; asked for local files it answers
+        # at once, from its cache or that it has none.
+        snapshot = huggingface_hub.snapshot_download(
+            source.hub,
+            repo_type="dataset",
+            revision=source.revision,
+            allow_patterns=[source.files[split] for split in SPLITS],
+            local_files_only=not reachable,
+        )
+    except (OSError, ValueError) as error:
+        reason = f"{endpoint} does not answer, and its local cache has no such files."
+        if reachable:
+            reason = str(error).strip().partition("\n")[0]
+        looked = f" It was not in {data_dir} either." if data_dir else ""
+        raise DataError(
+            f"cannot fetch '{source.hub}' from the Hugging Face hub: {reason}{looked}\n"
+            "Where there is a connection, run\n"
+            f"  hf download --repo-type dataset {source.hub} --revision {source.revision} "
+            f"--local-dir DIR/{source.folder}\n"
+            "and then give --data DIR, or set KDBENCH_DATA=DIR."
+        ) from None
+    return Path(snapshot) / Path(source.files["train"]).parent
+
+
+def _reachable(endpoint: str) -> bool:
+    """Whether the hub answers at all, within seconds and without retries."""
+    from huggingface_hub import get_session
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    try:
+        get_session().head(endpoint, timeout=_PROBE_SECONDS)
+    except OfflineModeIsEnabled:
+        return False
+    except Exception:  # whatever the HTTP library raises means no connection
+        return False
+    return True
