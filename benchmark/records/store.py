@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.errors import RecordError
+from benchmark.errors import RecordError, suggestion
 from benchmark.records.canonical import canonical_json, digest, identity_of
 from benchmark.records.schema import SCHEMA_VERSION, Record, RunSpec
 
@@ -113,6 +113,25 @@ class Store:
         record = self.read(path)
         return record if record.identity == identity_of(spec) else None
 
+    def lookup(self, cell: str) -> Record:
+        """The record that a person means.
+
+        Args:
+            cell: ``cifar100/resnet20__resnet8/kd/seed0`` below the root, or a path of a file.
+
+        Raises:
+            RecordError: there is no such record, or it cannot be read or trusted.
+        """
+        # Added rather than put in place of a suffix: folder names may hold dots.
+        for path in (Path(cell), self.root / cell, self.root / f"{cell}.json"):
+            if path.is_file():
+                return self.read(path)
+        known = {self._cell(path): path for path in self._files()}
+        raise RecordError(
+            f"there is no record '{cell}' in {self.root}.{suggestion(cell, known)}\n"
+            f"Write DATASET/TEACHER__STUDENT/RECIPE/seedK, as the folders there are called."
+        )
+
     def all(self) -> Contents:
         """Every record below the root; those that cannot be read or trusted are told apart."""
         records: list[Record] = []
@@ -162,8 +181,8 @@ class Store:
             if history_csv is None:
                 history.unlink(missing_ok=True)
             else:
-                _replace(history, history_csv)
-            _replace(path, text + "\n")
+                replace_file(history, history_csv)
+            replace_file(path, text + "\n")
         except OSError as error:
             raise RecordError(
                 f"cannot write the record {path}: {error.strerror or error}. "
@@ -194,6 +213,9 @@ class Store:
             hidden = any(part.startswith(".") for part in path.relative_to(self.root).parts)
             if path.is_file() and not hidden:
                 yield path
+
+    def _cell(self, path: Path) -> str:
+        return path.relative_to(self.root).with_suffix("").as_posix()
 
     def _done(self, path: Path, identity: str) -> Record | None:
         try:
@@ -270,7 +292,8 @@ def _checksum(values: Mapping[str, Any]) -> str:
     return digest({key: value for key, value in values.items() if key != "checksum"})
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Put a text in the place of a file, whole or not at all; the folder must exist."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:

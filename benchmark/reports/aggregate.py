@@ -16,6 +16,7 @@ from benchmark.reports.staleness import Current, stale_records
 from benchmark.reports.statistics import Difference, Summary, paired, summarise
 
 ALONE = "vanilla"
+IMPORTED = "imported"  # stands in place of a recipe where weights were brought by the user
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,11 @@ def _column(
 ) -> Column:
     # A method without a teacher competes in every pair of its student.
     baseline = [record for record in alone if method_of(record.spec) == ALONE]
-    others = [record for record in alone if method_of(record.spec) != ALONE]
+    others = [
+        record
+        for record in alone
+        if method_of(record.spec) != ALONE and record.spec.recipe != IMPORTED
+    ]
     members = [*taught, *others]
     seeds = {record.spec.seed for record in members}
     reference = _cell(baseline, seeds) if baseline else None
@@ -263,7 +268,7 @@ def _networks(
     students = set(students)
     for network in sorted(alone.keys() | steps.keys()):
         for method, records in _by_method(alone.get(network, ())).items():
-            if method == ALONE or network not in students:
+            if method == ALONE or records[0].spec.recipe == IMPORTED or network not in students:
                 yield NetworkRow(network, _cell(records, ()))
         by_roles: dict[str, list[Record]] = defaultdict(list)
         for record in steps.get(network, ()):
@@ -299,6 +304,7 @@ def _notes(records: Sequence[Record]) -> Iterable[str]:
     lengths = {
         canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
         for record in records
+        if record.spec.recipe != IMPORTED
     }
     if len(lengths) > 1:
         yield "The records were trained with different values of this protocol."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -15,69 +16,59 @@ from benchmark.reports import wording
 from benchmark.reports.aggregate import Board, Cell, Column, Table, method_of
 
 BEST = "*"
+STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """How far one recipe is on one data set, in runs."""
-
-    dataset: str
-    recipe: str
-    done: int
-    failed: int
-    stale: int
-    missing: int
-
-
-def print_results(board: Board, console: Console) -> None:
+def result_table(board: Board) -> Iterator[RenderableType]:
     """A small table per data set, protocol and pair: the content of the leaderboard."""
     if not board.tables:
-        console.print("There are no records yet.")
+        yield Text("There are no records yet.")
     for table in board.tables:
         for column in table.columns:
-            _title(console, f"{wording.heading(table)}: {wording.pair(column)}")
-            console.print(_results(table, column))
+            yield _title(f"{wording.heading(table)}: {wording.pair(column)}")
+            yield _results(table, column)
         if any(cell.rank for column in table.columns for cell in column.cells.values()):
-            _line(console, LEGEND)
+            yield _aside(LEGEND)
         for note in wording.notes(table):
-            _line(console, note)
+            yield _aside(note)
         if table.networks:
-            _title(console, f"{wording.heading(table)}: networks")
-            console.print(_networks(table))
+            yield _title(f"{wording.heading(table)}: networks")
+            yield _networks(table)
     if left_out := wording.left_out(board):
-        _line(console, left_out)
+        yield _aside(left_out)
 
 
-def print_coverage(rows: Iterable[Coverage], console: Console) -> None:
-    """What of a choice of cells is done, with the sums at the foot."""
-    known = sorted(rows, key=lambda row: (row.dataset, row.recipe))
-    sums = {
-        part: sum(getattr(row, part) for row in known)
-        for part in ("done", "failed", "stale", "missing")
-    }
+def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """What of a choice of cells is done, by data set, protocol and recipe, with sums at the foot.
+
+    Args:
+        rows: each with ``dataset``, ``protocol``, ``recipe`` and the numbers ``done``, ``failed``,
+            ``stale``, ``missing``; rows that share the names (other pairs) are added up.
+    """
+    sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        key = (row["dataset"], row["protocol"], row["recipe"])
+        sums[key].update({state: row[state] for state in STATES})
+    total = sum(sums.values(), Counter[str]())
     table = _empty()
     table.show_footer = True
     table.add_column("data set", Text("all"), overflow="fold")
+    table.add_column("protocol", overflow="fold")
     table.add_column("recipe", overflow="fold")
-    for part, total in sums.items():
-        table.add_column(part, Text(str(total)), justify="right", no_wrap=True)
-    previous = ""
-    for row in known:
-        numbers = (
-            _count(row.done, "green"),
-            _count(row.failed, "red"),
-            _count(row.stale, "yellow"),
-            _count(row.missing, ""),
-        )
-        # The name once a block: the eye finds the data sets.
-        dataset = "" if row.dataset == previous else row.dataset
-        table.add_row(Text(dataset), Text(row.recipe), *numbers)
-        previous = row.dataset
-    console.print(table)
+    for state in STATES:
+        table.add_column(state, Text(str(total[state])), justify="right", no_wrap=True)
+    previous = ("", "")
+    for (dataset, protocol, recipe), counts in sorted(sums.items()):
+        # The names once a block: the eye finds the data sets.
+        names = ("", "") if (dataset, protocol) == previous else (dataset, protocol)
+        numbers = (_count(counts[state], style) for state, style in STATES.items())
+        table.add_row(*map(Text, names), Text(recipe), *numbers)
+        previous = (dataset, protocol)
+    return table
 
 
-def print_record(record: Record, console: Console) -> None:
+def record_view(record: Record) -> RenderableType:
     """One record for a person: what was asked for, the result, the cost, where it ran."""
     spec = record.spec
     table = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -90,8 +81,7 @@ def print_record(record: Record, console: Console) -> None:
         for name, value in block.items():
             table.add_row(name, Text(value))
     where = f"{spec.dataset}, {spec.pair or spec.network}, {method_of(spec)}, seed {spec.seed}"
-    console.print(Text(where, style="bold"))
-    console.print(table)
+    return Group(_title(where), table)
 
 
 def _asked(record: Record) -> Mapping[str, str]:
@@ -217,14 +207,14 @@ def _count(number: int, style: str) -> Text:
     return Text(str(number), style=style) if number else Text("·", style="dim")
 
 
-def _title(console: Console, text: str) -> None:
+def _title(text: str) -> Text:
     # Not the title of the rich table, which would be wrapped to the width of its columns.
-    console.print(Text(text, style="bold"))
+    return Text(text, style="bold")
 
 
-def _line(console: Console, text: str) -> None:
+def _aside(text: str) -> Text:
     # Text, so that brackets in names are not taken for styles.
-    console.print(Text(text, style="dim"))
+    return Text(text, style="dim")
 
 
 def _pairs(values: Mapping[str, object], equals: str = "=") -> str:

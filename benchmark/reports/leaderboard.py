@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from benchmark.errors import RecordError, UsageError
+from benchmark.records.store import Store, replace_file
 from benchmark.reports import wording
-from benchmark.reports.aggregate import Board, Cell, Column, Table
+from benchmark.reports.aggregate import Board, Cell, Column, Table, aggregate
 from benchmark.reports.export import csv_text, json_text, latex
+from benchmark.reports.staleness import Current
 
 Format = Literal["md", "csv", "latex", "json"]
 
@@ -58,8 +60,28 @@ def render(board: Board, form: Format) -> str:
     return writers[form](board)
 
 
-def check(board: Board, file: Path, form: Format = "md") -> str | None:
+def compose(
+    results: Path, form: Format, current: Current | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """The leaderboard of a results folder, and what could not be read there.
+
+    Args:
+        results: folder of records.
+        form: see ``render``.
+        current: what is not stale.
+
+    Returns:
+        The text, and a message for every file that was left out because it cannot be trusted.
+    """
+    contents = Store(results).all()
+    board = aggregate(contents.records, current, unreadable=len(contents.problems))
+    return render(board, form), tuple(problem.message for problem in contents.problems)
+
+
+def difference(text: str, file: Path) -> str | None:
     """How a written leaderboard differs from what the records give, as a diff; None if it does not.
+
+    A file that does not exist differs in every line.
 
     Raises:
         RecordError: the file cannot be read.
@@ -73,17 +95,31 @@ def check(board: Board, file: Path, form: Format = "md") -> str | None:
         raise RecordError(
             f"cannot read {file}: {error}. Write it again with 'kdbench leaderboard'."
         ) from None
-    expected = render(board, form)
-    if written == expected:
+    if written == text:
         return None
     return "".join(
         difflib.unified_diff(
             written.splitlines(keepends=True),
-            expected.splitlines(keepends=True),
+            text.splitlines(keepends=True),
             fromfile=str(file),
             tofile="from the records",
         )
     )
+
+
+def save(text: str, file: Path) -> None:
+    """Write a leaderboard whole or not at all.
+
+    Raises:
+        RecordError: the file cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, text)
+    except OSError as error:
+        raise RecordError(
+            f"cannot write {file}: {error.strerror or error}. Choose another one with --output."
+        ) from None
 
 
 def markdown(board: Board) -> str:

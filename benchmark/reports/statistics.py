@@ -7,8 +7,6 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from scipy.special import stdtrit  # not scipy.stats, which takes a second to import
-
 CONFIDENCE = 0.95
 
 
@@ -71,5 +69,8 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Differenc
     n, mean, std = differences.n, differences.mean, differences.std
     if std is None:
         return Difference(n, mean, None, None)
+    # Half a second to import, and scipy.stats takes longer: only where there is an interval.
+    from scipy.special import stdtrit
+
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * std / math.sqrt(n)
     return Difference(n, mean, mean - half, mean + half)
