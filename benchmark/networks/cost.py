@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.networks.outputs import Network, Outputs
 
+Module = TypeVar("Module", bound=nn.Module)
 # BatchNorm in training mode refuses a single value per channel, so one image is not enough.
 BATCH = 2
 
@@ -28,7 +29,7 @@ def count_macs(network: Network, image_size: tuple[int, int]) -> int:
     As usual in the field, additions of biases, BatchNorm, activations and the products of
     attention are not counted. Nothing is computed: only shapes are followed.
     """
-    twin = _meta_copy(network)
+    twin = meta_copy(network)
     macs = 0
 
     def add(layer: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -38,7 +39,8 @@ def count_macs(network: Network, image_size: tuple[int, int]) -> int:
     for module in twin.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(add)
-    _run(twin, image_size, maps=False)
+    with torch.no_grad():
+        twin(meta_images(twin, image_size))
     return macs // BATCH
 
 
@@ -47,19 +49,14 @@ def trace_shapes(network: Network, image_size: tuple[int, int]) -> Outputs:
 
     Nothing is computed, and the network with its BatchNorm statistics stays as it is.
     """
-    return _run(_meta_copy(network), image_size, maps=True)
-
-
-def _run(twin: Network, image_size: tuple[int, int], *, maps: bool) -> Outputs:
-    dtype = next(twin.parameters()).dtype
-    images = torch.empty(BATCH, 3, *image_size, device="meta", dtype=dtype)
+    twin = meta_copy(network)
     with torch.no_grad():
-        outputs: Outputs = twin(images, maps=maps)
+        outputs: Outputs = twin(meta_images(twin, image_size), maps=True)
     return outputs
 
 
-def _meta_copy(network: Network) -> Network:
-    """The same network with tensors that have a shape and no values."""
+def meta_copy(network: Module) -> Module:
+    """The same module with tensors that have a shape and no values."""
     # deepcopy takes from its memo what it finds there, so no weight is ever copied.
     memo: dict[int, Any] = {
         id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad)
@@ -67,6 +64,12 @@ def _meta_copy(network: Network) -> Network:
     }
     memo |= {id(b): torch.empty_like(b, device="meta") for b in network.buffers()}
     return copy.deepcopy(network, memo)
+
+
+def meta_images(network: nn.Module, image_size: tuple[int, int]) -> Tensor:
+    """Two images of this size (height, width) without values, in the network's precision."""
+    dtype = next(network.parameters()).dtype
+    return torch.empty(BATCH, 3, *image_size, device="meta", dtype=dtype)
 
 
 def _products(layer: nn.Conv2d | nn.Linear) -> int:

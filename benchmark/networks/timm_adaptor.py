@@ -10,15 +10,18 @@ from __future__ import annotations
 from typing import Any, cast
 
 import timm
+import torch
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError, UnknownName
 from benchmark.networks.catalogue import TIMM_PREFIX
-from benchmark.networks.cost import trace_shapes
+from benchmark.networks.cost import meta_copy, meta_images, trace_shapes
 from benchmark.networks.outputs import Network, Outputs, Shape
 
 # Plain transformers have no stages; so many of their blocks are shown instead.
 TRANSFORMER_STAGES = 4
+# What models raise for images that they are not made for.
+MISFITS = (RuntimeError, ValueError, AssertionError, TypeError, IndexError)
 
 
 class TimmNetwork(Network):
@@ -43,10 +46,21 @@ class TimmNetwork(Network):
         # timm declares its interfaces by convention only, which a type checker cannot see.
         self.model = cast("Any", model)
         self.name = name
-        self._require_linear_classifier()
-        self.embedding_dim = self.classifier.in_features
         self.map_indices = self._map_indices()
-        self.stage_shapes = self._trace_stages(image_size)
+        try:
+            complete = {f"model.{layer}" for layer in _layers_run(model, image_size)}
+            self._require_linear_classifier()
+            shown = _layers_run(self, image_size)
+            outputs = trace_shapes(self, image_size)
+        except MISFITS as error:
+            raise _does_not_take(name, image_size, error) from error
+        if complete != shown:
+            raise NetworkError(
+                f"'{name}' ends in more than one linear classifier on its embedding "
+                f"({', '.join(sorted(complete ^ shown)[:3])}); choose another model of timm."
+            )
+        self.embedding_dim = self.classifier.in_features
+        self.stage_shapes = tuple(cast("Shape", tuple(m.shape[1:])) for m in outputs.maps)
 
     @property
     def classifier(self) -> nn.Linear:
@@ -97,16 +111,17 @@ class TimmNetwork(Network):
             return [(count * part) // TRANSFORMER_STAGES - 1 for part in range(1, 5)]
         return list(range(count))
 
-    def _trace_stages(self, image_size: tuple[int, int]) -> tuple[Shape, ...]:
-        try:
-            outputs = trace_shapes(self, image_size)
-        except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
-            raise _does_not_take(self.name, image_size, error) from error
-        if outputs.embedding.shape[1:] != (self.embedding_dim,):
-            raise NetworkError(
-                f"'{self.name}' shows no embedding of one vector an image; choose another model."
-            )
-        return tuple(cast("Shape", tuple(stage.shape[1:])) for stage in outputs.maps)
+
+def _layers_run(network: nn.Module, image_size: tuple[int, int]) -> set[str]:
+    """Names of the layers that compute something in a forward pass in eval mode."""
+    twin = meta_copy(network).eval()
+    names: set[str] = set()
+    for name, layer in twin.named_modules():
+        if not any(layer.children()) and not isinstance(layer, nn.Identity | nn.Dropout):
+            layer.register_forward_hook(lambda *_, name=name: names.add(name))
+    with torch.no_grad():
+        twin(meta_images(twin, image_size))
+    return names
 
 
 def create_timm_network(

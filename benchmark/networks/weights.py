@@ -50,6 +50,8 @@ def load_weights(network: Network, path: str | Path) -> None:
     path = Path(path)
     wanted = network.state_dict()
     state = _fit_names(_read(path), wanted)
+    # Old files lack BatchNorm's counters, which change nothing at a fixed momentum.
+    state = {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")} | state
     _check_names(state, wanted, path)
     state = {key: _fit_shape(value, wanted[key]) for key, value in state.items()}
     _check_shapes(state, wanted, path, classifier=f"{classifier_key(network)}.weight")
@@ -121,10 +123,6 @@ def _fit_shape(value: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _check_names(state: State, wanted: State, path: Path) -> None:
-    # Old checkpoints have no counter of batches, and it changes nothing at a fixed momentum.
-    for key in wanted.keys() - state.keys():
-        if key.endswith("num_batches_tracked"):
-            state[key] = wanted[key]
     missing = [key for key in wanted if key not in state]
     unexpected = [key for key in state if key not in wanted]
     if missing or unexpected:

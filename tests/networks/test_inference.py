@@ -1,4 +1,3 @@
-import pytest
 import torch
 from published_networks import filled_network, reference_images
 from torch import nn

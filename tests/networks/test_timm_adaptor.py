@@ -1,0 +1,108 @@
+import pytest
+import timm
+import torch
+from torch import nn
+
+from benchmark.errors import NetworkError, UnknownName
+from benchmark.networks.catalogue import create_network
+
+SIZE = (64, 64)
+# Expected stage shapes at 64x64.
+MODELS = {
+    "timm/resnet18": [(64, 32, 32), (64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2)],
+    "timm/mobilenetv3_large_100": [
+        (16, 32, 32),
+        (24, 16, 16),
+        (40, 8, 8),
+        (112, 4, 4),
+        (960, 2, 2),
+    ],
+    "timm/convnext_atto": [(40, 16, 16), (80, 8, 8), (160, 4, 4), (320, 2, 2)],
+    "timm/vit_tiny_patch16_224": [(192, 4, 4)] * 4,
+}
+
+
+@pytest.fixture(params=MODELS, scope="module")
+def network(request):
+    torch.manual_seed(0)
+    network = create_network(request.param, classes=7, image_size=SIZE).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # so that no layer is an identity by its start
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    return network
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.randn(2, 3, *SIZE)
+
+
+@torch.no_grad()
+def test_answers_as_the_model_itself(network, images):
+    outputs = network(images, maps=True)
+    torch.testing.assert_close(outputs.logits, network.model(images))
+    torch.testing.assert_close(network(images).logits, outputs.logits)
+    torch.testing.assert_close(network.classifier(outputs.embedding), outputs.logits)
+
+
+def test_shows_its_stages(network, images):
+    outputs = network(images, maps=True)
+    assert list(network.stage_shapes) == MODELS[network.name]
+    assert [tuple(m.shape[1:]) for m in outputs.maps] == MODELS[network.name]
+    assert outputs.preactivations == outputs.maps
+    assert network(images).maps == ()
+    assert network.shape.classes == 7
+    assert outputs.embedding.shape == (2, network.embedding_dim)
+
+
+def test_gradients_reach_every_parameter(network, images):
+    outputs = network(images, maps=True)
+    (outputs.logits.sum() + sum(m.square().mean() for m in outputs.maps)).backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_convolutional_classifier_becomes_linear(images):
+    torch.manual_seed(0)
+    model = timm.create_model("resnetv2_18", num_classes=7).eval()
+    network = create_network("timm/resnetv2_18", classes=7, image_size=SIZE).eval()
+    assert isinstance(network.classifier, nn.Linear)
+    state = {f"model.{key}": value for key, value in model.state_dict().items()}
+    state["model.head.fc.weight"] = state["model.head.fc.weight"].flatten(1)
+    network.load_state_dict(state)
+    torch.testing.assert_close(network(images).logits, model(images))
+
+
+def test_builds_on_the_meta_device():
+    with torch.device("meta"):
+        network = create_network("timm/resnet18", classes=7)
+    assert all(p.is_meta for p in network.parameters())
+
+
+def test_a_tag_chooses_weights_and_not_the_architecture():
+    with torch.device("meta"):
+        network = create_network("timm/resnet18.a1_in1k", classes=7)
+    assert network.embedding_dim == 512
+
+
+def test_unknown_model_is_answered_with_the_nearest():
+    with pytest.raises(UnknownName, match="Did you mean 'timm/convnext_tiny'"):
+        create_network("timm/convnext_tinny", classes=7)
+
+
+@pytest.mark.parametrize("name", ["timm/efficientvit_m0", "timm/levit_128"])
+def test_refuses_models_without_one_linear_classifier(name):
+    with torch.device("meta"), pytest.raises(NetworkError, match="one linear classifier"):
+        create_network(name, classes=7, image_size=(224, 224))
+
+
+def test_refuses_image_sizes_that_the_model_cannot_take():
+    with torch.device("meta"), pytest.raises(NetworkError, match="for images of 8x8"):
+        create_network("timm/vit_tiny_patch16_224", classes=7, image_size=(8, 8))
+
+
+def test_pretrained_without_network_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(NetworkError, match="cannot be had") as error:
+        create_network("timm/resnet18", classes=7, pretrained=True)
+    assert "HF_HOME" in str(error.value)
