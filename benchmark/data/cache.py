@@ -84,7 +84,7 @@ def _read(path: Path) -> Decoded | None:
     try:
         with safe_open(path, framework="pt") as file:
             notes = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
         if notes.get("checksum") != _checksum(tensors):
             return None
         return Decoded(
