@@ -255,14 +255,15 @@ def _settings(changed: Mapping[str, Any]) -> str:
     """``,key=value,key=value`` or, if that is not safe or too long, a comma and a digest."""
     if not changed:
         return ""
-    text = "".join(f",{key}={_value(changed[key])}" for key in sorted(changed))
+    parts = [f"{key}={_value(changed[key])}" for key in sorted(changed)]
+    text = "".join(f",{part}" for part in parts)
     # Lower case only: some file systems do not tell Alpha from alpha.
-    if len(text) <= LONGEST_SUFFIX and re.fullmatch(r"(,[a-z0-9_]+=[a-z0-9._-]+)+", text):
-        return text
-    return "," + digest(dict(changed))[:12]
+    safe = all(re.fullmatch(r"[a-z0-9_]+=[a-z0-9._-]+", part) for part in parts)
+    return text if safe and len(text) <= LONGEST_SUFFIX else "," + digest(dict(changed))[:12]
 
 
 def _value(value: Any) -> str:
+    """Text as it is, unless it could be taken for a number; else canonical JSON."""
     text = canonical_json(value)
     if not isinstance(value, str):
         return text
@@ -270,7 +271,7 @@ def _value(value: Any) -> str:
         json.loads(value)
     except json.JSONDecodeError:
         return value
-    return text  # The text "4" keeps its quotes, so that it is not taken for the number.
+    return text
 
 
 def _protocol(name: str) -> str:

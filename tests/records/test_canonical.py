@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.errors import RecordError
+from benchmark.records.canonical import canonical_json, digest
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(4, 4.0), (0.1, float("0.10")), (0.0, -0.0), (1e22, 10**22), ((1, 2), [1, 2.0])],
+)
+def test_equal_values_have_one_text(one, other):
+    assert canonical_json(one) == canonical_json(other)
+    assert digest({"a": one}) == digest({"a": other})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, True), (0, False), ("4", 4), (None, "null"), (0.1, 0.1 + 2**-56)]
+)
+def test_different_values_have_different_texts(one, other):
+    assert canonical_json(one) != canonical_json(other)
+
+
+@given(NUMBERS, NUMBERS)
+def test_numbers_share_a_text_exactly_if_they_are_equal(one, other):
+    assert (canonical_json(one) == canonical_json(other)) == (one == other)
+
+
+@given(VALUES)
+def test_the_text_reads_back_as_the_value_and_is_a_fixed_point(value):
+    text = canonical_json(value)
+    assert json.loads(text) == value
+    assert canonical_json(json.loads(text)) == text
+
+
+@given(VALUES)
+def test_a_file_between_does_not_change_the_text(value):
+    assert canonical_json(json.loads(json.dumps(value, indent=1))) == canonical_json(value)
+
+
+@given(st.dictionaries(st.text(), VALUES, min_size=2, max_size=5))
+def test_the_order_of_keys_does_not_matter(value):
+    assert canonical_json(dict(reversed(value.items()))) == canonical_json(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_not_finite_are_refused_with_their_place(value):
+    with pytest.raises(RecordError, match=r"the value\.alpha\[1\] is"):
+        canonical_json({"alpha": [1, value]})
+
+
+@pytest.mark.parametrize("value", [{1: 2}, {1, 2}, object(), b"x"])
+def test_what_json_does_not_have_is_refused(value):
+    with pytest.raises(RecordError):
+        canonical_json(value)
