@@ -11,12 +11,12 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 import benchmark
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -157,6 +157,7 @@ def run(
              retry, path, as_json)  # fmt: skip
         return
     from benchmark.matrix.session import Session
+    from benchmark.reports.aggregate import aggregate
     from benchmark.reports.console import result_table
     from benchmark.reports.live import listener
 
@@ -175,7 +176,7 @@ def run(
     if as_json:
         typer.echo(json.dumps(summary.as_json(), indent=2))
     else:
-        for table in result_table(session.records(), session.versions, session.cell_filter()):
+        for table in result_table(aggregate(session.records())):
             console.print(table)
         for line in summary.lines():
             console.print(line, markup=False, highlight=False)
@@ -199,7 +200,7 @@ def plan(
 ) -> None:
     """Show what a run would do: runs, groups, what is done already."""
     from benchmark.matrix.session import Session
-    from benchmark.reports.console import plan_table
+    from benchmark.reports.listings import plan_table
 
     request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
     session = Session(request, runs=runs, results=results, retry=retry is not None)
@@ -246,7 +247,7 @@ def list_(
 ) -> None:
     """List recipes, data sets, networks or suites."""
     from benchmark.listing import describe
-    from benchmark.reports.console import listing_table
+    from benchmark.reports.listings import listing_table
 
     entries = describe(kind.value, path or [], cache_folder())
     if as_json:
@@ -287,34 +288,39 @@ def leaderboard(
     path: PathOption = None,
 ) -> None:
     """Write the leaderboard from the records; it is a pure function of them."""
-    from benchmark.listing import recipe_versions
+    from benchmark.listing import current
+    from benchmark.records.store import Store
     from benchmark.reports import leaderboard as board
+    from benchmark.reports.aggregate import aggregate
 
     target = output or (Path("leaderboard.md") if format_ is Format.md else Path("-"))
-    text, problems = board.write(
-        results, format_.value, recipe_versions(path or [], cache_folder())
+    contents = Store(results).all()
+    made = aggregate(
+        contents.records, current(path or [], cache_folder()), unreadable=len(contents.problems)
     )
     console = _console(stderr=True)
-    for problem in problems:
-        console.print(problem, style="yellow", markup=False, highlight=False)
+    for problem in contents.problems:
+        console.print(f"Left out: {problem.message}", markup=False, highlight=False)
     if check:
-        difference = board.difference(text, target)
-        if difference or problems:
+        difference = board.check(made, target, format_.value)
+        if difference or contents.problems:
             console.print(difference or "Some records cannot be trusted.", markup=False)
             raise typer.Exit(1)
         console.print(f"{target} is up to date.", highlight=False)
     elif str(target) == "-":
-        typer.echo(text, nl=False)
+        typer.echo(board.render(made, format_.value), nl=False)
     else:
-        board.save(text, target)
+        board.save(board.render(made, format_.value), target)
         console.print(f"Wrote {target}.", highlight=False)
-    if problems:
+    if contents.problems:
         raise typer.Exit(1)
 
 
 @app.command()
 def speed(
-    dataset: Annotated[str, typer.Option("--dataset", help="Whose images.")] = "sketchbirds",
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Whose images; else the suite 'quick'.")
+    ] = None,
     pair: Annotated[str | None, typer.Option("--pair", help="teacher:student.")] = None,
     recipe: RecipeOption = None,
     protocol: ProtocolOption = None,
@@ -328,10 +334,13 @@ def speed(
 ) -> None:
     """Measure images/s of the loader, the teacher, every recipe and the group."""
     from benchmark.matrix.speed import measure
-    from benchmark.reports.console import speed_table
+    from benchmark.reports.listings import speed_table
 
     figures = measure(
-        _request(None, [dataset], [pair] if pair else None, recipe, "1", protocol, None, path),
+        _request(
+            None, [dataset] if dataset else None, [pair] if pair else None, recipe, "1", protocol,
+            None, path,
+        ),  # fmt: skip
         data_dir=data,
         cache_dir=cache_folder(),
         precision=precision.value,
@@ -399,25 +408,19 @@ def _console(*, stderr: bool = False) -> Console:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point: one message for every error, exit codes 0, 1, 2; 130 for Ctrl-C."""
-    words: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(args=words, standalone_mode=False, prog_name="kdbench")
+        app(args=words, prog_name="kdbench")
     except BenchmarkError as error:
         if "--debug" in words:
             raise
         _console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        _console(stderr=True).print("Interrupted. The same command continues where it was saved.")
-        sys.exit(130)
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code or 0)
+    sys.exit(0)
 
-
-__all__ = ["UsageError", "app", "main"]
 
 if __name__ == "__main__":
     main()

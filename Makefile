@@ -1,0 +1,37 @@
+# Two commands for a new user: `make quickstart` and `make test`. Both set up .venv first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+QUICKSTART ?= quickstart
+
+.PHONY: setup quickstart test lint format leaderboard clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/kdbench list recipes > /dev/null
+	touch $@
+
+quickstart: setup
+	$(BIN)/kdbench run --suite quick --precision bf16 --runs $(QUICKSTART)/runs --results $(QUICKSTART)/results
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+leaderboard: setup
+	$(BIN)/kdbench leaderboard
+
+clean:
+	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,122 @@
+"""What there is: recipes, data sets, networks, suites as plain data; and new files from templates.
+
+Nothing here imports torch as long as the index of recipes is up to date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from benchmark.data.catalogue import read_cards
+from benchmark.discovery import describe_recipes, search_folders
+from benchmark.errors import UsageError
+from benchmark.matrix.suites import read_suite, suite_names
+from benchmark.networks.catalogue import CIFAR_NETWORKS
+from benchmark.records.schema import RunSpec
+from benchmark.reports.staleness import Current
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def describe(kind: str, paths: Sequence[Path], cache_dir: Path) -> list[dict[str, Any]]:
+    """All entries of a kind: ``recipes``, ``datasets``, ``networks`` or ``suites``.
+
+    Each has at least ``name``; what is broken has ``error``.
+    """
+    if kind == "recipes":
+        return [asdict(recipe) for recipe in describe_recipes(paths, cache_dir)]
+    if kind == "datasets":
+        return _datasets(paths)
+    if kind == "networks":
+        return [
+            {"name": info.name, "parameters": info.parameters, "macs": info.macs}
+            for info in CIFAR_NETWORKS
+        ]
+    return [read_suite(name).model_dump(mode="json") for name in suite_names()]
+
+
+def current(paths: Sequence[Path], cache_dir: Path) -> Current:
+    """What recipes and cards say today, to tell stale records."""
+    catalogue = read_cards(search_folders("datasets", paths))
+    recipes = describe_recipes(paths, cache_dir)
+
+    def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:
+        """What the card's protocol of this name asks of the network today."""
+        if spec.dataset not in catalogue.registry or not spec.protocol_values:
+            return None  # no such card any more, or weights that were brought
+        try:
+            return catalogue.get(spec.dataset).protocol(spec.protocol).for_network(spec.network)
+        except UsageError:
+            return {}
+
+    return Current(
+        recipe_versions={recipe.name: recipe.version for recipe in recipes if not recipe.error},
+        data_revisions={card.name: card.revision for card in catalogue.cards},
+        protocol_values=protocol_values,
+    )
+
+
+def _datasets(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    catalogue = read_cards(search_folders("datasets", paths))
+    cards: list[dict[str, Any]] = [
+        {
+            "name": card.name,
+            "title": card.title,
+            "classes": card.classes,
+            "image_size": card.image_size,
+            "train": card.splits["train"],
+            "test": card.splits["test"],
+            "protocols": list(card.protocols),
+            "pairs": list(card.pairs),
+            "licence": card.licence,
+            "path": str(catalogue.paths[card.name]),
+        }
+        for card in catalogue.cards
+    ]
+    return cards + [
+        {"name": path.stem, "path": str(path), "error": error}
+        for path, error in catalogue.broken.items()
+    ]
+
+
+def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:
+    """Write a recipe from the template.
+
+    Args:
+        name: lower case, words joined by hyphens.
+        folder: made if it does not exist.
+        cache_dir: of the index of recipes.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: the name cannot be a recipe's or is taken, or the file cannot be written.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise UsageError(
+            f"'{name}' cannot be a recipe's name. Use lower case, words joined by hyphens: my-method."
+        )
+    known = [folder] if folder.is_dir() else []
+    for recipe in describe_recipes(known, cache_dir):
+        if recipe.name == name:
+            raise UsageError(f"the recipe '{name}' exists: {recipe.path}. Choose another name.")
+    file = folder / f"{name.replace('-', '_')}.py"
+    if file.exists():
+        raise UsageError(f"the file {file} exists. Choose another name or folder.")
+    template = jinja2.Template(
+        (TEMPLATES / "recipe.py.jinja").read_text("utf-8"), keep_trailing_newline=True
+    )
+    words = [word.capitalize() for word in name.split("-")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(template.render(name=name, class_name="".join(words)), "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}.") from None
+    return file

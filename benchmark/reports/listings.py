@@ -1,0 +1,129 @@
+"""Terminal tables of what there is, what a run would do, and how fast this machine is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+
+def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What there is of a kind; broken files below, each with its error."""
+    good = [entry for entry in entries if not entry.get("error")]
+    table = {
+        "recipes": _recipes,
+        "datasets": _datasets,
+        "networks": _networks,
+        "suites": _suites,
+    }[kind](good)
+    broken = [entry for entry in entries if entry.get("error")]
+    notes: list[RenderableType] = []
+    if kind == "networks":
+        notes.append(Text("and every classification model of timm as timm/NAME", style="dim"))
+    if broken:
+        notes.append(Text(f"\n{len(broken)} broken, left out:", style="red"))
+        notes += [Text(f"  {entry['path']}: {entry['error']}") for entry in broken]
+    return Group(table, *notes)
+
+
+def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What a run would do, level by level."""
+    yield Text(
+        f"{overview['cells']} cells need {overview['runs']} runs: {overview['recorded']} recorded, "
+        f"{overview['to_train']} to train."
+    )
+    if not overview["to_train"]:
+        return
+    table = _table("step", "group", "seed", "runs that train side by side")
+    number = 0
+    for step, level in enumerate(overview["levels"], start=1):
+        for group in level:
+            number += 1
+            what = f"{group['dataset']}\n{group['protocol']}, {group['epochs']} epochs"
+            runs = Text("\n").join(_run(run) for run in group["runs"])
+            table.add_row(str(step), what, str(group["seed"]), runs)
+        table.add_section()
+    yield table
+
+
+def speed_table(figures: Mapping[str, Any]) -> RenderableType:
+    """Images/s of every part, with the share of the machine's measured peak."""
+    table = _table("what", "images/s", "of peak")
+    for name in ("loader", "teacher"):
+        table.add_row(name, f"{figures[name]['images_per_s']:,.0f}", "")
+    for name, figure in figures["recipes"].items():
+        table.add_row(name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %")
+    group = figures["group"]
+    label = "group of " + ", ".join(group["recipes"])
+    table.add_row(label, f"{group['images_per_s']:,.0f}", "")
+    peak = figures["peak"]
+    return Group(
+        Text(
+            f"{figures['dataset']}, {figures['pair']}, batch {figures['batch_size']}, "
+            f"{figures['precision']} on {figures['device']} with {figures['threads']} threads"
+        ),
+        table,
+        Text(
+            f"The group takes 1/{group['speedup_over_apart']:.2f} of the time of its members "
+            f"trained apart. Peak: {peak['fp32_gflops']:,.0f} GFLOP/s in fp32, "
+            f"{peak['bf16_gflops']:,.0f} in bf16.",
+            style="dim",
+        ),
+    )
+
+
+def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "family", "paper", "needs", "settings")
+    for entry in entries:
+        settings = ", ".join(f"{k}={v['default']}" for k, v in entry["settings"].items())
+        needs = ", ".join(entry["needs"]) or "logits"
+        table.add_row(entry["name"], entry["family"], entry["paper"], needs, Text(settings))
+    return table
+
+
+def _datasets(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "title", "classes", "pixels", "train", "test", "protocols")
+    for entry in entries:
+        numbers = (str(entry[key]) for key in ("classes", "image_size", "train", "test"))
+        table.add_row(entry["name"], entry["title"], *numbers, ", ".join(entry["protocols"]))
+    return table
+
+
+def _networks(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "parameters", "MACs")
+    for entry in entries:
+        table.add_row(entry["name"], f"{entry['parameters']:,}", f"{entry['macs']:,}")
+    return table
+
+
+def _suites(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "what for", "data sets", "protocol", "recipes", "seeds")
+    for entry in entries:
+        table.add_row(
+            entry["name"],
+            entry["title"],
+            ", ".join(entry["datasets"]),
+            entry["protocol"] or "default",
+            ", ".join(entry["recipes"]),
+            str(entry["seeds"]),
+        )
+    return table
+
+
+def _run(run: Mapping[str, Any]) -> Text:
+    state = "" if run["state"] == "missing" else f"  ({run['state']})"
+    return Text(f"{run['label']}{state}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
+               "of peak", "seed", "step"}  # fmt: skip
+    for column in columns:
+        justify = "right" if column in numbers else "left"
+        table.add_column(column, justify=justify, overflow="fold")
+    return table

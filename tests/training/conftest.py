@@ -1,0 +1,47 @@
+"""Jobs on the tiny data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmark.data.card import Protocol
+from benchmark.discovery import Catalogue, load_recipes
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.outputs import Network
+from benchmark.training.learner import Job
+
+PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
+
+
+@pytest.fixture(scope="session")
+def recipes() -> Catalogue:
+    return load_recipes()
+
+
+@pytest.fixture(scope="session")
+def teacher() -> Network:
+    """Wider than the student and not trained: what it teaches does not matter here."""
+    import torch
+
+    torch.manual_seed(11)
+    return create_network("wrn_16_2", classes=4).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def make_job(recipes: Catalogue, teacher: Network) -> Callable[..., Job]:
+    def make(recipe: str, *, protocol: Protocol = PROTOCOL, seed: int = 0, **settings: Any) -> Job:
+        roles = {} if recipe == "vanilla" else {"teacher": teacher}
+        return Job(
+            identity=f"{recipe}-{seed}".ljust(64, "0"),
+            label=recipe,
+            network="resnet8",
+            recipe=recipes.get(recipe).cls(**settings),
+            protocol=protocol,
+            seed=seed,
+            roles=roles,
+        )
+
+    return make

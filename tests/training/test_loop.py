@@ -1,0 +1,229 @@
+"""The claims of the loop: grouped, repeated and continued trainings give the same bits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from benchmark.data.splits import DataSet
+from benchmark.errors import UsageError
+from benchmark.events import Silent
+from benchmark.recipe import Recipe
+from benchmark.training.checkpoint import Workspace
+from benchmark.training.learner import Job
+from benchmark.training.loop import Group, Seat, train
+
+GROUP = ("vanilla", "kd", "th-kd", "crd")
+
+
+class Deadline(Silent):
+    """Lets time run out when an epoch has started."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.group: Group | None = None
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        if epoch == self.epoch and self.group is not None:
+            self.group.deadline = time.monotonic()
+
+
+def run(
+    jobs: list[Job],
+    data: DataSet,
+    accelerator: Accelerator,
+    folder: Path,
+    *,
+    stop_in: int | None = None,
+    source: str = "s",
+) -> list[Seat]:
+    listener = Deadline(stop_in) if stop_in else Silent()
+    seats = [Seat(job, source) for job in jobs]
+    group = Group(
+        seats, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener
+    )
+    if isinstance(listener, Deadline):
+        listener.group = group
+    train(group)
+    return seats
+
+
+def weights(seat: Seat) -> dict[str, torch.Tensor]:
+    assert seat.learner is not None
+    return seat.learner.lesson.state_dict()
+
+
+def assert_same(first: Seat, second: Seat) -> None:
+    a, b = weights(first), weights(second)
+    assert a.keys() == b.keys()
+    different = [name for name in a if not torch.equal(a[name], b[name])]
+    assert different == []
+    assert first.scores == second.scores
+
+
+@pytest.mark.parametrize("accelerator", ["fp32", "bf16"], indirect=True)
+def test_a_group_gives_each_member_what_it_gets_alone(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    together = run([make_job(name) for name in GROUP], tiny, accelerator, tmp_path / "group")
+    for number, name in enumerate(GROUP):
+        [alone] = run([make_job(name)], tiny, accelerator, tmp_path / name)
+        assert_same(together[number], alone)
+
+
+def test_two_trainings_of_one_job_are_the_same(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    [first] = run([make_job("crd")], tiny, accelerator, tmp_path / "a")
+    torch.rand(7)  # whatever happened to the global random state must not matter
+    [second] = run([make_job("crd")], tiny, accelerator, tmp_path / "b")
+    assert_same(first, second)
+
+
+def test_seeds_differ(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    [first] = run([make_job("vanilla", seed=0)], tiny, accelerator, tmp_path)
+    [second] = run([make_job("vanilla", seed=1)], tiny, accelerator, tmp_path)
+    name = "network.conv1.weight"
+    assert not torch.equal(weights(first)[name], weights(second)[name])
+
+
+@pytest.mark.parametrize("stop_in", [1, 2])
+def test_an_interrupted_and_continued_training_ends_with_the_same_weights(
+    make_job: Callable[..., Job],
+    tiny: DataSet,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    stop_in: int,
+) -> None:
+    names = ("kd", "crd")
+    whole = run([make_job(name) for name in names], tiny, accelerator, tmp_path / "whole")
+    stopped = run(
+        [make_job(name) for name in names], tiny, accelerator, tmp_path / "parts", stop_in=stop_in
+    )
+    assert [seat.progress.epochs for seat in stopped] == [stop_in, stop_in]
+    assert not any(seat.finished for seat in stopped)
+    continued = run([make_job(name) for name in names], tiny, accelerator, tmp_path / "parts")
+    for first, second in zip(whole, continued, strict=True):
+        assert second.finished
+        assert_same(first, second)
+        epochs = [row["epoch"] for row in second.progress.history]
+        assert epochs == [1, 2, 3]
+
+
+def test_a_changed_recipe_file_starts_over(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    run([make_job("kd")], tiny, accelerator, tmp_path, stop_in=1, source="before")
+    seats = [Seat(make_job("kd"), "after")]
+    group = Group(
+        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Silent()
+    )
+    assert group.done == 0
+
+
+def test_a_damaged_checkpoint_is_started_over(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    job = make_job("kd")
+    run([job], tiny, accelerator, tmp_path, stop_in=1)
+    [file] = tmp_path.rglob("checkpoint.pt")
+    file.write_bytes(file.read_bytes()[:1000])
+    assert Workspace(tmp_path).epochs_done(job.identity) == 0
+    [seat] = run([make_job("kd")], tiny, accelerator, tmp_path)
+    assert seat.finished
+
+
+def test_another_precision_does_not_continue_silently(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    job = make_job("kd")
+    run([job], tiny, accelerator, tmp_path, stop_in=1)
+    workspace = Workspace(tmp_path)
+    state = workspace.load_checkpoint(job.identity)
+    assert state is not None
+    workspace.save_checkpoint(job.identity, state | {"precision": "bf16"})
+    with pytest.raises(UsageError, match="--precision"):
+        run([make_job("kd")], tiny, accelerator, tmp_path)
+
+
+def break_at(recipe: Recipe, step: int, fault: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Make a real recipe misbehave from a step on."""
+    whole, calls = recipe.forward, iter(range(1_000_000))
+
+    def forward(batch, student, teacher):  # noqa: ANN001, ANN202
+        terms = whole(batch, student, teacher)
+        return {k: fault(v) for k, v in terms.items()} if next(calls) >= step else terms
+
+    recipe.forward = forward  # type: ignore[method-assign]
+
+
+def test_a_learner_that_diverges_leaves_and_the_others_go_on(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    bad = make_job("kd")
+    break_at(bad.recipe, 4, lambda term: term * float("nan"))
+    seats = run([bad, make_job("th-kd")], tiny, accelerator, tmp_path / "group")
+    assert seats[0].trouble is not None
+    assert seats[0].trouble.status == "diverged"
+    assert seats[0].trouble.epoch == 2
+    [alone] = run([make_job("th-kd")], tiny, accelerator, tmp_path / "alone")
+    assert_same(seats[1], alone)
+
+
+def test_a_learner_that_raises_leaves_with_its_error(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    def fail(term: torch.Tensor) -> torch.Tensor:
+        raise ZeroDivisionError("one too many")
+
+    bad = make_job("kd")
+    break_at(bad.recipe, 2, fail)
+    seats = run([make_job("vanilla"), bad], tiny, accelerator, tmp_path)
+    trouble = seats[1].trouble
+    assert trouble is not None
+    assert (trouble.status, trouble.kind, trouble.message, trouble.epoch) == (
+        "failed",
+        "ZeroDivisionError",
+        "one too many",
+        1,
+    )
+    assert trouble.where.startswith("test_loop.py:")
+    assert seats[0].finished
+
+
+def test_the_teacher_is_asked_once_a_batch(
+    make_job: Callable[..., Job],
+    tiny: DataSet,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seats = [Seat(make_job(name), "s") for name in GROUP]
+    group = Group(
+        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Silent()
+    )
+    teacher, calls = group.teacher, []
+    monkeypatch.setattr(group, "teacher", lambda images: calls.append(1) or teacher(images))
+    train(group)
+    assert len(calls) == 3 * len(group.loader)
+
+
+def test_validation_is_held_out_of_the_training_set(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    protocol = make_job("kd").protocol.model_copy(update={"validation": 0.2, "epochs": 1})
+    seats = [Seat(make_job("kd", protocol=protocol), "s")]
+    group = Group(
+        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Silent()
+    )
+    train(group)
+    assert group.loader.images_per_epoch == 32
+    assert seats[0].scores is not None
+    assert seats[0].scores.images == 8
