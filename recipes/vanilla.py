@@ -17,5 +17,5 @@ class Vanilla(Recipe):
     def roles(self, pair: Pair) -> dict[str, Role]:
         return {}
 
-    def forward(self, batch: Batch, student: Outputs, teacher: Outputs | None) -> Terms:
+    def forward(self, batch: Batch, student: Outputs, teacher: None) -> Terms:
         return {"ce": F.cross_entropy(student.logits, batch.labels)}

@@ -1,0 +1,179 @@
+"""Contrastive representation distillation: know the teacher's view of an image among noise.
+
+    L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + β · (NCE(s, bank_t) + NCE(t, bank_s))
+    NCE(v, bank) = − log D(v, bank[i]) − Σ_k log(1 − D(v, bank[n_k])),    D = P / (P + K/N)
+    P(v, u) = exp(v·u / τ) / Z
+
+s and t are linear embeddings of the two networks' features on the unit sphere. The banks remember
+them for all N training images; i is the image itself, n_1 … n_K are images of other classes. Z
+makes P about 1/N on average and stays as the first batch gives it.
+
+Tian, Krishnan, Isola, "Contrastive Representation Distillation", arXiv:1910.10699.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from benchmark import Batch, Context, Outputs, Recipe, Terms, gather, register
+
+from ._negatives import OtherClasses
+from .kd import kd_loss
+
+EPS = 1e-7
+
+
+@register("crd", family="contrastive", paper="arXiv:1910.10699", needs={"embedding"})
+class CRD(Recipe):
+    ce_weight: float = 1.0
+    kd_weight: float = 0.0
+    crd_weight: float = 0.8
+    temperature: float = 4.0
+    nce_temperature: Annotated[float, Field(ge=0.02)] = 0.07  # exp(2/τ) must fit into float32
+    negatives: Annotated[int, Field(ge=1)] = 16384
+    feature_dim: Annotated[int, Field(ge=1)] = 128
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+    def refuse(self, context: Context) -> str | None:
+        if self.crd_weight and (context.labels == context.labels[0]).all():
+            return "CRD needs negatives, and all training images are of one class"
+        return None
+
+    def build(self, context: Context) -> None:
+        if not self.crd_weight:
+            return
+        self.noise = OtherClasses(context.labels)
+        self.contrast = ContrastiveLoss(
+            context.student.embedding_dim,
+            context.teacher.embedding_dim,
+            len(context.labels),
+            feature_dim=self.feature_dim,
+            negatives=min(self.negatives, self.noise.fewest),
+            temperature=self.nce_temperature,
+            momentum=self.momentum,
+        )
+
+    def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+        terms = {"ce": self.ce_weight * F.cross_entropy(student.logits, batch.labels)}
+        if self.kd_weight:
+            kd = kd_loss(student.logits, teacher.logits, self.temperature)
+            terms["kd"] = self.kd_weight * kd
+        return {**terms, **self.contrast_terms(batch, student, teacher)}
+
+    def contrast_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+        """The term β · (NCE + NCE), or none if its weight is 0."""
+        if not self.crd_weight:
+            return {}
+        negatives = self.noise.draw(batch.index, self.contrast.negatives)
+        crd = self.contrast(student.embedding, teacher.embedding, batch.index, negatives)
+        return {"crd": self.crd_weight * crd}
+
+
+class ContrastiveLoss(nn.Module):
+    """Both directions of NCE, each against the other network's bank.
+
+    Scores are one product with the whole bank and a gather, and the gradient is found at once:
+    (B, K, D) tensors are never made, and the banks may change before the backward pass.
+
+    Args:
+        student_dim: width of the student's embedding.
+        teacher_dim: width of the teacher's embedding.
+        n_data: number of training images N.
+        feature_dim: width D of the common space.
+        negatives: number K of negatives per image.
+        temperature: τ.
+        momentum: what a bank's row keeps of its old value.
+
+    Attributes:
+        student_bank: the student's remembered view of every training image, (N, D).
+        teacher_bank: the teacher's.
+        z: Z of the student's scores and of the teacher's, (2,).
+        z_is_fixed: whether a first batch has set it.
+    """
+
+    student_bank: Tensor
+    teacher_bank: Tensor
+    z: Tensor
+    z_is_fixed: Tensor
+
+    def __init__(
+        self,
+        student_dim: int,
+        teacher_dim: int,
+        n_data: int,
+        feature_dim: int = 128,
+        negatives: int = 16384,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.negatives, self.temperature, self.momentum = negatives, temperature, momentum
+        self.student_embed = nn.Linear(student_dim, feature_dim)
+        self.teacher_embed = nn.Linear(teacher_dim, feature_dim)
+        bound = math.sqrt(3 / feature_dim)  # rows of about unit length
+        for name in ("student_bank", "teacher_bank"):
+            self.register_buffer(name, torch.empty(n_data, feature_dim).uniform_(-bound, bound))
+        self.register_buffer("z", torch.zeros(2))
+        self.register_buffer("z_is_fixed", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, embed_s: Tensor, embed_t: Tensor, index: Tensor, negatives: Tensor) -> Tensor:
+        """The loss, a scalar; updates the banks.
+
+        Args:
+            embed_s: student embeddings, (B, student_dim).
+            embed_t: teacher embeddings, (B, teacher_dim).
+            index: (B,) int64, positions of the images in the training set.
+            negatives: (B, K) int64, positions of images of other classes.
+        """
+        student = F.normalize(self.student_embed(embed_s), dim=1)
+        teacher = F.normalize(self.teacher_embed(embed_t), dim=1)
+        columns = torch.cat([index[:, None], negatives], dim=1)
+        loss = self._nce(student, self.teacher_bank, columns, self.z[0])
+        loss = loss + self._nce(teacher, self.student_bank, columns, self.z[1])
+        self.z_is_fixed.fill_(True)
+        rows = gather(index)
+        self._remember(self.student_bank, rows, gather(student))
+        self._remember(self.teacher_bank, rows, gather(teacher))
+        return loss
+
+    def _nce(self, views: Tensor, bank: Tensor, columns: Tensor, z: Tensor) -> Tensor:
+        """The batch mean of one direction, with its gradient by ``views``.
+
+        With q = P / (K/N + ε): −log D = softplus(−log q), −log(1 − D) = log(1 + q) + constant.
+
+        Args:
+            views: unit vectors of one network, (B, D).
+            bank: what is remembered of the other network, (N, D).
+            columns: (B, 1 + K) int64, the image itself and its negatives.
+            z: this direction's Z, a scalar; the first batch sets it in place.
+        """
+        noise = self.negatives / len(bank)
+        with torch.no_grad():
+            product = views @ bank.T
+            scores = product.gather(1, columns).div_(self.temperature)
+            odds = scores.exp()
+            # Every process sees the mean over all of them; no step waits to read the flag.
+            mean = gather(odds.mean(dim=1)).mean()
+            scale = z.copy_(torch.where(self.z_is_fixed, z, mean * len(bank))) * (noise + EPS)
+            q = odds.div_(scale)
+            total = 1 + q
+            own = F.softplus(scale.log() - scores[:, 0])
+            # log is ten times as fast as log1p. It rounds a summand by 6e-8 at most, in the
+            # reported value alone: the derivative below does not come from it.
+            others = total[:, 1:].log().sum(dim=1) + self.negatives * math.log1p(EPS / noise)
+            by_score = q.div_(total)
+            by_score[:, 0] = -1 / total[:, 0]
+            by_product = product.zero_().scatter_add_(1, columns, by_score)
+            gradient = (by_product @ bank).div_(self.temperature * len(views))
+        return (own + others).mean() + ((views - views.detach()) * gradient).sum()
+
+    def _remember(self, bank: Tensor, rows: Tensor, views: Tensor) -> None:
+        """Move a bank's rows towards the new views, alike in all processes."""
+        moved = bank[rows].mul_(self.momentum).add_(views.detach(), alpha=1 - self.momentum)
+        bank.index_copy_(0, rows, F.normalize(moved, dim=1))
