@@ -289,31 +289,23 @@ def leaderboard(
 ) -> None:
     """Write the leaderboard from the records; it is a pure function of them."""
     from benchmark.listing import current
-    from benchmark.records.store import Store
     from benchmark.reports import leaderboard as board
-    from benchmark.reports.aggregate import aggregate
 
     target = output or (Path("leaderboard.md") if format_ is Format.md else Path("-"))
-    contents = Store(results).all()
-    made = aggregate(
-        contents.records, current(path or [], cache_folder()), unreadable=len(contents.problems)
-    )
+    text, problems = board.compose(results, format_.value, current(path or [], cache_folder()))
     console = _console(stderr=True)
-    for problem in contents.problems:
-        console.print(f"Left out: {problem.message}", markup=False, highlight=False)
+    for problem in problems:
+        console.print(f"Left out: {problem}", markup=False, highlight=False)
     if check:
-        difference = board.check(made, target, format_.value)
-        if difference or contents.problems:
-            console.print(difference or "Some records cannot be trusted.", markup=False)
-            raise typer.Exit(1)
-        console.print(f"{target} is up to date.", highlight=False)
-    elif str(target) == "-":
-        typer.echo(board.render(made, format_.value), nl=False)
+        difference = board.difference(text, target)
+        console.print(difference or f"{target} is what the records give.", markup=False)
+        raise typer.Exit(1 if difference or problems else 0)
+    if str(target) == "-":
+        typer.echo(text, nl=False)
     else:
-        board.save(board.render(made, format_.value), target)
+        board.save(text, target)
         console.print(f"Wrote {target}.", highlight=False)
-    if contents.problems:
-        raise typer.Exit(1)
+    raise typer.Exit(1 if problems else 0)
 
 
 @app.command()
