@@ -71,7 +71,10 @@ class CifarNetwork(Network):
     def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
         """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
         trace = StageTrace(keep=maps)
-        embedding = self.features(images, trace).mean((2, 3))
+        last = self.features(images, trace)
+        # Not mean() nor an adaptive pool: the gradient of this one keeps channels_last, which makes
+        # the backward pass through the last ReLU and BatchNorm a third faster on a CPU.
+        embedding = F.avg_pool2d(last, last.shape[2:]).flatten(1)
         return Outputs(
             logits=self.classifier(embedding),
             embedding=embedding,
