@@ -23,7 +23,7 @@ LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown t
 def result_table(board: Board) -> Iterator[RenderableType]:
     """A small table per data set, protocol and pair: the content of the leaderboard."""
     if not board.tables:
-        yield Text("There are no records yet.")
+        yield Text("There is no record to show yet.")
     for table in board.tables:
         for column in table.columns:
             yield _title(f"{wording.heading(table)}: {wording.pair(column)}")

@@ -126,7 +126,7 @@ def markdown(board: Board) -> str:
     """The whole page: a section per data set and protocol, then how to read it."""
     parts = [HEADER]
     if not board.tables:
-        parts.append("There are no records yet.\n")
+        parts.append("There is no record to show yet.\n")
     for table in board.tables:
         parts.extend(_section(table))
     if left_out := wording.left_out(board):

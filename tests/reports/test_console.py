@@ -47,7 +47,7 @@ def test_results(printed, width):
 
 
 def test_results_of_nothing(printed):
-    assert printed(*result_table(aggregate([]))) == "There are no records yet.\n"
+    assert printed(*result_table(aggregate([]))) == "There is no record to show yet.\n"
 
 
 def test_long_names_are_folded_and_numbers_are_not(printed):

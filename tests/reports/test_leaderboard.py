@@ -66,7 +66,7 @@ def test_what_cannot_be_trusted_is_counted_and_told(tmp_path):
 
 def test_nothing_recorded(tmp_path):
     text, _ = compose(tmp_path / "none", "md")
-    assert "There are no records yet." in text
+    assert "There is no record to show yet." in text
     assert json.loads(compose(tmp_path / "none", "json")[0])["tables"] == []
 
 
