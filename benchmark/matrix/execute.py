@@ -178,7 +178,6 @@ class Execution:
             self.listener.run_finished(run.label, f"{seat.trouble.status}: {seat.trouble.message}")
         elif seat.finished and seat.scores is not None:
             self.outcomes[run.identity] = Outcome.recorded
-            self._accuracies[run.identity] = seat.scores.top1
             history = None
             if self.accelerator.is_main_process:
                 history = self.workspace.write_history(run.identity, seat.progress.history)
@@ -194,14 +193,15 @@ class Execution:
 
     def _write(self, run: Run, record: Record, history: str | None) -> None:
         if self.accelerator.is_main_process:
-            self.store.write(record, history)
+            written = self.store.write(record, history)
+            if written.metrics is not None:
+                self._accuracies[run.identity] = written.metrics.top1
             self.workspace.drop_checkpoint(run.identity)
 
     def _evaluate_imported(self, run: Run, data: DataSet) -> None:
         network = self._network(run, data, {})
         scores, seconds = score_weights(network, data, self.accelerator)
         self.outcomes[run.identity] = Outcome.recorded
-        self._accuracies[run.identity] = scores.top1
         size = (data.card.image_size, data.card.image_size)
         cost = Cost(
             parameters=count_parameters([network]),

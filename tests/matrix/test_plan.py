@@ -1,0 +1,156 @@
+"""Which runs cells need, what they share, and what is refused before anything trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import IncompatiblePair, UnknownName, UsageError
+from benchmark.matrix.plan import parse_seeds
+from benchmark.matrix.request import Request, choice_of
+from benchmark.matrix.session import Session
+from tests.matrix.conftest import FIVE
+
+Make = Callable[..., Session]
+
+
+def labels(session: Session) -> list[list[list[str]]]:
+    plan = session.plan()
+    return [[[r.label for r in group] for group in level] for level in plan.groups(session.workspace)]
+
+
+def test_cells_share_the_runs_that_they_build_on(session: Make) -> None:
+    plan = session(*FIVE).plan()
+    assert len(plan.cells) == 5
+    assert [run.label for run in plan.runs] == [
+        "resnet8 vanilla",
+        "resnet14 vanilla",
+        "resnet14→resnet8 kd",
+        "resnet14→resnet8 crd",
+        "resnet14→resnet8 th-kd",
+        "resnet14 sh-teacher",
+        "resnet14→resnet8 sh-kd",
+    ]
+
+
+def test_groups_follow_the_roles(session: Make) -> None:
+    first, second, third = labels(session(*FIVE))
+    assert first == [["resnet8 vanilla", "resnet14 vanilla"]]
+    assert second == [
+        [
+            "resnet14 sh-teacher",
+            "resnet14→resnet8 kd",
+            "resnet14→resnet8 crd",
+            "resnet14→resnet8 th-kd",
+        ]
+    ]
+    assert third == [["resnet14→resnet8 sh-kd"]]
+
+
+def test_a_group_has_one_teacher_and_one_seed(session: Make) -> None:
+    wide = session("kd", pairs=("resnet14:resnet8", "resnet20:resnet8"), seeds="2")
+    levels = labels(wide)
+    assert sorted(len(group) for group in levels[1]) == [1, 1, 1, 1]
+
+
+def identity(session: Session) -> str:
+    return session.cells[-1].run.identity
+
+
+def test_everything_that_changes_the_result_is_in_the_identity(session: Make) -> None:
+    same = [identity(session("kd")), identity(session("kd[temperature=4]"))]
+    assert len(set(same)) == 1
+    different = [
+        identity(session("kd")),
+        identity(session("crd")),
+        identity(session("kd[temperature=2]")),
+        identity(session("kd", pairs=("resnet20:resnet8",))),
+        identity(session("kd", pairs=("resnet14:resnet14",))),
+        identity(session("kd", seeds="1,")),
+        identity(session("kd", protocol="longer")),
+        identity(session("kd", protocol="quick[epochs=3]")),
+    ]
+    assert len(set(different)) == len(different)
+
+
+def test_records_of_different_runs_have_different_places(session: Make) -> None:
+    sessions = [
+        session(*FIVE),
+        session("kd[temperature=2]"),
+        session("kd", protocol="longer"),
+        session("kd", protocol="quick[epochs=3]"),
+    ]
+    runs = {run.identity: run for s in sessions for run in s.plan().runs}
+    store = sessions[0].store
+    places = {store.path_of(run.spec({})) for run in runs.values()}
+    assert len(places) == len(runs)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", [0, 1, 2]), ("0,2,5", [0, 2, 5]), ("4,", [4]), ("2,2", [2])]
+)
+def test_seeds(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "", ",", "1;2"])
+def test_wrong_seeds(text: str) -> None:
+    with pytest.raises(UsageError, match="--seeds"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"recipes": ("kdd",)}, "unknown recipe 'kdd'. Did you mean 'kd'?"),
+        ({"recipes": ("kd[temprature=2]",)}, "Did you mean 'temperature'?"),
+        ({"recipes": ("kd[temperature=hot]",)}, "setting 'temperature': 'hot'"),
+        ({"recipes": ("kd[temperature]",)}, "Write NAME"),
+        ({"pairs": ("resnet14:resnet9",)}, "unknown network 'resnet9'"),
+        ({"pairs": ("resnet14",)}, "is not a pair"),
+        ({"protocol": "quik"}, "unknown protocol 'quik'. Did you mean 'quick'?"),
+        ({"protocol": "quick[epoch=2]"}, "Did you mean 'epochs'?"),
+        ({"protocol": "quick[epochs=0]"}, "greater than 0"),
+        ({"datasets": ("tinny",)}, "unknown data set 'tinny'. Did you mean 'tiny'?"),
+        ({"suite": "quik", "datasets": ()}, "unknown suite 'quik'. Did you mean 'quick'?"),
+        ({"recipes": ()}, "needs at least one --recipe"),
+        ({"paths": (Path("nowhere"),)}, "there is no folder 'nowhere'"),
+    ],
+)
+def test_wrong_words_get_one_clear_message(
+    card_folder: Path, tmp_path: Path, words: dict[str, object], message: str
+) -> None:
+    request = Request(
+        **({"datasets": ("tiny",), "recipes": ("kd",), "paths": (card_folder,)} | words)  # type: ignore[arg-type]
+    )
+    with pytest.raises(UsageError) as caught:
+        Session(request, runs=tmp_path, results=tmp_path, retry=False)
+    assert message in str(caught.value)
+
+
+def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
+    session: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "picky.py").write_text(
+        "import torch\n"
+        "from benchmark import Recipe, register\n"
+        "@register('picky', family='logits')\n"
+        "class Picky(Recipe):\n"
+        "    def refuse(self, context):\n"
+        "        if context.student.embedding_dim != context.teacher.embedding_dim:\n"
+        "            return 'the embeddings differ in width.'\n"
+    )
+    assert session("picky", paths=(tmp_path,)).plan().todo
+    with pytest.raises(IncompatiblePair, match="resnet14:wrn_16_2: the embeddings differ in width"):
+        session("picky", paths=(tmp_path,), pairs=("resnet14:wrn_16_2",))
+
+
+def test_a_suite_gives_what_is_not_named() -> None:
+    choice = choice_of(Request(recipes=("kd",), seeds="1"))
+    assert [card.name for card in choice.datasets] == ["sketchbirds"]
+    assert choice.recipes == ("kd",)
+    assert choice.protocol == "quick"
+    with pytest.raises(UnknownName):
+        choice_of(Request(suite="nothing"))
