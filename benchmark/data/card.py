@@ -200,6 +200,12 @@ class Card(Strict):
     protocols: dict[str, Protocol]
     pairs: tuple[str, ...]
 
+    @model_validator(mode="after")
+    def _both_splits(self) -> Card:
+        if set(self.splits) != set(SPLITS):
+            raise ValueError("splits must count train and test")
+        return self
+
     @property
     def revision(self) -> str:
         """What of the data and their preparation changes a result: the data part of an identity.
