@@ -59,7 +59,7 @@ class ResidentLoader:
             )
         padded = F.pad(split.images, (0, 0, padding, padding, padding, padding))
         self._edge = size + 2 * padding
-        self._table = padded.view(-1, 3).to(device)
+        self._table = padded.reshape(-1, 3).to(device)
         self._labels = split.labels.to(device)
         self._augmentation = augmentation
         self._normalise = Normalise(card.mean, card.std, size=size, device=device)

@@ -83,9 +83,9 @@ def test_the_first_protocol_is_the_default(tmp_path: Path) -> None:
 
 def test_an_override_makes_another_protocol(tmp_path: Path) -> None:
     card = read_card(write_card(tmp_path, "leaves"))
-    changed = card.protocol("long[lr=0.3,milestones=5+15]")
+    changed = card.protocol("long[lr=0.3,milestones=5-15]")
     assert (changed.lr, changed.lr_by_network, changed.milestones) == (0.3, {}, (5, 15))
-    assert changed.name == "long[lr=0.3,milestones=5+15]"
+    assert changed.name == "long[lr=0.3,milestones=5-15]"
 
 
 @pytest.mark.parametrize("text", ["lng", "long[epoch=3]", "long[epochs=0]", "long[epochs]"])

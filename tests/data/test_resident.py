@@ -157,6 +157,15 @@ def test_seeds_and_orders_never_change() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_device_gives_what_the_cpu_gives(load: Load) -> None:
-    for cpu, cuda in zip(load().epoch(1), load(device="cuda").epoch(1), strict=True):
+    loader = load(device="cuda")
+    loader._batches_at_once = 2
+    on_device = loader.epoch(1)
+    batches = [next(on_device)]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        batches += on_device
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for cpu, cuda in zip(load().epoch(1), batches, strict=True):
         torch.testing.assert_close(cuda.images.cpu(), cpu.images, rtol=0, atol=1e-6)
         assert torch.equal(cuda.index.cpu(), cpu.index)

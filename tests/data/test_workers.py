@@ -1,0 +1,151 @@
+"""The loader with worker processes gives the same images however many workers there are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_pictures import Pictures, as_file, write_shards
+
+from benchmark.data.batches import LoadedBatch
+from benchmark.data.card import Card
+from benchmark.data.resident import ResidentLoader
+from benchmark.data.sources import load_data
+from benchmark.data.splits import DataSet, ImageSplit
+from benchmark.data.workers import WorkersLoader
+from benchmark.errors import DataError
+
+MakeCard = Callable[..., Card]
+ALL = (
+    {"name": "random_resized_crop", "scale": (0.3, 1.0)},
+    {"name": "horizontal_flip"},
+    {"name": "color_jitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
+)
+
+
+def load(split: ImageSplit, card: Card, **changes: Any) -> WorkersLoader:
+    options = {"batch_size": 8, "seed": 3, "device": "cpu", "train": True, "workers": 0} | changes
+    return WorkersLoader(split, card, **options)
+
+
+def by_position(batches: list[LoadedBatch]) -> torch.Tensor:
+    """Images in the order of the split."""
+    index = torch.cat([batch.index for batch in batches])
+    return torch.cat([batch.images for batch in batches])[index.argsort()]
+
+
+@pytest.fixture
+def mixed(make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures) -> DataSet:
+    """Images between 8 and 17 pixels high, and 20 wide."""
+    card = make_card(source={"mixed_sizes": True}, augmentation=ALL)
+    for split, part in (("train", train), ("test", test)):
+        tiled = [np.tile(image, (3, 3, 1)) for image in part.images]
+        files = [as_file(image[: 8 + i % 10, :20]) for i, image in enumerate(tiled)]
+        write_shards(tmp_path / "trees", split, files, part.labels)
+    return load_data(card, tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_images_do_not_depend_on_the_number_of_workers(mixed: DataSet, workers: int) -> None:
+    loader = load(mixed.train, mixed.card, workers=workers)
+    alone = load(mixed.train, mixed.card)
+    for epoch in (1, 0):
+        for one, other in zip(alone.epoch(epoch), loader.epoch(epoch), strict=True):
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.labels, other.labels)
+            assert torch.equal(one.index, other.index)
+
+
+def test_images_do_not_depend_on_batch_size_or_processes(
+    make_card: MakeCard, train: Pictures
+) -> None:
+    card = make_card(augmentation=ALL)
+    whole = by_position(list(load(train.split(), card).epoch(2)))
+    assert torch.equal(by_position(list(load(train.split(), card, batch_size=5).epoch(2))), whole)
+    shares = [b for rank in range(3) for b in load(train.split(), card, shard=(rank, 3)).epoch(2)]
+    assert torch.equal(by_position([batch for batch in shares if batch.weight]), whole)
+
+
+def test_every_image_every_epoch_and_every_seed_has_its_own_choices(
+    make_card: MakeCard, train: Pictures
+) -> None:
+    card = make_card(augmentation=({"name": "color_jitter", "brightness": 0.9},))
+    grey = ImageSplit(torch.full((30, 8, 8, 3), 100, dtype=torch.uint8), train.split().labels)
+    levels = [
+        by_position(list(load(grey, card, seed=seed).epoch(epoch)))[:, 0, 0, 0]
+        for seed, epoch in [(0, 0), (0, 1), (1, 0)]
+    ]
+    assert len(levels[0].unique()) > 20
+    assert not torch.equal(levels[0], levels[1])
+    assert not torch.equal(levels[0], levels[2])
+
+
+def test_order_and_shares_are_those_of_the_resident_loader(card: Card, train: Pictures) -> None:
+    options: dict[str, Any] = {"batch_size": 7, "seed": 5, "device": "cpu", "train": True}
+    resident = ResidentLoader(train.split(), card, shard=(1, 2), **options)
+    workers = load(train.split(), card, shard=(1, 2), **options)
+    assert len(resident) == len(workers)
+    assert resident.images_per_epoch == workers.images_per_epoch
+    for one, other in zip(resident.epoch(4), workers.epoch(4), strict=True):
+        assert torch.equal(one.index, other.index)
+        assert torch.equal(one.labels, other.labels)
+        assert (one.weight, one.global_size) == (other.weight, other.global_size)
+
+
+def test_evaluation_is_that_of_the_resident_loader(card: Card, train: Pictures) -> None:
+    options: dict[str, Any] = {"batch_size": 7, "seed": 5, "device": "cpu", "train": False}
+    resident = ResidentLoader(train.split(), card, **options)
+    for one, other in zip(
+        resident.epoch(0), load(train.split(), card, **options).epoch(0), strict=True
+    ):
+        assert torch.equal(one.images, other.images)
+        assert other.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_of_other_sizes_are_fitted_around_their_centre(make_card: MakeCard) -> None:
+    picture = np.zeros((1, 9, 18, 3), dtype=np.uint8)
+    picture[:, :, 9:] = 255
+    split = ImageSplit(torch.from_numpy(picture), torch.zeros(1, dtype=torch.int64))
+    (batch,) = load(split, make_card(), train=False).epoch(0)
+    assert batch.images.shape == (1, 3, 8, 8)
+    left, right = batch.images[0, 0, :, :4], batch.images[0, 0, :, 4:]
+    assert (left < 0).all()
+    assert (right > 0).all()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_global_random_state_is_not_touched(mixed: DataSet, workers: int) -> None:
+    before = torch.get_rng_state(), random.getstate()
+    list(load(mixed.train, mixed.card, workers=workers).epoch(0))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+
+
+def test_an_epoch_that_was_left_can_be_begun_again(card: Card, train: Pictures) -> None:
+    loader = load(train.split(), card, workers=1)
+    left = loader.epoch(0)
+    next(left)
+    left.close()
+    assert torch.equal(
+        by_position(list(loader.epoch(1))), by_position(list(load(train.split(), card).epoch(1)))
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_decoded_is_one_short_error(
+    make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures, workers: int
+) -> None:
+    card = make_card(source={"mixed_sizes": True})
+    files = [as_file(image) for image in train.images]
+    files[7] = b"no picture"
+    write_shards(tmp_path / "trees", "train", files, train.labels)
+    write_shards(tmp_path / "trees", "test", list(map(as_file, test.images)), test.labels)
+    data = load_data(card, tmp_path, tmp_path / "cache")
+    with pytest.raises(DataError, match="row 7: the image cannot be decoded") as caught:
+        list(load(data.train, card, workers=workers).epoch(0))
+    assert "Traceback" not in str(caught.value)
