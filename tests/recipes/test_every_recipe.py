@@ -1,0 +1,308 @@
+"""What every recipe must fulfil. It runs on all recipes that are found, also on yours:
+
+KDBENCH_PATH=my_recipes pytest tests/recipes/test_every_recipe.py -k my-method
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import jinja2
+import pytest
+import torch
+from torch import Tensor
+
+import benchmark
+from benchmark import Batch, Context, Network, Outputs, Pair, Recipe, Terms
+from benchmark.discovery import load_recipes
+from benchmark.errors import UsageError
+from benchmark.networks.catalogue import create_network
+from benchmark.recipe import RecipeInfo
+
+CATALOGUE = load_recipes()
+PAIRS = {
+    "equal-widths": Pair("resnet14", "resnet8"),
+    "unequal-widths": Pair("wrn_16_2", "resnet8"),
+}
+CLASSES = 4
+LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 0, 1, 0, 3, 2, 1, 0, 0, 1, 3, 2, 1, 0, 2, 3, 0, 1])
+INDEX = torch.tensor([3, 17, 8, 0, 21, 12])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A recipe with one choice of the settings that are a choice, e.g. ``form=paper``."""
+
+    info: RecipeInfo
+    settings: Mapping[str, str]
+
+    def __str__(self) -> str:
+        chosen = ",".join(f"{name}={choice}" for name, choice in self.settings.items())
+        return f"{self.info.name}[{chosen}]" if chosen else self.info.name
+
+
+def forms() -> Iterator[Form]:
+    """Every recipe as it is, and with every other choice of its settings of type Literal."""
+    for info in CATALOGUE.infos:
+        yield Form(info, {})
+        for name, setting in info.cls.settings_model.model_fields.items():
+            if get_origin(setting.annotation) is Literal:
+                for choice in get_args(setting.annotation):
+                    if choice != setting.default:
+                        yield Form(info, {name: choice})
+
+
+every_recipe = pytest.mark.parametrize("info", CATALOGUE.infos, ids=lambda info: info.name)
+every_form = pytest.mark.parametrize("form", list(forms()), ids=str)
+every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=list(PAIRS))
+
+
+@dataclass
+class Scene:
+    """A recipe that is ready to train: what the engine would have made of it."""
+
+    recipe: Recipe
+    student: Network
+    teacher: Network | None
+    roles: Mapping[str, Network]
+    context: Context
+    batch: Batch
+
+    def outputs(self) -> Outputs:
+        """The student's outputs with gradient."""
+        return self._run(self.student)
+
+    def taught(self) -> Outputs | None:
+        """The teacher's outputs without gradient."""
+        with torch.no_grad():
+            return self._run(self.teacher) if self.teacher else None
+
+    def terms(self, *, progress: float = 0.0) -> Terms:
+        """One step's loss terms; random draws are the same every time."""
+        torch.manual_seed(7)
+        return self.recipe(replace(self.batch, progress=progress), self.outputs(), self.taught())
+
+    def _run(self, network: Network) -> Outputs:
+        outputs = network(self.batch.images, maps="maps" in self.recipe.info.needs)
+        if "embedding" not in self.recipe.info.needs:
+            outputs = replace(outputs, embedding=torch.full_like(outputs.embedding, torch.nan))
+        return outputs
+
+
+def stage(form: Form, pair: Pair, *, seed: int = 0, images: int = len(INDEX)) -> Scene:
+    """Build a recipe with all networks that it needs, or skip with the reason of its refusal."""
+    recipe = form.info.cls(**form.settings)
+    torch.manual_seed(0)
+    roles = trained_roles(recipe, pair)
+    student = recipe.adapt(fresh_network(pair.student), roles)
+    teacher = roles.get("teacher")
+    context = Context(student.shape, teacher.shape if teacher else None, LABELS)
+    if reason := recipe.refuse(context):
+        pytest.skip(reason)
+    context = replace(context, roles=roles)
+    torch.manual_seed(seed)
+    recipe.build(context)
+    index = INDEX[:images]
+    pixels = torch.randn(len(INDEX), 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    batch = Batch(pixels[:images], LABELS[index], index, progress=0.0)
+    return Scene(recipe.train(), student.train(), teacher, roles, context, batch)
+
+
+def trained_roles(recipe: Recipe, pair: Pair) -> dict[str, Network]:
+    """The networks of a recipe's roles, frozen; their own roles are made first."""
+    networks = {}
+    for name, role in recipe.roles(pair).items():
+        helper = CATALOGUE.get(role.recipe).cls(**role.settings)
+        network = helper.adapt(fresh_network(role.network), trained_roles(helper, pair))
+        networks[name] = network.eval().requires_grad_(False)
+    return networks
+
+
+@functools.cache
+def _network(name: str) -> Network:
+    torch.manual_seed(0)
+    return create_network(name, classes=CLASSES)
+
+
+def fresh_network(name: str) -> Network:
+    return copy.deepcopy(_network(name))
+
+
+def total(terms: Terms) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
+
+
+def saved(module: torch.nn.Module) -> dict[str, Tensor]:
+    """The state after it went through a file."""
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_no_recipe_file_is_broken() -> None:
+    assert not CATALOGUE.broken, "\n".join(f"{p}: {e}" for p, e in CATALOGUE.broken.items())
+
+
+@every_recipe
+def test_it_says_what_it_is(info: RecipeInfo) -> None:
+    assert info.summary, "the file's docstring begins with the idea in one sentence"
+    assert info.paper or info.family == "alone", "name the paper, or where the idea is from"
+    assert info.name == info.name.lower()
+    assert "_" not in info.name, "words of a name are joined by hyphens"
+
+
+@every_recipe
+def test_an_unknown_setting_is_refused_with_the_nearest_one(info: RecipeInfo) -> None:
+    names = list(info.cls.settings_model.model_fields)
+    wrong = f"{names[0]}s" if names else "anything"
+    match = f"Did you mean '{names[0]}'" if names else "Its settings: none"
+    with pytest.raises(UsageError, match=match):
+        info.cls(**{wrong: 1})
+
+
+@every_recipe
+def test_settings_can_be_given_as_text(info: RecipeInfo) -> None:
+    defaults = info.cls.check_settings({})
+    assert info.cls.check_settings({k: str(v) for k, v in defaults.items()}) == defaults
+
+
+@every_form
+@every_pair
+def test_its_terms_are_finite_float32_scalars(form: Form, pair: Pair) -> None:
+    scene = stage(form, pair)
+    terms = scene.terms()
+    assert terms
+    for name, term in terms.items():
+        assert term.shape == (), name
+        assert term.dtype == torch.float32, name
+        assert torch.isfinite(term), name
+    assert scene.terms(progress=1.0).keys() == terms.keys(), "terms keep their names"
+
+
+@every_form
+@every_pair
+def test_its_gradient_reaches_the_student_and_its_own_layers(form: Form, pair: Pair) -> None:
+    """At some time of the training: a first stage may train a part alone."""
+    scene = stage(form, pair)
+    trained = {
+        **{f"student.{k}": p for k, p in scene.student.named_parameters() if p.requires_grad},
+        **{f"recipe.{k}": p for k, p in scene.recipe.named_parameters() if p.requires_grad},
+    }
+    for progress in (0.0, 0.5, 1.0):
+        total(scene.terms(progress=progress)).backward()
+    unmoved = [name for name, p in trained.items() if p.grad is None or not p.grad.any()]
+    assert not unmoved, "no gradient: freeze them or use them"
+    assert all(torch.isfinite(p.grad).all() for p in trained.values())
+
+
+@every_form
+@every_pair
+def test_it_never_changes_the_networks_it_learns_from(form: Form, pair: Pair) -> None:
+    scene = stage(form, pair)
+    before = {name: copy.deepcopy(network.state_dict()) for name, network in scene.roles.items()}
+    parameters = [
+        p
+        for module in (scene.student, scene.recipe)
+        for p in module.parameters()
+        if p.requires_grad
+    ]
+    optimiser = torch.optim.SGD(parameters, lr=0.1)
+    for progress in (0.0, 1.0):
+        total(scene.terms(progress=progress)).backward()
+        optimiser.step()
+    for name, network in scene.roles.items():
+        assert not any(p.requires_grad for p in network.parameters()), name
+        for key, value in network.state_dict().items():
+            assert torch.equal(value, before[name][key]), f"{name}: {key}"
+
+
+@every_form
+@every_pair
+def test_one_sample_is_enough(form: Form, pair: Pair) -> None:
+    """The last batch of an epoch may have one."""
+    scene = stage(form, pair, images=1)
+    loss = total(scene.terms())
+    loss.backward()
+    assert torch.isfinite(loss)
+    for parameter in scene.student.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+
+
+@every_form
+def test_the_order_of_the_batch_does_not_matter(form: Form) -> None:
+    scene = stage(form, PAIRS["unequal-widths"])
+    batch, outputs, taught = scene.batch, scene.outputs(), scene.taught()
+
+    def loss(order: Tensor, seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        turned = Batch(batch.images[order], batch.labels[order], batch.index[order], progress=0.0)
+        teacher = rearranged(taught, order) if taught else None
+        return total(copy.deepcopy(scene.recipe)(turned, rearranged(outputs, order), teacher))
+
+    as_is = torch.arange(len(INDEX))
+    if not torch.equal(loss(as_is, seed=0), loss(as_is, seed=1)):
+        pytest.skip("its loss draws at random, in the order of the batch")
+    torch.testing.assert_close(loss(as_is.flip(0), seed=0), loss(as_is, seed=0))
+
+
+def rearranged(outputs: Outputs, order: Tensor) -> Outputs:
+    return Outputs(
+        outputs.logits.detach()[order],
+        outputs.embedding.detach()[order],
+        tuple(m.detach()[order] for m in outputs.maps),
+        tuple(p.detach()[order] for p in outputs.preactivations),
+    )
+
+
+@every_form
+def test_it_is_the_same_for_equal_seeds(form: Form) -> None:
+    one, two = (stage(form, PAIRS["unequal-widths"]) for _ in range(2))
+    for progress in (0.0, 0.5):
+        first, second = one.terms(progress=progress), two.terms(progress=progress)
+        assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in second.items()}
+
+
+@every_form
+def test_it_goes_on_after_save_and_load(form: Form) -> None:
+    """The state dict holds all that a step changes, and the rest follows from the context."""
+    scene = stage(form, PAIRS["unequal-widths"])
+    scene.terms()
+    other = stage(form, PAIRS["unequal-widths"], seed=99)
+    other.recipe.load_state_dict(saved(scene.recipe))
+    other.student.load_state_dict(saved(scene.student))
+    assert total(other.terms()).item() == total(scene.terms()).item()
+
+
+@every_form
+@every_pair
+def test_it_predicts_logits_with_what_it_deploys(form: Form, pair: Pair) -> None:
+    scene = stage(form, pair)
+    with torch.no_grad():
+        logits = scene.recipe.predict(scene.outputs())
+    assert logits.shape == (len(INDEX), CLASSES)
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+    assert set(scene.recipe.deployed()) <= set(scene.recipe.modules())
+
+
+def test_the_template_is_a_recipe(tmp_path: Path) -> None:
+    """``kdbench new recipe`` renders it with the name in three spellings."""
+    template = Path(benchmark.__file__).parent / "templates" / "recipe.py.jinja"
+    text = jinja2.Template(
+        template.read_text(encoding="utf-8"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    ).render(name="my-method", class_name="MyMethod")
+    assert len(text.splitlines()) <= 40
+    (tmp_path / "my_method.py").write_text(text, encoding="utf-8")
+    catalogue = load_recipes([tmp_path])
+    assert catalogue.broken == {}
+    terms = stage(Form(catalogue.get("my-method"), {}), PAIRS["unequal-widths"]).terms()
+    assert set(terms) == {"ce", "method"}
