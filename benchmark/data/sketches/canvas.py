@@ -75,7 +75,11 @@ class Frame:
         return self.inside((np.sqrt(x * x + y * y) - 1) * np.minimum(width, height))
 
     def stroke(
-        self, start: tuple[Field, Field], end: tuple[Field, Field], *, widths: tuple[Field, Field]
+        self,
+        start: tuple[Field, Field],
+        end: tuple[Field, Field],
+        *,
+        widths: tuple[Field | float, Field | float],
     ) -> Field:
         """The same for a line whose half width goes from the first to the second."""
         run, rise = end[0] - start[0], end[1] - start[1]

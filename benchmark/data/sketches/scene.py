@@ -12,7 +12,8 @@ from benchmark.data.sketches.species import BLACK, MARKS, Family
 
 BACKGROUND_BLOBS = 5
 LEAVES = 3
-FLECKS = 5
+GROUNDS = np.array([[0.45, 0.60, 0.75], [0.35, 0.48, 0.28], [0.58, 0.52, 0.40], [0.70, 0.74, 0.74]])
+"""Sky, wood, earth and haze."""
 NUMBERS = 256
 """Random numbers that a scene may use besides the noise."""
 
@@ -48,6 +49,10 @@ class Chance:
         """1 with this probability, else 0, (N, 1, 1)."""
         return column(np.where(self._take(1)[:, 0] < probability, 1.0, 0.0))
 
+    def one_of(self, colours: NDArray[np.float64]) -> NDArray[np.float64]:
+        """One of the colours (C, 3) for every picture, (N, 3)."""
+        return colours[(self._take(1)[:, 0] * len(colours)).astype(np.int64)]
+
     def near(self, colour: Field, spread: float) -> Field:
         """A colour (N, 3) or (3,) whose lightness varies by the spread and whose hue by a third."""
         lightness = (self._take(1) * 2 - 1) * spread
@@ -78,7 +83,6 @@ def paint_scenes(
     _paint_background(canvas, chance)
     bird = _pose(canvas.frame, chance)
     _Bird(kinds, canvas, bird, chance).paint()
-    _paint_flecks(canvas, bird, chance)
     _paint_foreground(canvas, chance)
     _shine(canvas, chance)
     strength = chance.between(0.02, 0.10)[..., None]
@@ -87,7 +91,7 @@ def paint_scenes(
 
 
 def _pose(page: Frame, chance: Chance) -> Frame:
-    scale = chance.between(0.38, 0.56)
+    scale = chance.between(0.41, 0.58)
     squeeze = chance.between(0.80, 1.0)
     at_x, at_y = chance.between(-0.22, 0.22), chance.between(-0.16, 0.24)
     mirror = chance.sign()
@@ -97,20 +101,17 @@ def _pose(page: Frame, chance: Chance) -> Frame:
 
 def _paint_background(canvas: Canvas, chance: Chance) -> None:
     page = canvas.frame
-    grounds = np.array(
-        [[0.45, 0.60, 0.75], [0.35, 0.48, 0.28], [0.58, 0.52, 0.40], [0.70, 0.74, 0.74]]
-    )
     everywhere = np.ones((1, 1, 1), dtype=np.float32)
     for part in range(2):
-        which = (chance.between(0, 4)[:, 0, 0]).astype(np.int64) % 4
+        ground = chance.one_of(GROUNDS)
         cover = everywhere if part == 0 else np.clip(page.y * 2 + chance.between(-1, 1), 0, 1)
-        canvas.paint(cover, chance.near(grounds[which], 0.22))
+        canvas.paint(cover, chance.near(ground, 0.22))
     for _ in range(BACKGROUND_BLOBS):
-        which = (chance.between(0, 4)[:, 0, 0]).astype(np.int64) % 4
+        ground = chance.one_of(GROUNDS)
         blob = page.moved(chance.between(-1.1, 1.1), chance.between(-1.1, 1.1))
         blob = blob.turned(chance.between(-1, 1))
         cover = blob.ellipse(chance.between(0.10, 0.55), chance.between(0.06, 0.30))
-        canvas.paint(cover * chance.between(0.3, 1), chance.near(grounds[which], 0.30))
+        canvas.paint(cover * chance.between(0.3, 1), chance.near(ground, 0.30))
     _paint_twig(canvas, chance, chance.between(0.04, 0.09))
 
 
@@ -133,17 +134,6 @@ def _paint_foreground(canvas: Canvas, chance: Chance) -> None:
     _paint_twig(canvas, chance, chance.between(0.0, 0.05))
 
 
-def _paint_flecks(canvas: Canvas, bird: Frame, chance: Chance) -> None:
-    """Dappled light and dirt: they look like marks, but lie anywhere on the bird."""
-    shades = np.array([[0.95, 0.94, 0.90], [0.10, 0.10, 0.12]])
-    for _ in range(FLECKS):
-        fleck = bird.moved(chance.between(-1.2, 1.2), chance.between(-0.9, 0.7))
-        fleck = fleck.turned(chance.between(-1, 1))
-        cover = fleck.ellipse(chance.between(0.06, 0.30), chance.between(0.04, 0.10))
-        which = chance.happens(0.4)[:, 0, 0].astype(np.int64)
-        canvas.paint(cover * chance.between(0.2, 0.9), chance.near(shades[which], 0.1))
-
-
 def _shine(canvas: Canvas, chance: Chance) -> None:
     page = canvas.frame
     slope_x, slope_y = chance.between(-0.2, 0.2), chance.between(-0.25, 0.1)
@@ -162,6 +152,10 @@ class _Bird:
         self.wings = chance.near(self._colour("wings"), 0.09)
         self.accent = chance.near(self._colour("accent"), 0.08)
         self.pale = chance.near(self._colour("pale"), 0.10)
+        self.body = self._lengths("body")
+        (tilt,) = self._lengths("tilt")
+        self.trunk = frame.turned(-tilt)
+        self.trunk_cover = self.trunk.ellipse(*self.body)
         self.marks = {
             mark: column(np.array([mark in kind.marks for kind in kinds], dtype=np.float64))
             for mark in MARKS
@@ -178,24 +172,23 @@ class _Bird:
         return np.array([getattr(kind.family, part) for kind in self.kinds])
 
     def _lengths(self, part: str) -> list[Field]:
-        return [column(c) for c in np.array([getattr(k.family, part) for k in self.kinds]).T]
+        lengths = np.array([getattr(kind.family, part) for kind in self.kinds])
+        return [column(length) for length in lengths.reshape(len(self.kinds), -1).T]
 
     def _paint_legs(self) -> None:
-        body_width, body_height = self._lengths("body")
-        length = column(np.array([kind.family.legs for kind in self.kinds]))
+        width, height = self.body
+        (length,) = self._lengths("legs")
         swing = self.chance.between(-0.15, 0.15)
-        thin = np.full_like(length, 0.045)
         colour = self.chance.near(np.array([0.45, 0.34, 0.26]), 0.14)
         for side in (-0.12, 0.16):
-            top = (side * body_width, body_height * 0.7)
+            top = (width * side, height * 0.7)
             foot = (top[0] + swing + side, top[1] + length)
-            self.canvas.paint(self.frame.stroke(top, foot, widths=(thin, thin)), colour)
+            self.canvas.paint(self.frame.stroke(top, foot, widths=(0.045, 0.045)), colour)
 
     def _paint_tail(self) -> None:
-        body_width, _ = self._lengths("body")
         reach_x, reach_y, root, tip = self._lengths("tail")
         wag = self.chance.between(-0.14, 0.14)
-        start_x, start_y = -body_width * 0.75, reach_y * 0.1
+        start_x, start_y = -self.body[0] * 0.75, reach_y * 0.1
         end_x, end_y = start_x + reach_x, start_y + reach_y + wag
         cover = self.frame.stroke((start_x, start_y), (end_x, end_y), widths=(root, tip))
         self.canvas.paint(cover, self.back)
@@ -204,40 +197,33 @@ class _Bird:
         self.canvas.paint(cover * band * self.marks["tail_tip"], self.pale)
 
     def _paint_trunk(self) -> None:
-        width, height = self._lengths("body")
-        tilt = column(np.array([kind.family.tilt for kind in self.kinds]))
-        trunk = self.frame.turned(-tilt)
-        self.trunk, self.trunk_cover = trunk, trunk.ellipse(width, height)
+        width, height = self.body
         self.canvas.paint(self.trunk_cover, self.back)
-        under = trunk.moved(width * 0.12, height * 0.42)
-        self.canvas.paint(
-            self.trunk_cover * under.ellipse(width * 0.92, height * 0.72),
-            self.belly,
-        )
+        under = self.trunk.moved(width * 0.12, height * 0.42).ellipse(width * 0.92, height * 0.72)
+        self.canvas.paint(self.trunk_cover * under, self.belly)
         for across, down in ((0.46, 0.10), (0.64, 0.34), (0.34, 0.42), (0.52, 0.62), (0.16, 0.66)):
-            spot = trunk.moved(width * across, height * down)
-            self.canvas.paint(spot.disc(0.075) * self.marks["spots"], self.wings)
+            spot = self.trunk.moved(width * across, height * down)
+            self.canvas.paint(spot.disc(0.085) * self.marks["spots"], self.wings)
 
     def _paint_wing(self) -> None:
         length, height = self._lengths("wing")
         lift = self.chance.between(-0.12, 0.12)
-        wing = self.trunk.moved(-0.12 * length, -0.10 * height)
-        wing = wing.turned(lift)
+        wing = self.trunk.moved(length * -0.12, height * -0.10).turned(lift)
         cover = wing.ellipse(length, height)
         self.canvas.paint(cover, self.wings)
         for mark, at in (("bar", 0.36), ("second_bar", 0.02)):
             across = abs(wing.x - wing.y * 0.4 - length * at)
-            bar = wing.inside(across - 0.065)
+            bar = wing.inside(across - 0.075)
             self.canvas.paint(cover * bar * self.marks[mark], self.pale)
         patch = wing.moved(length * -0.42, height * 0.1)
-        self.canvas.paint(cover * patch.ellipse(0.17, 0.12) * self.marks["patch"], self.accent)
+        self.canvas.paint(cover * patch.ellipse(0.19, 0.14) * self.marks["patch"], self.accent)
 
     def _paint_head(self) -> None:
         x, y, radius = self._lengths("head")
         nod, stretch = self.chance.between(-0.08, 0.08), self.chance.between(-0.06, 0.06)
         x, y = x + stretch, y + nod
-        zero = np.zeros_like(x)
-        neck = self.frame.stroke((x * 0.45, zero), (x, y), widths=(radius * 0.9, radius * 0.75))
+        nape, widths = (x * 0.45, np.zeros_like(x)), (radius * 0.9, radius * 0.75)
+        neck = self.frame.stroke(nape, (x, y), widths=widths)
         self.canvas.paint(neck * (1 - self.trunk_cover), self.back)
         head = self.frame.moved(x, y).turned(self.chance.between(-0.10, 0.10))
         cover = head.disc(radius)
@@ -249,7 +235,7 @@ class _Bird:
         length, depth, drop = self._lengths("beak")
         root = (radius * 0.75, radius * 0.12)
         tip = (radius * 0.9 + length, radius * 0.12 + drop)
-        cover = head.stroke(root, tip, widths=(depth, np.full_like(depth, 0.015)))
+        cover = head.stroke(root, tip, widths=(depth, 0.015))
         horn = self.chance.near(np.array(BLACK) + 0.12, 0.08)
         self.canvas.paint(cover, horn)
         orange = self.chance.near(np.array([0.88, 0.52, 0.12]), 0.08)
@@ -263,15 +249,11 @@ class _Bird:
         self.canvas.paint(cover * cap * self.marks["cap"], self.accent)
         throat = head.moved(*at(0.45, 0.75)).disc(radius * 0.52)
         self.canvas.paint(cover * throat * self.marks["throat"], self.accent)
-        collar = head.stroke(
-            at(-0.85, 0.30), at(0.30, 1.0), widths=(np.full_like(radius, 0.07),) * 2
-        )
+        collar = head.stroke(at(-0.85, 0.30), at(0.30, 1.0), widths=(0.08, 0.08))
         self.canvas.paint(collar * self.marks["collar"], self.accent)
-        brow = head.stroke(
-            at(-0.65, -0.22), at(0.7, -0.30), widths=(np.full_like(radius, 0.06),) * 2
-        )
+        brow = head.stroke(at(-0.65, -0.22), at(0.7, -0.30), widths=(0.07, 0.07))
         self.canvas.paint(cover * brow * self.marks["brow"], self.pale)
         eye = head.moved(*at(0.28, -0.02))
-        self.canvas.paint(eye.disc(0.14) * self.marks["ring"], self.pale)
+        self.canvas.paint(eye.disc(0.155) * self.marks["ring"], self.pale)
         black = np.broadcast_to(np.array(BLACK, dtype=np.float32), (len(self.kinds), 3))
         self.canvas.paint(eye.disc(0.075), black)

@@ -195,7 +195,7 @@ LOOKS: tuple[tuple[str, frozenset[str]], ...] = (
     ("throated", frozenset({"throat", "bar"})),
     ("collared", frozenset({"collar", "tail_tip", "ring"})),
     ("spotted", frozenset({"spots", "brow"})),
-    ("mirrored", frozenset({"patch", "tail_tip"})),
+    ("patched", frozenset({"patch", "tail_tip"})),
     ("billed", frozenset({"bill", "bar", "second_bar"})),
 )
 """The name of a species and its marks. Every family takes the first ones."""
