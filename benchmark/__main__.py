@@ -1,5 +1,7 @@
 """``python -m benchmark`` is the command ``kdbench``, e.g. for ``accelerate launch -m``."""
 
 from benchmark.cli import main
+from benchmark.processes import start_all
 
-main()
+if not start_all():
+    main()

@@ -253,13 +253,18 @@ class Card(Strict):
             base["lr_by_network"] = {}
         if "milestones" in changes:
             changes["milestones"] = [int(m) for m in re.findall(r"\d+", changes["milestones"])]
-        label = ",".join(f"{key}={value}" for key, value in sorted(overrides.items()))
         try:
-            return Protocol.model_validate(
-                base | changes | {"name": f"{name}[{label}]", "ranked": False}
-            )
+            asked = Protocol.model_validate(base | changes | {"ranked": False})
         except ValidationError as error:
             raise UsageError(f"protocol '{text}': {_explain(error)}") from None
+        # The label comes from the values, so that one protocol has one name: 0.10 is 0.1.
+        known = self.protocols[name]
+        label = ",".join(
+            f"{key}={'-'.join(map(str, value)) if isinstance(value, tuple) else value}"
+            for key in sorted(overrides)
+            if (value := getattr(asked, key)) != getattr(known, key)
+        )
+        return asked.model_copy(update={"name": f"{name}[{label}]"}) if label else known
 
 
 def split_brackets(text: str) -> tuple[str, dict[str, str]]:

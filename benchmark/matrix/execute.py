@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import resource
 import sys
 import time
@@ -17,6 +18,7 @@ from accelerate import Accelerator
 from benchmark.data.sources import load_data
 from benchmark.data.splits import DataSet
 from benchmark.discovery import Catalogue, source_digest
+from benchmark.errors import NetworkError
 from benchmark.events import Silent
 from benchmark.matrix.environment import environment
 from benchmark.matrix.imported import score_weights
@@ -201,6 +203,8 @@ class Execution:
     def _evaluate_imported(self, run: Run, data: DataSet) -> None:
         network = self._network(run, data, {})
         scores, seconds = score_weights(network, data, self.accelerator)
+        if not math.isfinite(scores.nll):
+            raise NetworkError(f"the weights in {run.weights} give predictions that are not finite.")
         self.outcomes[run.identity] = Outcome.recorded
         size = (data.card.image_size, data.card.image_size)
         cost = Cost(

@@ -95,6 +95,8 @@ def teachers_of(request: Request) -> dict[str, Path]:
                 )
             network, file = networks[0], text
         if network in files:
-            raise UsageError(f"--teacher-checkpoint names {network} twice.")
+            raise UsageError(f"--teacher-checkpoint names the weights of {network} twice.")
+        if not Path(file).is_file():
+            raise UsageError(f"--teacher-checkpoint: there is no file {file}.")
         files[network] = Path(file)
     return files

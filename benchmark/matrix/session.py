@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 
 from benchmark.discovery import load_recipes
 from benchmark.events import Silent
 from benchmark.matrix.execute import Execution, Outcome
-from benchmark.matrix.plan import Cell, Plan, State, cells_of, make_plan, state_of
+from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
@@ -208,15 +208,8 @@ class Session:
 
 
 def make_accelerator(precision: str) -> Accelerator:
-    """The one object that owns device, precision and processes.
-
-    BatchNorm statistics stay each process's own while it trains; the main process's are shared
-    before every evaluation (see ``Learner.share_buffers``).
-    """
+    """The one object that owns device, precision and processes."""
     return Accelerator(
+        cpu=not torch.cuda.is_available(),  # with several processes, accelerate must be told
         mixed_precision="bf16" if precision == "bf16" else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
-
-
-__all__ = ["Cell", "Session", "Summary", "make_accelerator"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from benchmark.data.batches import stable_seed
 from benchmark.data.card import Protocol
@@ -90,18 +92,35 @@ class Lesson(nn.Module):
     network: Network
     recipe: Recipe
 
-    def __init__(self, network: Network, recipe: Recipe) -> None:
+    def __init__(self, network: Network, recipe: Recipe, accelerator: Accelerator) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.maps = "maps" in recipe.info.needs
+        self._accelerator = accelerator
 
     def forward(self, batch: Batch, teacher: Outputs | None) -> dict[str, Tensor]:
         """The weighted loss terms of one batch, computed in float32."""
-        student: Outputs = self.network(batch.images, maps=self.maps)
-        with torch.autocast(batch.images.device.type, enabled=False):
-            terms: dict[str, Tensor] = self.recipe(batch, student.float(), teacher)
+        with self._accelerator.autocast():
+            student: Outputs = self.network(batch.images, maps=self.maps)
+        terms: dict[str, Tensor] = self.recipe(batch, student.float(), teacher)
         return terms
+
+
+def over_processes(lesson: Lesson, accelerator: Accelerator) -> nn.Module:
+    """The lesson with its gradients averaged over all processes.
+
+    Not ``accelerator.prepare``: buffers must stay each process's own while it trains. BatchNorm's
+    statistics are shared before every evaluation, and state over the training set (a bank of 51 MB,
+    say) is kept equal by ``gather``; sending either with every step would cost more than the step.
+    """
+    if accelerator.num_processes == 1:
+        return lesson
+    known = inspect.signature(DistributedDataParallel).parameters
+    newer = "forward_sync_buffers" in known  # its older name is deprecated in torch 2.15
+    own = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+    devices = [accelerator.device] if accelerator.device.type == "cuda" else None
+    return DistributedDataParallel(lesson, device_ids=devices, **own)
 
 
 class Learner:
@@ -118,7 +137,7 @@ class Learner:
         self.accelerator = accelerator
         network = make_network(job, setting)
         build_recipe(job, setting, network)
-        self.lesson = Lesson(network, job.recipe).to(accelerator.device)
+        self.lesson = Lesson(network, job.recipe, accelerator).to(accelerator.device)
         self.lesson.to(memory_format=torch.channels_last)
         self.trained = [p for p in self.lesson.parameters() if p.requires_grad]
         self.optimiser = torch.optim.SGD(
@@ -129,7 +148,7 @@ class Learner:
             weight_decay=job.protocol.weight_decay,
             fused=True,
         )
-        self._forward = accelerator.prepare_model(self.lesson)
+        self._forward = over_processes(self.lesson, accelerator)
         self._names: tuple[str, ...] = ()
         self._sums: Tensor | None = None
         self._images = 0
