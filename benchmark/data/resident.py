@@ -1,8 +1,8 @@
 """The loader for small images: the whole split lies on the device and is augmented there.
 
 A batch is one gather: the padded set is a table of pixels, and every pixel of a cropped, perhaps
-mirrored image is a row of it. Measured on CIFAR-100 with batches of 64 and one thread of a server
-CPU: more than 100,000 images/s, a few percent of the time of the smallest network's step.
+mirrored image is a row of it. Measured on 50,000 images of 32 pixels in batches of 64 with one
+thread of a shared server CPU: 100,000 to 160,000 images/s, 0.3 % of a step of the smallest pair.
 """
 
 from __future__ import annotations
