@@ -143,7 +143,9 @@ def run(
         float | None,
         typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
+    ] = False,
     precision: PrecisionOption = Precision.fp32,
     path: PathOption = None,
     as_json: JsonOption = False,
@@ -330,8 +332,14 @@ def speed(
 
     figures = measure(
         _request(
-            None, [dataset] if dataset else None, [pair] if pair else None, recipe, "1", protocol,
-            None, path,
+            None,
+            [dataset] if dataset else None,
+            [pair] if pair else None,
+            recipe,
+            "1",
+            protocol,
+            None,
+            path,
         ),  # fmt: skip
         data_dir=data,
         cache_dir=cache_folder(),
@@ -358,7 +366,9 @@ def new_recipe(
     console = _console()
     console.print(f"Wrote {file}. Change it, then:", highlight=False)
     console.print(
-        f"  kdbench run --path {path} --recipe vanilla --recipe {name}", highlight=False, markup=False
+        f"  kdbench run --path {path} --recipe vanilla --recipe {name}",
+        highlight=False,
+        markup=False,
     )
 
 
@@ -406,7 +416,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BenchmarkError as error:
         if "--debug" in words:
             raise
-        _console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        _console(stderr=True).print(
+            f"Error: {error}", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(2)
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python must not complain when it flushes.

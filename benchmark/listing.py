@@ -101,7 +101,8 @@ def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(
-            f"'{name}' cannot be a recipe's name. Use lower case, words joined by hyphens: my-method."
+            f"'{name}' cannot be a recipe's name. "
+            "Use lower case, words joined by hyphens: my-method."
         )
     known = [folder] if folder.is_dir() else []
     for recipe in describe_recipes(known, cache_dir):

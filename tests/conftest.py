@@ -90,7 +90,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(card_folder: Path, cache_dir: Path):  # noqa: ANN201
+def tiny(card_folder: Path, cache_dir: Path):
     """The tiny data set, drawn."""
     from benchmark.data.card import read_card
     from benchmark.data.sources import load_data
@@ -106,7 +106,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None
 
 
 @pytest.fixture
-def accelerator(request: pytest.FixtureRequest):  # noqa: ANN201
+def accelerator(request: pytest.FixtureRequest):
     """One process; ``@pytest.mark.parametrize("accelerator", ["bf16"], indirect=True)``."""
     from accelerate.state import AcceleratorState
 

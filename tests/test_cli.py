@@ -173,7 +173,15 @@ def test_a_dry_run_trains_nothing(kdbench: Kdbench, tiny_words: list[str]) -> No
 
 def test_speed_measures_every_part(kdbench: Kdbench, tiny_words: list[str]) -> None:
     code, out, _ = kdbench(
-        "speed", *tiny_words[:4], "--recipe", "vanilla", "--recipe", "kd", "--seconds", "0.1", "--json"
+        "speed",
+        *tiny_words[:4],
+        "--recipe",
+        "vanilla",
+        "--recipe",
+        "kd",
+        "--seconds",
+        "0.1",
+        "--json",
     )
     assert code == 0
     figures = json.loads(out)

@@ -214,7 +214,9 @@ class Card(Strict):
         normalisation and the augmentation.
         """
         parts = self.model_dump(
-            mode="json", include={"source", "classes", "image_size", "mean", "std", "augmentation"}
+            mode="json",
+            include={"source", "classes", "image_size", "mean", "std", "augmentation"},
+            exclude={"source": {"folder", "archive", "files"}},  # only where the same data lie
         )
         text = json.dumps(parts, sort_keys=True)
         return f"{self.source.revision[:12]}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -73,9 +73,8 @@ class Execution:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._deadline = (
-            time.monotonic() + 60 * self.minutes if self.minutes is not None else None
-        )
+        self._deadline = time.monotonic() + 60 * self.minutes if self.minutes is not None else None
+        self._environment = environment(self.accelerator)  # the code as it is when work begins
         self._data: dict[str, DataSet] = {}
         self._accuracies: dict[str, float] = {}
 
@@ -92,11 +91,15 @@ class Execution:
     def _train_group(self, runs: Sequence[Run]) -> None:
         ready = []
         for run in runs:
-            if any(role.identity in self.outcomes and
-                   self.outcomes[role.identity] is not Outcome.recorded
-                   for role in run.roles.values()):
+            if any(
+                role.identity in self.outcomes
+                and self.outcomes[role.identity] is not Outcome.recorded
+                for role in run.roles.values()
+            ):
                 self.outcomes[run.identity] = Outcome.blocked
-                self.listener.run_finished(run.label, "not trained: a run it builds on has no result")
+                self.listener.run_finished(
+                    run.label, "not trained: a run it builds on has no result"
+                )
             elif self._deadline is not None and time.monotonic() > self._deadline:
                 self.outcomes[run.identity] = Outcome.unfinished
             else:
@@ -204,7 +207,7 @@ class Execution:
         network = self._network(run, data, {})
         scores, seconds = score_weights(network, data, self.accelerator)
         if not math.isfinite(scores.nll):
-            raise NetworkError(f"the weights in {run.weights} give predictions that are not finite.")
+            raise NetworkError(f"the weights in {run.weights} give predictions that are not finite")
         self.outcomes[run.identity] = Outcome.recorded
         size = (data.card.image_size, data.card.image_size)
         cost = Cost(
@@ -276,7 +279,7 @@ class Execution:
             spec=run.spec(self._accuracies),
             recipe_source=source,
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            environment=environment(self.accelerator),
+            environment=self._environment,
             error=error,
         )
 

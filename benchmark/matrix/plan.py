@@ -150,7 +150,9 @@ def make_plan(cells: Sequence[Cell], store: Store, workspace: Workspace, *, retr
     for identity, run in reversed(runs.items()):
         given_up = states[identity] is State.failed and not retry
         open_cell = identity in wanted and states[identity] is not State.done
-        if given_up or not (open_cell or (identity in needed and not workspace.has_weights(identity))):
+        if given_up or not (
+            open_cell or (identity in needed and not workspace.has_weights(identity))
+        ):
             continue
         train.add(identity)
         needed.update(role.identity for role in run.roles.values())
@@ -240,4 +242,3 @@ def _check(run: Run, recipes: Catalogue, shapes: _Shapes) -> None:
             raise IncompatiblePair(
                 f"recipe '{member.recipe}' cannot combine {member.pair or member.network}: {reason}"
             )
-

@@ -67,9 +67,7 @@ class Summary:
             if number := self.count(outcome):
                 lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
         if self.given_up:
-            lines.append(
-                f"{self.given_up} failed earlier; '--retry failed' trains them again."
-            )
+            lines.append(f"{self.given_up} failed earlier; '--retry failed' trains them again.")
         return lines
 
     def as_json(self) -> dict[str, Any]:

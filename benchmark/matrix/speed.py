@@ -75,9 +75,7 @@ def measure(
             "share_of_peak": rate * flops / (1e9 * peaks[precision]),
         }
     together = bench.shared(cells)
-    apart = 1 / sum(
-        1 / figures["recipes"][run.recipe_label]["images_per_s"] for run in together
-    )
+    apart = 1 / sum(1 / figures["recipes"][run.recipe_label]["images_per_s"] for run in together)
     rate = bench.learners(together)
     figures["group"] = {
         "recipes": [run.recipe_label for run in together],
@@ -105,9 +103,7 @@ class Bench:
 
     def teacher(self, cell: Cell) -> float:
         """Images/s of the teacher's forward, batches at hand."""
-        network = self._network(
-            cell.run.roles.get("teacher") or self._teacher_alone(cell)
-        )
+        network = self._network(cell.run.roles.get("teacher") or self._teacher_alone(cell))
         teacher = self._as_teacher(network, maps=False)
         batch = next(self._batches(cell.run))
         return self._clock(itertools.repeat(batch), lambda b: teacher(b.images))
@@ -139,12 +135,11 @@ class Bench:
         return [
             cell.run
             for cell in cells
-            if "teacher" not in cell.run.roles
-            or cell.run.roles["teacher"].identity == common
+            if "teacher" not in cell.run.roles or cell.run.roles["teacher"].identity == common
         ]
 
     def flops_per_image(self, run: Run) -> float:
-        """Operations of the two networks for one image: 2 a multiply-add, backward twice forward."""
+        """Operations of the networks for one image: 2 a multiply-add, backward twice forward."""
         size = self.setting.image_size
         flops = 6.0 * count_macs(self._network(run), size)
         if "teacher" in run.roles:

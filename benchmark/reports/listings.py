@@ -56,7 +56,9 @@ def speed_table(figures: Mapping[str, Any]) -> RenderableType:
     for name in ("loader", "teacher"):
         table.add_row(name, f"{figures[name]['images_per_s']:,.0f}", "")
     for name, figure in figures["recipes"].items():
-        table.add_row(name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %")
+        table.add_row(
+            name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %"
+        )
     group = figures["group"]
     label = "group of " + ", ".join(group["recipes"])
     table.add_row(label, f"{group['images_per_s']:,.0f}", "")
@@ -124,6 +126,5 @@ def _table(*columns: str) -> Table:
     numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
                "of peak", "seed", "step"}  # fmt: skip
     for column in columns:
-        justify = "right" if column in numbers else "left"
-        table.add_column(column, justify=justify, overflow="fold")
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table

@@ -66,10 +66,12 @@ class Workspace:
         """The run's checkpoint; None if there is none, or if it cannot be read or is another's."""
         path = self.folder(identity) / "checkpoint.pt"
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            state: dict[str, Any] = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=True
+            )
         except FileNotFoundError:
             return None
-        except Exception:  # noqa: BLE001 -- any damage at all means: start over
+        except Exception:
             return None
         fits = isinstance(state, dict) and state.get("format") == FORMAT
         return state if fits and state.get("identity") == identity else None

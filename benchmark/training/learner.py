@@ -118,7 +118,7 @@ def over_processes(lesson: Lesson, accelerator: Accelerator) -> nn.Module:
         return lesson
     known = inspect.signature(DistributedDataParallel).parameters
     newer = "forward_sync_buffers" in known  # its older name is deprecated in torch 2.15
-    own = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+    own: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
     devices = [accelerator.device] if accelerator.device.type == "cuda" else None
     return DistributedDataParallel(lesson, device_ids=devices, **own)
 

@@ -1,4 +1,4 @@
-"""The training loop: one group of learners, each batch once, the teacher once, every learner one step.
+"""The training loop: each batch once, the teacher once, every learner of the group one step.
 
 Claim: a group costs less than its members trained apart and gives each of them the same weights,
 bit for bit on the CPU. Evidence: ``tests/training/test_loop.py`` trains both ways and compares, and
@@ -153,7 +153,7 @@ class Group:
 
     def step(self, seat: Seat, batch: Batch, teacher: Outputs | None, **where: float) -> None:
         """One update of one learner; an error makes it leave the group."""
-        self._guarded(seat, lambda s: s.learner.step(batch, teacher, **where))  # type: ignore
+        self._guarded(seat, lambda s: s.learner.step(batch, teacher, **where))
 
     def finish(self, epoch: int) -> None:
         """Evaluate, write history and checkpoints, let go of those that diverged or are done."""
@@ -276,9 +276,7 @@ class Group:
             self.test,
             classes=self.setting.classes,
             accelerator=self.accelerator,
-            references=[
-                self._reference if "teacher" in seat.job.roles else None for seat in seats
-            ],
+            references=[self._reference if "teacher" in seat.job.roles else None for seat in seats],
         )
 
     def _write(self, last: bool) -> None:
@@ -319,7 +317,7 @@ class Group:
             work(seat)  # type: ignore[operator]
         except UsageError:
             raise
-        except Exception as error:  # noqa: BLE001 -- one learner's fault must not stop the others
+        except Exception as error:
             seat.trouble = trouble_of(error, seat.progress.epochs + 1)
             seat.learner = None
 

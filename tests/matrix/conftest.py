@@ -19,13 +19,16 @@ FIVE = ("vanilla", "kd", "crd", "th-kd", "sh-kd")
 def session(card_folder: Path, tmp_path: Path) -> Callable[..., Session]:
     """Sessions that share one folder of results and one of checkpoints."""
 
-    def make(*recipes: str, retry: bool = False, paths: tuple[Path, ...] = (), **words: Any) -> Session:
+    def make(
+        *recipes: str, retry: bool = False, paths: tuple[Path, ...] = (), **words: Any
+    ) -> Session:
         request = Request(
-            datasets=("tiny",), recipes=recipes, paths=(card_folder, *paths), **({"seeds": "1"} | words)
+            datasets=("tiny",),
+            recipes=recipes,
+            paths=(card_folder, *paths),
+            **({"seeds": "1"} | words),
         )
-        return Session(
-            request, runs=tmp_path / "runs", results=tmp_path / "results", retry=retry
-        )
+        return Session(request, runs=tmp_path / "runs", results=tmp_path / "results", retry=retry)
 
     return make
 

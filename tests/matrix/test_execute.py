@@ -44,7 +44,9 @@ def test_five_methods_are_recorded_and_not_trained_twice(session: Make, execute:
 
 def test_what_is_deployed_is_counted_apart(session: Make, execute: Execute) -> None:
     execute(session("vanilla", "crd"))
-    records = {r.spec.recipe: r for r in session("crd").store.all().records if r.spec.network == "resnet8"}
+    records = {
+        r.spec.recipe: r for r in session("crd").store.all().records if r.spec.network == "resnet8"
+    }
     plain, crd = records["vanilla"].cost, records["crd"].cost
     assert plain is not None
     assert crd is not None
@@ -106,7 +108,9 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(
     assert skipped.exit_code == 1
 
     text = (broken_folder / "explodes.py").read_text()
-    fixed = text.replace("raise ArithmeticError('this recipe always fails')", "return {'l': student.logits.mean()}")
+    fixed = text.replace(
+        "raise ArithmeticError('this recipe always fails')", "return {'l': student.logits.mean()}"
+    )
     (broken_folder / "explodes.py").write_text(fixed)
     import sys
 

@@ -18,7 +18,9 @@ Make = Callable[..., Session]
 
 def labels(session: Session) -> list[list[list[str]]]:
     plan = session.plan()
-    return [[[r.label for r in group] for group in level] for level in plan.groups(session.workspace)]
+    return [
+        [[r.label for r in group] for group in level] for level in plan.groups(session.workspace)
+    ]
 
 
 def test_cells_share_the_runs_that_they_build_on(session: Make) -> None:

@@ -157,7 +157,7 @@ def break_at(recipe: Recipe, step: int, fault: Callable[[torch.Tensor], torch.Te
     """Make a real recipe misbehave from a step on."""
     whole, calls = recipe.forward, iter(range(1_000_000))
 
-    def forward(batch, student, teacher):  # noqa: ANN001, ANN202
+    def forward(batch, student, teacher):
         terms = whole(batch, student, teacher)
         return {k: fault(v) for k, v in terms.items()} if next(calls) >= step else terms
 

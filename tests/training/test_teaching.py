@@ -10,7 +10,7 @@ from benchmark.training.teaching import Teacher
 
 
 @pytest.fixture(scope="module")
-def network():  # noqa: ANN201
+def network():
     torch.manual_seed(0)
     network = create_network("resnet20", classes=10)
     with torch.no_grad():
