@@ -340,7 +340,7 @@ def speed(
             protocol,
             None,
             path,
-        ),  # fmt: skip
+        ),
         data_dir=data,
         cache_dir=cache_folder(),
         precision=precision.value,
