@@ -133,16 +133,17 @@ class ContrastiveLoss(nn.Module):
         """
         student = F.normalize(self.student_embed(embed_s), dim=1)
         teacher = F.normalize(self.teacher_embed(embed_t), dim=1)
-        columns = torch.cat([index[:, None], negatives], dim=1)
-        loss = self._nce(student, self.teacher_bank, columns, self.z[0])
-        loss = loss + self._nce(teacher, self.student_bank, columns, self.z[1])
+        loss = self._nce(student, self.teacher_bank, self.z[0], index, negatives)
+        loss = loss + self._nce(teacher, self.student_bank, self.z[1], index, negatives)
         self.z_is_fixed.fill_(True)
         rows = gather(index)
         self._remember(self.student_bank, rows, gather(student))
         self._remember(self.teacher_bank, rows, gather(teacher))
         return loss
 
-    def _nce(self, views: Tensor, bank: Tensor, columns: Tensor, z: Tensor) -> Tensor:
+    def _nce(
+        self, views: Tensor, bank: Tensor, z: Tensor, index: Tensor, negatives: Tensor
+    ) -> Tensor:
         """The batch mean of one direction, with its gradient by ``views``.
 
         With q = P / (K/N + ε): −log D = softplus(−log q), −log(1 − D) = log(1 + q) + constant.
@@ -150,28 +151,29 @@ class ContrastiveLoss(nn.Module):
         Args:
             views: unit vectors of one network, (B, D).
             bank: what is remembered of the other network, (N, D).
-            columns: (B, 1 + K) int64, the image itself and its negatives.
             z: this direction's Z, a scalar; the first batch sets it in place.
+            index: (B,) int64, the images themselves.
+            negatives: (B, K) int64.
         """
-        noise = self.negatives / len(bank)
+        noise, tau = self.negatives / len(bank), self.temperature
+        itself = index[:, None]
         with torch.no_grad():
             product = views @ bank.T
-            scores = product.gather(1, columns).div_(self.temperature)
-            odds = scores.exp()
+            own = product.gather(1, itself).div_(tau)
+            odds = product.gather(1, negatives).div_(tau).exp_()
             # Every process sees the mean over all of them; no step waits to read the flag.
-            mean = gather(odds.mean(dim=1)).mean()
+            mean = gather((odds.sum(dim=1) + own.exp().squeeze(1)) / (1 + self.negatives)).mean()
             scale = z.copy_(torch.where(self.z_is_fixed, z, mean * len(bank))) * (noise + EPS)
             q = odds.div_(scale)
-            total = 1 + q
-            own = F.softplus(scale.log() - scores[:, 0])
+            one_and_q = 1 + q
+            minus_log_q = scale.log() - own
+            product.zero_().scatter_(1, itself, -minus_log_q.sigmoid())
+            gradient = product.scatter_add_(1, negatives, q.div_(one_and_q)) @ bank
             # log is ten times as fast as log1p. It rounds a summand by 6e-8 at most, in the
-            # reported value alone: the derivative below does not come from it.
-            others = total[:, 1:].log().sum(dim=1) + self.negatives * math.log1p(EPS / noise)
-            by_score = q.div_(total)
-            by_score[:, 0] = -1 / total[:, 0]
-            by_product = product.zero_().scatter_add_(1, columns, by_score)
-            gradient = (by_product @ bank).div_(self.temperature * len(views))
-        return (own + others).mean() + ((views - views.detach()) * gradient).sum()
+            # reported value alone: the derivative above does not come from it.
+            constant = self.negatives * math.log1p(EPS / noise)
+            value = (F.softplus(minus_log_q).sum() + one_and_q.log_().sum()) / len(views) + constant
+        return value + ((views - views.detach()) * gradient).sum() / (tau * len(views))
 
     def _remember(self, bank: Tensor, rows: Tensor, views: Tensor) -> None:
         """Move a bank's rows towards the new views, alike in all processes."""

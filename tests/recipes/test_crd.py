@@ -188,7 +188,7 @@ def test_the_constant_of_the_noise_is_counted(crd: ModuleType) -> None:
     loss_of.z_is_fixed.fill_(True)
     with torch.no_grad():
         views, bank = torch.tensor([[1.0, 0.0]]).double(), loss_of.teacher_bank
-        columns = torch.tensor([[0, 1]])
-        loss = loss_of._nce(views, bank, columns, loss_of.z[0])
+        index, negatives = torch.tensor([0]), torch.tensor([[1]])
+        loss = loss_of._nce(views, bank, loss_of.z[0], index, negatives)
         own = math.log(1e30 * (1e-3 + 1e-7)) - (views @ bank[0] / 0.02).item()
     assert loss.item() - own == pytest.approx(math.log1p(1e-7 / 1e-3), abs=1e-9)
