@@ -103,15 +103,20 @@ def parse_seeds(text: str) -> list[int]:
     raise UsageError(f"--seeds '{text}': write how many (3) or which (0,2,5).")
 
 
-def cells_of(choice: Choice, recipes: Catalogue) -> list[Cell]:
+def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]:
     """All cells of the choice, each checked as far as that is possible before training.
+
+    Returns:
+        The cells, and the reasons for those that are left out because a recipe's mathematics does
+        not allow a pair.
 
     Raises:
         UsageError: an unknown name or setting, or an empty choice.
-        IncompatiblePair: a recipe's mathematics does not allow a pair; says why.
+        IncompatiblePair: no cell is left; says why.
     """
     shapes = _Shapes()
     cells: list[Cell] = []
+    refusals: dict[str, None] = {}
     for card in choice.datasets:
         resolver = Resolver(card, card.protocol(choice.protocol), recipes, choice.teachers)
         for pair in map(Pair.parse, choice.pairs or card.pairs):
@@ -119,12 +124,15 @@ def cells_of(choice: Choice, recipes: Catalogue) -> list[Cell]:
                 name, settings = split_brackets(text)
                 for seed in choice.seeds:
                     run = resolver.run(name, settings, network=pair.student, pair=pair, seed=seed)
-                    if seed == choice.seeds[0]:
-                        _check(run, recipes, shapes)
+                    if reason := _refusal(run, recipes, shapes):
+                        refusals[reason] = None
+                        break  # the other seeds have the same networks
                     cells.append(Cell(card, pair, run))
+    if not cells and refusals:
+        raise IncompatiblePair("\n".join(refusals))
     if not cells:
         raise UsageError("nothing is chosen. Name a --suite, or --dataset with --recipe.")
-    return cells
+    return cells, list(refusals)
 
 
 def make_plan(cells: Sequence[Cell], store: Store, workspace: Workspace, *, retry: bool) -> Plan:
@@ -225,8 +233,8 @@ class _Shapes:
         return self._known[key]
 
 
-def _check(run: Run, recipes: Catalogue, shapes: _Shapes) -> None:
-    """Refuse what cannot be trained, for a run and all that it builds on."""
+def _refusal(run: Run, recipes: Catalogue, shapes: _Shapes) -> str | None:
+    """Why a run, or one that it builds on, cannot be trained; None if it can."""
     for member in run.family():
         student = shapes.of(member.network, member.card)
         if member.weights is not None:
@@ -239,6 +247,6 @@ def _check(run: Run, recipes: Catalogue, shapes: _Shapes) -> None:
         )
         reason = recipes.get(member.recipe).cls(**member.settings).refuse(context)
         if reason:
-            raise IncompatiblePair(
-                f"recipe '{member.recipe}' cannot combine {member.pair or member.network}: {reason}"
-            )
+            what = member.pair or member.network
+            return f"recipe '{member.recipe}' cannot combine {what}: {reason}"
+    return None

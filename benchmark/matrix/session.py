@@ -107,7 +107,7 @@ class Session:
     def __init__(self, request: Request, *, runs: Path, results: Path, retry: bool) -> None:
         self.recipes = load_recipes(request.paths)
         self.store, self.workspace = Store(results), Workspace(runs)
-        self.cells = cells_of(choice_of(request), self.recipes)
+        self.cells, self.refusals = cells_of(choice_of(request), self.recipes)
         self.retry = retry
 
     def plan(self) -> Plan:
@@ -138,6 +138,8 @@ class Session:
             listener=listener if accelerator.is_main_process else Silent(),
             minutes=minutes,
         )
+        for reason in self.refusals:
+            execution.listener.note(f"left out: {reason}")
         try:
             execution.execute(plan)
         finally:
@@ -153,6 +155,7 @@ class Session:
             "runs": len(plan.runs),
             "recorded": sum(state is State.done for state in plan.states.values()),
             "to_train": len(plan.todo),
+            "left_out": self.refusals,
             "levels": [
                 [
                     {

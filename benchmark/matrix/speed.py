@@ -48,7 +48,7 @@ def measure(
         seconds: spent on each figure.
     """
     recipes = load_recipes(request.paths)
-    cells = cells_of(choice_of(request), recipes)
+    cells, _ = cells_of(choice_of(request), recipes)
     first = cells[0]
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     accelerator = make_accelerator(precision)

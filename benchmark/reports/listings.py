@@ -36,6 +36,8 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
         f"{overview['cells']} cells need {overview['runs']} runs: {overview['recorded']} recorded, "
         f"{overview['to_train']} to train."
     )
+    for reason in overview["left_out"]:
+        yield Text(f"left out: {reason}", style="yellow")
     if not overview["to_train"]:
         return
     table = _table("step", "group", "seed", "runs that train side by side")

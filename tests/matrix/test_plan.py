@@ -145,8 +145,12 @@ def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
         "            return 'the embeddings differ in width.'\n"
     )
     assert session("picky", paths=(tmp_path,)).plan().todo
+    bad = ("resnet14:wrn_16_2",)
     with pytest.raises(IncompatiblePair, match="resnet14:wrn_16_2: the embeddings differ in width"):
-        session("picky", paths=(tmp_path,), pairs=("resnet14:wrn_16_2",))
+        session("picky", paths=(tmp_path,), pairs=bad)
+    mixed = session("picky", "vanilla", paths=(tmp_path,), pairs=bad)
+    assert [cell.run.recipe for cell in mixed.cells] == ["vanilla"]
+    assert len(mixed.refusals) == 1
 
 
 def test_a_suite_gives_what_is_not_named() -> None:
