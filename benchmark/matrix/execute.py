@@ -165,6 +165,7 @@ class Execution:
         name = run.card.name
         if name not in self._data:
             self._data.clear()  # one data set at a time is in memory
+            self.listener.note(f"reading {run.card.title}")
             with self.accelerator.main_process_first():
                 self._data[name] = load_data(run.card, self.data_dir, self.cache_dir)
         return self._data[name]
