@@ -137,6 +137,7 @@ class Protocol(Strict):
         warmup_epochs: the learning rate rises linearly for so long.
         validation: share of the training set that is held out and evaluated on instead of the
             test set, for tuning.
+        evaluate_every: epochs from one evaluation to the next; the last epoch always has one.
         ranked: whether the leaderboard ranks it.
     """
 
@@ -153,6 +154,7 @@ class Protocol(Strict):
     gamma: float = 0.1
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     validation: Share = 0.0
+    evaluate_every: Annotated[int, Field(gt=0)] = 1
     ranked: bool = False
 
     @model_validator(mode="after")
@@ -165,7 +167,7 @@ class Protocol(Strict):
 
     def for_network(self, network: str) -> dict[str, Any]:
         """What of the protocol changes the result of this network: the part of its identity."""
-        values = self.model_dump(exclude={"lr_by_network", "ranked", "name"})
+        values = self.model_dump(exclude={"lr_by_network", "evaluate_every", "ranked", "name"})
         values["lr"] = self.lr_by_network.get(network, self.lr)
         if self.schedule == "cosine":
             del values["milestones"], values["gamma"]

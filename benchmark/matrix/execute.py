@@ -232,7 +232,7 @@ class Execution:
         learner, progress = seat.learner, seat.progress
         assert learner is not None
         rows = progress.history
-        best = max(rows, key=lambda row: row["top1"])
+        best = max((row for row in rows if "top1" in row), key=lambda row: row["top1"])
         terms = {k.removeprefix("loss_"): v for k, v in rows[-1].items() if k.startswith("loss_")}
         size = learner_image_size(run)
         recipe_layers = sum(p.numel() for p in learner.recipe.parameters())

@@ -119,7 +119,7 @@ class Workspace:
 
     def write_history(self, identity: str, rows: Sequence[Mapping[str, float]]) -> str:
         """Write the run's ``history.csv``, one row an epoch; returns its text."""
-        names = list(dict.fromkeys(name for row in rows for name in row))
+        names = sorted({name for row in rows for name in row}, key=_column)
         text = io.StringIO()
         table = csv.DictWriter(text, names, lineterminator="\n")
         table.writeheader()
@@ -145,3 +145,9 @@ class Workspace:
                 f"cannot write {path}: {error.strerror}.\n"
                 "Free some space or choose another folder with --runs; what is recorded stays."
             ) from None
+
+
+def _column(name: str) -> tuple[int, str]:
+    """The order of a history's columns: the epoch, the accuracies, the losses, the times."""
+    first = ("epoch", "top1", "top5", "nll")
+    return (first.index(name), "") if name in first else (len(first), name)

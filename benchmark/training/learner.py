@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -217,15 +216,6 @@ class Learner:
         packed = torch.cat([self._sums, self._sums.new_tensor([self._images])])
         *sums, images = self.accelerator.reduce(packed, reduction="sum").tolist()
         return {name: value / images for name, value in zip(self._names, sums, strict=True)}
-
-    @staticmethod
-    def is_finite(terms: Mapping[str, float]) -> bool:
-        """Whether the training has not diverged."""
-        return all(math.isfinite(value) for value in terms.values())
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Logits (B, K) used for evaluation, float32; the network must be in eval mode."""
-        return self.recipe.predict(self.network(images).float())
 
     def deployed(self) -> Iterator[nn.Module]:
         """What stays when the training is over."""

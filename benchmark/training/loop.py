@@ -9,8 +9,9 @@ It holds because every random choice is a function of (seed, epoch, sample) in t
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -160,41 +161,17 @@ class Group:
         if self.accelerator.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - self._started
-        rows = [self._close_epoch(seat, epoch) for seat in list(self.active())]
-        seats = list(self.active())
-        begun = time.perf_counter()
-        scores = self._evaluate(seats)
-        evaluation = (time.perf_counter() - begun) / max(1, len(seats))
+        present = [seat for seat in self.seats if seat.progress.epochs == epoch]
         last = epoch + 1 == self.protocol.epochs
-        for seat, score in zip(seats, scores, strict=True):
-            terms = next(row.terms for row in rows if row.label == seat.job.label)
-            if not Learner.is_finite({"nll": score.nll}):
-                seat.trouble = diverged(epoch + 1, "the predictions are not finite")
-                continue
-            progress = seat.progress
-            progress.epochs = epoch + 1
-            progress.train_seconds += seconds / len(rows)
-            progress.group_seconds += seconds
-            progress.evaluation_seconds += evaluation
-            progress.history.append(
-                {"epoch": epoch + 1, "top1": score.top1, "top5": score.top5, "nll": score.nll}
-                | {f"loss_{name}": value for name, value in terms.items()}
-                | {"seconds": seconds, "images_per_s": self.loader.images_per_epoch / seconds}
-            )
-            seat.scores = score if last else None
+        for seat in self.active():
+            self._close_epoch(seat, epoch, seconds)
+        if last or (epoch + 1) % self.protocol.evaluate_every == 0:
+            self._evaluate(epoch, last=last)
         self.stopped = not last and self._time_is_up()
         self._write(last)
         self.listener.epoch_finished(
             epoch + 1,
-            [
-                LearnerEpoch(
-                    seat.job.label,
-                    next((row.terms for row in rows if row.label == seat.job.label), {}),
-                    seat.progress.history[-1]["top1"] if seat.active else None,
-                    seat.trouble.message if seat.trouble else None,
-                )
-                for seat in self.seats
-            ],
+            [_news(seat) for seat in present],
             self.loader.images_per_epoch / seconds,
         )
 
@@ -253,31 +230,46 @@ class Group:
         dtype = torch.bfloat16 if half else torch.float32
         return Teacher(network, device=device, dtype=dtype, maps=maps), reference
 
-    def _close_epoch(self, seat: Seat, epoch: int) -> LearnerEpoch:
-        learner = seat.learner
+    def _close_epoch(self, seat: Seat, epoch: int, seconds: float) -> None:
+        """Note what the epoch gave, unless the numbers ran away."""
+        learner, progress = seat.learner, seat.progress
         assert learner is not None
         terms = learner.mean_terms()
-        if not learner.is_finite(terms):
-            bad = ", ".join(name for name in terms if not learner.is_finite({name: terms[name]}))
-            seat.trouble = diverged(epoch + 1, f"loss term {bad} is not finite")
-        return LearnerEpoch(seat.job.label, terms, None)
+        if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
+            seat.trouble = diverged(epoch + 1, f"loss term {', '.join(bad)} is not finite")
+            return
+        progress.epochs = epoch + 1
+        progress.train_seconds += seconds / sum(other.active for other in self.seats)
+        progress.group_seconds += seconds
+        progress.history.append(
+            {"epoch": epoch + 1}
+            | {f"loss_{name}": value for name, value in terms.items()}
+            | {"seconds": seconds, "images_per_s": self.loader.images_per_epoch / seconds}
+        )
 
-    def _evaluate(self, seats: Sequence[Seat]) -> list[Scores]:
-        predictors = []
-        for seat in seats:
-            learner = seat.learner
-            assert learner is not None
-            learner.share_buffers()
-            learner.lesson.eval()
-            copy, predict = inference_copy(learner.network), learner.recipe.predict
-            predictors.append(lambda x, copy=copy, predict=predict: predict(copy(x).float()))
-        return evaluate(
-            predictors,
+    def _evaluate(self, epoch: int, *, last: bool) -> None:
+        """Score all learners on the same batches of the evaluated split."""
+        seats = list(self.active())
+        begun = time.perf_counter()
+        all_scores = evaluate(
+            [_predictor(seat) for seat in seats],
             self.test,
             classes=self.setting.classes,
             accelerator=self.accelerator,
             references=[self._reference if "teacher" in seat.job.roles else None for seat in seats],
         )
+        seconds = time.perf_counter() - begun
+        for seat, scores in zip(seats, all_scores, strict=True):
+            seat.progress.evaluation_seconds += seconds / len(seats)
+            if not math.isfinite(scores.nll):
+                seat.trouble = diverged(epoch + 1, "the predictions are not finite")
+                continue
+            seat.progress.history[-1] |= {
+                "top1": scores.top1,
+                "top5": scores.top5,
+                "nll": scores.nll,
+            }
+            seat.scores = scores if last else None
 
     def _write(self, last: bool) -> None:
         due = self.stopped or time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S
@@ -320,6 +312,25 @@ class Group:
         except Exception as error:
             seat.trouble = trouble_of(error, seat.progress.epochs + 1)
             seat.learner = None
+
+
+def _predictor(seat: Seat) -> Callable[[Tensor], Tensor]:
+    """Images to logits as the learner would be deployed, in float32."""
+    learner = seat.learner
+    assert learner is not None
+    learner.share_buffers()
+    learner.lesson.eval()
+    copy, predict = inference_copy(learner.network), learner.recipe.predict
+    return lambda images: predict(copy(images).float())
+
+
+def _news(seat: Seat) -> LearnerEpoch:
+    """What a learner's last epoch gave, for those who listen."""
+    if seat.trouble is not None:
+        return LearnerEpoch(seat.job.label, {}, None, seat.trouble.message)
+    row = seat.progress.history[-1]
+    terms = {k.removeprefix("loss_"): v for k, v in row.items() if k.startswith("loss_")}
+    return LearnerEpoch(seat.job.label, terms, row.get("top1"))
 
 
 def train(group: Group) -> None:

@@ -227,3 +227,15 @@ def test_validation_is_held_out_of_the_training_set(
     assert group.loader.images_per_epoch == 32
     assert seats[0].scores is not None
     assert seats[0].scores.images == 8
+
+
+def test_evaluating_seldom_changes_only_what_is_known_on_the_way(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    seldom = make_job("kd").protocol.model_copy(update={"evaluate_every": 2})
+    [first] = run([make_job("kd")], tiny, accelerator, tmp_path / "a")
+    [second] = run([make_job("kd", protocol=seldom)], tiny, accelerator, tmp_path / "b")
+    assert_same(first, second)
+    assert ["top1" in row for row in first.progress.history] == [True, True, True]
+    assert ["top1" in row for row in second.progress.history] == [False, True, True]
+    assert seldom.for_network("resnet8") == make_job("kd").protocol.for_network("resnet8")
