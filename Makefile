@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 quickstart: setup
-	$(BIN)/kdbench run --suite quick --precision bf16 --runs $(QUICKSTART)/runs --results $(QUICKSTART)/results
+	$(BIN)/kdbench run --suite quick --precision auto --runs $(QUICKSTART)/runs --results $(QUICKSTART)/results
 
 test: setup
 	$(BIN)/python -m pytest

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -17,6 +16,25 @@ import typer
 
 import benchmark
 from benchmark.errors import BenchmarkError
+from benchmark.options import (
+    DataOption,
+    DatasetOption,
+    Format,
+    JsonOption,
+    Kind,
+    PairOption,
+    PathOption,
+    Precision,
+    PrecisionOption,
+    ProtocolOption,
+    RecipeOption,
+    ResultsOption,
+    RetryOption,
+    RunsOption,
+    SeedsOption,
+    SuiteOption,
+    TeacherOption,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,82 +50,6 @@ app = typer.Typer(
 )
 new_app = typer.Typer(help="Write a new file from a template.", no_args_is_help=True)
 app.add_typer(new_app, name="new")
-
-
-class Retry(StrEnum):
-    """What is trained again although it is recorded."""
-
-    failed = "failed"
-
-
-class Precision(StrEnum):
-    """Arithmetic of the training; evaluation is always float32."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    recipes = "recipes"
-    datasets = "datasets"
-    networks = "networks"
-    suites = "suites"
-
-
-class Format(StrEnum):
-    """How the leaderboard is written."""
-
-    md = "md"
-    csv = "csv"
-    latex = "latex"
-    json = "json"
-
-
-SuiteOption = Annotated[
-    str | None, typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset.")
-]
-DatasetOption = Annotated[
-    list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
-]
-PairOption = Annotated[
-    list[str] | None,
-    typer.Option("--pair", help="teacher:student; repeatable; else the data set's usual pairs."),
-]
-RecipeOption = Annotated[
-    list[str] | None,
-    typer.Option("--recipe", help="NAME or 'NAME[key=value,…]'; repeatable."),
-]
-SeedsOption = Annotated[
-    str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5). [default: 3]")
-]
-ProtocolOption = Annotated[
-    str | None,
-    typer.Option("--protocol", help="NAME or 'NAME[epochs=…]'; else the data set's first."),
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="KDBENCH_DATA", help="Folder looked at before any download."),
-]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of checkpoints and weights.")]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the records.")]
-PathOption = Annotated[
-    list[Path] | None,
-    typer.Option("--path", help="Folder with more recipes and data set cards; repeatable."),
-]
-TeacherOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--teacher-checkpoint",
-        help="FILE or NETWORK=FILE with trained teacher weights; repeatable.",
-    ),
-]
-RetryOption = Annotated[
-    Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the training.")]
 
 
 def _version(wanted: bool) -> None:
@@ -166,13 +108,17 @@ def run(
     console = _console(stderr=as_json)
     request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
     session = Session(request, runs=runs, results=results, retry=retry is not None)
-    summary = session.run(
-        data_dir=data,
-        cache_dir=cache_folder(),
-        precision=precision.value,
-        minutes=minutes,
-        listener=listener(console),
-    )
+    try:
+        summary = session.run(
+            data_dir=data,
+            cache_dir=cache_folder(),
+            precision=precision.value,
+            minutes=minutes,
+            listener=listener(console),
+        )
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command continues from the last checkpoint.")
+        raise typer.Exit(130) from None
     if not summary.is_main_process:
         raise typer.Exit(summary.exit_code)
     if as_json:

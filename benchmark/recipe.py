@@ -104,7 +104,8 @@ class RecipeInfo:
     Attributes:
         path: the file; empty for a class that was typed in.
         summary: the first line of the file's docstring, the idea in one sentence.
-        digest: sha256 of the file as it was when it was imported, which a later edit keeps.
+        digest: sha256 of the file, and of the recipe files that it imports from, as they were when
+            they were imported; a later edit does not change it.
     """
 
     name: str
@@ -225,7 +226,7 @@ def register(
             cls=cls,
             path=path,
             summary=(inspect.getdoc(module) or "").partition("\n")[0],
-            digest=hashlib.sha256(Path(path).read_bytes() if path else b"").hexdigest(),
+            digest=_source_digest(cls),
         )
         return cls
 
@@ -251,6 +252,24 @@ def gather(tensor: Tensor) -> Tensor:
     parts = [torch.empty_like(padded) for _ in range(world)]
     torch.distributed.all_gather(parts, padded)
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def _source_digest(cls: type[Recipe]) -> str:
+    """Sha256 over a recipe's file and the files of its package that it imports from."""
+    package = cls.__module__.rpartition(".")[0]
+    names, found = [cls.__module__], set()
+    while names:
+        name = names.pop()
+        module = sys.modules.get(name)
+        if name not in found and module is not None:
+            found.add(name)
+            origins = {getattr(value, "__module__", None) for value in vars(module).values()}
+            names += [o for o in origins if isinstance(o, str) and o.startswith(f"{package}.")]
+    files = sorted(file for name in found if (file := getattr(sys.modules[name], "__file__", None)))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:

@@ -209,8 +209,21 @@ class Session:
 
 
 def make_accelerator(precision: str) -> Accelerator:
-    """The one object that owns device, precision and processes."""
+    """The one object that owns device, precision and processes.
+
+    Args:
+        precision: ``fp32``, ``bf16``, or ``auto`` for bf16 where the device computes it itself.
+    """
+    half = precision == "bf16" or (precision == "auto" and has_bf16())
     return Accelerator(
         cpu=not torch.cuda.is_available(),  # with several processes, accelerate must be told
-        mixed_precision="bf16" if precision == "bf16" else "no",
+        mixed_precision="bf16" if half else "no",
     )
+
+
+def has_bf16() -> bool:
+    """Whether bfloat16 is faster than float32 here, and not emulated."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

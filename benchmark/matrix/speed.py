@@ -44,7 +44,7 @@ def measure(
         request: one data set; of several pairs the first is measured.
         data_dir: local folder that is looked at before anything is downloaded.
         cache_dir: for decoded and drawn images.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``auto``.
         seconds: spent on each figure.
     """
     recipes = load_recipes(request.paths)
@@ -52,6 +52,7 @@ def measure(
     first = cells[0]
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     accelerator = make_accelerator(precision)
+    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
     data = load_data(first.card, data_dir, cache_dir)
     bench = Bench(data, recipes, accelerator, seconds)
     peaks = {name: peak_gflops(accelerator.device, name) for name in ("fp32", "bf16")}

@@ -1,0 +1,89 @@
+"""The options that several commands share, and the words that they take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Retry(StrEnum):
+    """What is trained again although it is recorded."""
+
+    failed = "failed"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the training; evaluation is always float32."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    auto = "auto"
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    recipes = "recipes"
+    datasets = "datasets"
+    networks = "networks"
+    suites = "suites"
+
+
+class Format(StrEnum):
+    """How the leaderboard is written."""
+
+    md = "md"
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+
+
+SuiteOption = Annotated[
+    str | None, typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset.")
+]
+DatasetOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
+]
+PairOption = Annotated[
+    list[str] | None,
+    typer.Option("--pair", help="teacher:student; repeatable; else the data set's usual pairs."),
+]
+RecipeOption = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", help="NAME or 'NAME[key=value,…]'; repeatable."),
+]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5). [default: 3]")
+]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option("--protocol", help="NAME or 'NAME[epochs=…]'; else the data set's first."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="KDBENCH_DATA", help="Folder looked at before any download."),
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of checkpoints and weights.")]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the records.")]
+PathOption = Annotated[
+    list[Path] | None,
+    typer.Option("--path", help="Folder with more recipes and data set cards; repeatable."),
+]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher-checkpoint",
+        help="FILE or NETWORK=FILE with trained teacher weights; repeatable.",
+    ),
+]
+RetryOption = Annotated[
+    Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option("--precision", help="Of the training; auto: bf16 if the device computes in it."),
+]
