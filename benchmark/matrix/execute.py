@@ -89,21 +89,8 @@ class Execution:
         self.listener.close()
 
     def _train_group(self, runs: Sequence[Run]) -> None:
-        ready = []
-        for run in runs:
-            if any(
-                role.identity in self.outcomes
-                and self.outcomes[role.identity] is not Outcome.recorded
-                for role in run.roles.values()
-            ):
-                self.outcomes[run.identity] = Outcome.blocked
-                self.listener.run_finished(
-                    run.label, "not trained: a run it builds on has no result"
-                )
-            elif self._deadline is not None and time.monotonic() > self._deadline:
-                self.outcomes[run.identity] = Outcome.unfinished
-            else:
-                ready.append(run)
+        late = self._time_is_up()
+        ready = [run for run in runs if self._is_ready(run, late=late)]
         if not ready:
             return
         data = self._data_of(ready[0])
@@ -129,6 +116,35 @@ class Execution:
         for run, seat in zip(ready, seats, strict=True):
             self._record(run, seat)
         self.accelerator.wait_for_everyone()
+
+    def _is_ready(self, run: Run, *, late: bool) -> bool:
+        """Whether a run can start; if not, note why."""
+        built_on = [self._outcome_of(role) for role in run.roles.values()]
+        if Outcome.failed in built_on or Outcome.blocked in built_on:
+            self.outcomes[run.identity] = Outcome.blocked
+            self.listener.run_finished(run.label, "not trained: a run it builds on has no result")
+        elif Outcome.unfinished in built_on or (late and run.weights is None):
+            self.outcomes[run.identity] = Outcome.unfinished
+            self.listener.run_finished(run.label, "not started: the time is up")
+        else:
+            return True
+        return False
+
+    def _outcome_of(self, role: Run) -> Outcome:
+        """How a run that others build on ended, in this call or before it."""
+        if role.identity in self.outcomes:
+            return self.outcomes[role.identity]
+        has_weights = role.weights is not None or self.workspace.has_weights(role.identity)
+        return Outcome.recorded if has_weights else Outcome.failed
+
+    def _time_is_up(self) -> bool:
+        """Whether nothing more may start; all processes agree."""
+        if self._deadline is None:
+            return False
+        late = torch.tensor(
+            [float(time.monotonic() > self._deadline)], device=self.accelerator.device
+        )
+        return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
 
     # ------------------------------------------------------------------------------- roles
 

@@ -137,6 +137,34 @@ def test_time_that_is_up_stops_at_a_checkpoint_and_the_same_command_continues(
     assert session("vanilla").workspace.epochs_done(identity) == 0  # the checkpoint is gone
 
 
+def test_what_builds_on_an_unfinished_run_is_unfinished_too(
+    session: Make, execute: Execute
+) -> None:
+    stopped = execute(session("kd", protocol="longer"), minutes=1e-3)
+    assert list(stopped.outcomes.values()) == [Outcome.unfinished, Outcome.unfinished]
+    assert stopped.exit_code == 0
+    assert execute(session("kd", protocol="longer")).exit_code == 0
+
+
+def test_what_builds_on_a_failed_run_is_blocked(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "follower.py").write_text(
+        '"""Learns from a teacher that fails."""\n'
+        "from benchmark import Role, register\n"
+        "from .kd import KD\n"
+        "@register('follower', family='logits')\n"
+        "class Follower(KD):\n"
+        "    def roles(self, pair):\n"
+        "        return {'teacher': Role(pair.teacher, 'explodes')}\n"
+    )
+    for _ in range(2):  # the second time the failure is on record already
+        summary = execute(session("follower", paths=(broken_folder,)))
+        assert Outcome.blocked in summary.outcomes.values()
+        assert summary.exit_code == 1
+        assert session("vanilla").store.find(summary.plan.cells[0].run.spec({})) is None
+
+
 def test_weights_that_are_gone_are_trained_again_for_who_needs_them(
     session: Make, execute: Execute
 ) -> None:
