@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= quickstart
 
-.PHONY: setup quickstart test lint format leaderboard clean
+.PHONY: setup quickstart test lint format leaderboard picture clean
 
 setup: $(VENV)/.ready
 
@@ -32,6 +32,9 @@ format: setup
 
 leaderboard: setup
 	$(BIN)/kdbench leaderboard
+
+picture: setup
+	$(BIN)/python -m benchmark.reports.picture results docs/images/quick-suite.svg sketchbirds
 
 clean:
 	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis

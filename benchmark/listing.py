@@ -1,6 +1,7 @@
 """What there is: recipes, data sets, networks, suites as plain data; and new files from templates.
 
-Nothing here imports torch as long as the index of recipes is up to date.
+Nothing here imports torch as long as the index of recipes is up to date, and what only some lists
+need is imported by them: the list of recipes answers in under half a second.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
-
-from benchmark.data.catalogue import read_cards
 from benchmark.discovery import describe_recipes, search_folders
 from benchmark.errors import UsageError
-from benchmark.matrix.suites import read_suite, suite_names
-from benchmark.networks.catalogue import CIFAR_NETWORKS
-from benchmark.records.schema import RunSpec
-from benchmark.reports.staleness import Current
+
+if TYPE_CHECKING:
+    from benchmark.records.schema import RunSpec
+    from benchmark.reports.staleness import Current
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -34,15 +32,22 @@ def describe(kind: str, paths: Sequence[Path], cache_dir: Path) -> list[dict[str
     if kind == "datasets":
         return _datasets(paths)
     if kind == "networks":
+        from benchmark.networks.catalogue import CIFAR_NETWORKS
+
         return [
             {"name": info.name, "parameters": info.parameters, "macs": info.macs}
             for info in CIFAR_NETWORKS
         ]
+    from benchmark.matrix.suites import read_suite, suite_names
+
     return [read_suite(name).model_dump(mode="json") for name in suite_names()]
 
 
 def current(paths: Sequence[Path], cache_dir: Path) -> Current:
     """What recipes and cards say today, to tell stale records."""
+    from benchmark.data.catalogue import read_cards
+    from benchmark.reports.staleness import Current
+
     catalogue = read_cards(search_folders("datasets", paths))
     recipes = describe_recipes(paths, cache_dir)
 
@@ -63,6 +68,8 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
 
 
 def _datasets(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    from benchmark.data.catalogue import read_cards
+
     catalogue = read_cards(search_folders("datasets", paths))
     cards: list[dict[str, Any]] = [
         {
@@ -99,6 +106,8 @@ def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:
     Raises:
         UsageError: the name cannot be a recipe's or is taken, or the file cannot be written.
     """
+    import jinja2
+
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(
             f"'{name}' cannot be a recipe's name. "

@@ -82,6 +82,7 @@ def speed_table(figures: Mapping[str, Any]) -> RenderableType:
 
 def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("name", "family", "paper", "needs", "settings")
+    table.columns[-1].min_width = 22  # the longest setting with its value and a comma
     for entry in entries:
         settings = ", ".join(f"{k}={v['default']}" for k, v in entry["settings"].items())
         needs = ", ".join(entry["needs"]) or "logits"
