@@ -120,7 +120,7 @@ def run(
         console.print("Interrupted. The same command continues from the last checkpoint.")
         raise typer.Exit(130) from None
     if not summary.is_main_process:
-        raise typer.Exit(summary.exit_code)
+        raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
     if as_json:
         typer.echo(json.dumps(summary.as_json(), indent=2))
     else:

@@ -34,6 +34,10 @@ class NetworkError(BenchmarkError):
     """A network cannot be built, or weights do not fit it."""
 
 
+class TrainingError(BenchmarkError):
+    """A training cannot go on, and not through a fault of one run alone."""
+
+
 class RecordError(BenchmarkError):
     """A record cannot be read, trusted or written."""
 

@@ -40,8 +40,12 @@ def start_all() -> bool:
     if count == 1:
         return False
     from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(name, None)
-    run.main(["--standalone", f"--nproc_per_node={count}", "-m", "benchmark", *sys.argv[1:]])
+    try:
+        run.main(["--standalone", f"--nproc_per_node={count}", "-m", "benchmark", *sys.argv[1:]])
+    except ChildFailedError as error:  # it has said itself what is wrong
+        sys.exit(error.get_first_failure()[1].exitcode)
     return True

@@ -8,6 +8,7 @@ engine's.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import sys
@@ -255,25 +256,31 @@ def gather(tensor: Tensor) -> Tensor:
 
 
 def _source_digest(cls: type[Recipe]) -> str:
-    """Sha256 over a recipe's file and the files of its package that it imports from."""
+    """Sha256 over a recipe's file and the recipe files that it imports from."""
     package = cls.__module__.rpartition(".")[0]
-    names, found = [cls.__module__], set()
+    names, contents = [cls.__module__], dict[str, bytes]()
     while names:
         name = names.pop()
-        module = sys.modules.get(name)
-        if name not in found and module is not None:
-            found.add(name)
-            origins = {getattr(value, "__module__", None) for value in vars(module).values()}
-            names += [o for o in origins if isinstance(o, str) and o.startswith(f"{package}.")]
-    files = sorted(file for name in found if (file := getattr(sys.modules[name], "__file__", None)))
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if name in contents or file is None:
+            continue
+        contents[name] = Path(file).read_bytes()
+        for node in ast.walk(ast.parse(contents[name])):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                found = [node.module] if node.module else [alias.name for alias in node.names]
+                names += [f"{package}.{stem}" for stem in found]
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(Path(file).read_bytes())
+    for name in sorted(contents):
+        digest.update(contents[name])
     return digest.hexdigest()
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
-    """Typed class fields, the nearest class first in the field's history, as a pydantic model."""
+    """The typed class fields of a recipe and its bases as a pydantic model.
+
+    A field's default is what the class itself has, also where it overrides a base's without
+    repeating the type.
+    """
     fields: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base is Recipe or not issubclass(base, Recipe):
@@ -284,7 +291,7 @@ def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
                 continue
             if name not in vars(base):
                 raise RecipeError(f"setting '{name}' of {cls.__name__} has no default")
-            fields[name] = (hints[name], vars(base)[name])
+            fields[name] = (hints[name], getattr(cls, name))
     model = pydantic.create_model(
         f"{cls.__name__}Settings",
         __config__=pydantic.ConfigDict(extra="forbid", frozen=True),

@@ -209,6 +209,11 @@ class Card(Strict):
         return self
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels that the networks see."""
+        return self.image_size, self.image_size
+
+    @property
     def revision(self) -> str:
         """What of the data and their preparation changes a result: the data part of an identity.
 

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from benchmark.data.sources import load_data
 from benchmark.data.splits import DataSet
 from benchmark.discovery import Catalogue, source_digest
-from benchmark.errors import NetworkError
+from benchmark.errors import BenchmarkError, NetworkError
 from benchmark.events import Silent
 from benchmark.matrix.environment import environment
 from benchmark.matrix.imported import score_weights
@@ -32,7 +32,7 @@ from benchmark.records.schema import Cost, Diagnostics, Failure, Metrics, Record
 from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.evaluation import Scores
-from benchmark.training.failure import Trouble
+from benchmark.training.failure import Trouble, trouble_of
 from benchmark.training.learner import Job, Setting, make_network
 from benchmark.training.loop import Group, Seat, train
 
@@ -83,7 +83,7 @@ class Execution:
         self.listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
         for run in plan.runs:
             self._remember_accuracy(run)
-        for level in plan.groups(self.workspace):
+        for level in plan.groups(self.workspace, self.recipes):
             for runs in level:
                 self._train_group(runs)
         self.listener.close()
@@ -98,24 +98,57 @@ class Execution:
             for run in ready:
                 self._evaluate_imported(run, data)
             return
+        crowded_out = self._train_together(ready, data)
+        for run in crowded_out:
+            self._train_together([run], data)
+
+    def _train_together(self, runs: Sequence[Run], data: DataSet) -> list[Run]:
+        """Train one group and record how its runs ended.
+
+        Returns:
+            Runs that ran out of memory beside others, and may fit alone.
+        """
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.accelerator.device)
         networks: dict[str, Network] = {}
-        seats = [self._seat(run, data, networks) for run in ready]
-        group = Group(
-            seats,
-            data,
-            accelerator=self.accelerator,
-            workspace=self.workspace,
-            listener=self.listener,
-            deadline=self._deadline,
-        )
-        title = f"{data.card.title}, {ready[0].protocol.name}, seed {ready[0].seed}"
-        self.listener.group_started(
-            title, [run.label for run in ready], group.protocol.epochs, group.done
-        )
-        train(group)
-        for run, seat in zip(ready, seats, strict=True):
-            self._record(run, seat)
+        seats: dict[str, Seat] = {}
+        fault: Trouble | None = None
+        try:
+            for run in runs:
+                seats[run.identity] = self._seat(run, data, networks)
+            group = Group(
+                list(seats.values()),
+                data,
+                accelerator=self.accelerator,
+                workspace=self.workspace,
+                listener=self.listener,
+                deadline=self._deadline,
+            )
+            title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
+            self.listener.group_started(
+                title, [run.label for run in runs], group.protocol.epochs, group.done
+            )
+            train(group)
+        except BenchmarkError:
+            raise
+        except Exception as error:
+            # Not one learner's fault, which the group would have noted: the teacher's, or memory.
+            if self.accelerator.num_processes > 1:
+                raise
+            fault = trouble_of(error, 1)
+        crowded_out = []
+        for run in runs:
+            seat = seats.get(run.identity)
+            trouble = seat.trouble if seat is not None and seat.trouble else fault
+            if trouble is not None and trouble.status == "oom" and len(runs) > 1:
+                crowded_out.append(run)
+            elif trouble is not None:
+                self._record_failure(run, trouble)
+            elif seat is not None:
+                self._record(run, seat)
         self.accelerator.wait_for_everyone()
+        return crowded_out
 
     def _is_ready(self, run: Run, *, late: bool) -> bool:
         """Whether a run can start; if not, note why."""
@@ -165,7 +198,7 @@ class Execution:
     def _network(self, run: Run, data: DataSet, networks: dict[str, Network]) -> Network:
         """The trained network of a run, frozen, in eval mode; each is loaded once a group."""
         if run.identity not in networks:
-            size = (data.card.image_size, data.card.image_size)
+            size = data.card.shape
             if run.weights is not None:
                 network = create_network(run.network, classes=data.card.classes, image_size=size)
                 load_weights(network, run.weights)
@@ -193,32 +226,36 @@ class Execution:
 
     # ------------------------------------------------------------------------------- records
 
+    def _record_failure(self, run: Run, trouble: Trouble) -> None:
+        self.outcomes[run.identity] = Outcome.failed
+        self._write(run, self._failed(run, trouble), None)
+        self.listener.run_finished(run.label, f"{trouble.status}: {trouble.message}")
+
     def _record(self, run: Run, seat: Seat) -> None:
-        if seat.trouble is not None:
-            self.outcomes[run.identity] = Outcome.failed
-            self._write(run, self._failed(run, seat.trouble), None)
-            self.listener.run_finished(run.label, f"{seat.trouble.status}: {seat.trouble.message}")
-        elif seat.finished and seat.scores is not None:
-            self.outcomes[run.identity] = Outcome.recorded
-            history = None
-            if self.accelerator.is_main_process:
-                history = self.workspace.write_history(run.identity, seat.progress.history)
-            self._write(run, self._succeeded(run, seat, seat.scores), history)
-            self.listener.run_finished(run.label, f"{seat.scores.top1:.2f} %")
-        else:
+        if not seat.finished or seat.scores is None or seat.learner is None:
             self.outcomes[run.identity] = Outcome.unfinished
             self.listener.run_finished(
                 run.label,
                 f"stopped after epoch {seat.progress.epochs} of {run.protocol.epochs}; "
                 "the same command continues",
             )
+            return
+        self.outcomes[run.identity] = Outcome.recorded
+        if self.accelerator.is_main_process:
+            history = self.workspace.write_history(run.identity, seat.progress.history)
+            # The record first: weights without a record would pass for a finished run.
+            self._write(run, self._succeeded(run, seat, seat.scores), history)
+            self.workspace.save_weights(run.identity, seat.learner.network.state_dict())
+            self.workspace.drop_checkpoint(run.identity)
+        self.listener.run_finished(run.label, f"{seat.scores.top1:.2f} %")
 
     def _write(self, run: Run, record: Record, history: str | None) -> None:
         if self.accelerator.is_main_process:
             written = self.store.write(record, history)
             if written.metrics is not None:
                 self._accuracies[run.identity] = written.metrics.top1
-            self.workspace.drop_checkpoint(run.identity)
+            if written.status == "diverged":  # from its checkpoint it would diverge again
+                self.workspace.drop_checkpoint(run.identity)
 
     def _evaluate_imported(self, run: Run, data: DataSet) -> None:
         network = self._network(run, data, {})
@@ -226,7 +263,7 @@ class Execution:
         if not math.isfinite(scores.nll):
             raise NetworkError(f"the weights in {run.weights} give predictions that are not finite")
         self.outcomes[run.identity] = Outcome.recorded
-        size = (data.card.image_size, data.card.image_size)
+        size = data.card.shape
         cost = Cost(
             parameters=count_parameters([network]),
             macs=count_macs(network, size),
@@ -250,7 +287,7 @@ class Execution:
         rows = progress.history
         best = max((row for row in rows if "top1" in row), key=lambda row: row["top1"])
         terms = {k.removeprefix("loss_"): v for k, v in rows[-1].items() if k.startswith("loss_")}
-        size = learner_image_size(run)
+        size = run.card.shape
         recipe_layers = sum(p.numel() for p in learner.recipe.parameters())
         extra = [module for module in learner.deployed() if module is not learner.network]
         macs = count_macs(learner.network, size) + sum(_linear_macs(module) for module in extra)
@@ -314,8 +351,3 @@ def _peak_memory_mb(device: torch.device) -> float:
 
 def _linear_macs(module: torch.nn.Module) -> int:
     return sum(m.weight.numel() for m in module.modules() if isinstance(m, torch.nn.Linear))
-
-
-def learner_image_size(run: Run) -> tuple[int, int]:
-    """Height and width in pixels that the run's network sees."""
-    return run.card.image_size, run.card.image_size

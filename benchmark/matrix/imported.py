@@ -24,11 +24,12 @@ def score_weights(
         data.test, data.card, batch_size=EVALUATION_BATCH, seed=0, device=accelerator.device,
         shard=(accelerator.process_index, accelerator.num_processes), train=False,
     )  # fmt: skip
-    scores = evaluate(
+    [scores] = evaluate(
         [lambda images: copy(images).logits],
         loader,
         classes=data.card.classes,
         accelerator=accelerator,
         references=[None],
-    )[0]
+    )
+    assert scores is not None
     return scores, time.perf_counter() - begun

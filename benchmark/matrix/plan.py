@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 
 from benchmark.data.card import Card, split_brackets
-from benchmark.discovery import Catalogue
+from benchmark.discovery import Catalogue, source_digest
 from benchmark.errors import IncompatiblePair, UsageError
-from benchmark.matrix.run import Resolver, Run
-from benchmark.matrix.suites import Suite
+from benchmark.matrix.run import Resolver, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe import Context, Pair
@@ -77,14 +76,14 @@ class Plan:
     states: Mapping[str, State]
     todo: tuple[Run, ...]
 
-    def groups(self, workspace: Workspace) -> list[list[tuple[Run, ...]]]:
+    def groups(self, workspace: Workspace, recipes: Catalogue) -> list[list[tuple[Run, ...]]]:
         """Groups by level: a level's groups build only on the levels before it."""
         left = list(self.todo)
         open_ones = {run.identity for run in left}
         levels = []
         while left:
             ready = [r for r in left if not any(p.identity in open_ones for p in r.roles.values())]
-            levels.append(group(ready, workspace))
+            levels.append(group(ready, workspace, recipes))
             open_ones -= {run.identity for run in ready}
             left = [run for run in left if run.identity in open_ones]
         return levels
@@ -128,6 +127,12 @@ def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]
                         refusals[reason] = None
                         break  # the other seeds have the same networks
                     cells.append(Cell(card, pair, run))
+    used = {run.network for cell in cells for run in cell.run.family() if run.weights is not None}
+    if cells and (unused := sorted(set(choice.teachers) - used)):
+        raise UsageError(
+            f"--teacher-checkpoint: no chosen cell builds on {', '.join(unused)} trained alone.\n"
+            "Correct the network's name, or leave the option out."
+        )
     if not cells and refusals:
         raise IncompatiblePair("\n".join(refusals))
     if not cells:
@@ -152,18 +157,18 @@ def make_plan(cells: Sequence[Cell], store: Store, workspace: Workspace, *, retr
         for run in cell.run.family():
             runs.setdefault(run.identity, run)
     states = {identity: state_of(run, store) for identity, run in runs.items()}
-    wanted = {cell.run.identity for cell in cells}
     train: set[str] = set()
     needed: set[str] = set()
     for identity, run in reversed(runs.items()):
-        given_up = states[identity] is State.failed and not retry
-        open_cell = identity in wanted and states[identity] is not State.done
-        if given_up or not (
-            open_cell or (identity in needed and not workspace.has_weights(identity))
-        ):
+        state = states[identity]
+        if state is State.failed and not retry:
             continue
-        train.add(identity)
-        needed.update(role.identity for role in run.roles.values())
+        has_weights = run.weights is not None or workspace.has_weights(identity)
+        if state is not State.done or (identity in needed and not has_weights):
+            train.add(identity)
+        if identity in train or identity in needed:
+            # Also to load a run that is kept, its network is rebuilt from what it builds on.
+            needed.update(role.identity for role in run.roles.values())
     todo = tuple(run for identity, run in runs.items() if identity in train)
     return Plan(tuple(cells), tuple(runs.values()), states, todo)
 
@@ -179,14 +184,17 @@ def state_of(run: Run, store: Store) -> State:
     return State.done if record.status == "ok" else State.failed
 
 
-def group(ready: Sequence[Run], workspace: Workspace) -> list[tuple[Run, ...]]:
+def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> list[tuple[Run, ...]]:
     """Put runs together that see the same batches and have at most one teacher between them.
 
     Runs without a teacher ride along with the first teacher's group.
     """
     by_batches: dict[tuple[object, ...], list[Run]] = {}
     for run in ready:
-        epochs = workspace.epochs_done(run.identity)
+        epochs = 0
+        if run.weights is None:
+            source = source_digest(recipes.get(run.recipe))
+            epochs = workspace.epochs_done(run.identity, source)
         geometry = (run.protocol.epochs, run.protocol.batch_size, run.protocol.validation)
         key = (run.card.name, run.weights is not None, *geometry, run.seed, epochs)
         by_batches.setdefault(key, []).append(run)
@@ -203,17 +211,6 @@ def group(ready: Sequence[Run], workspace: Workspace) -> list[tuple[Run, ...]]:
         parts[0] = alone + parts[0]
         groups += [tuple(part) for part in parts]
     return groups
-
-
-def choose_suite(suite: Suite, cards: Sequence[Card]) -> Choice:
-    """The choice that a suite stands for."""
-    return Choice(
-        datasets=cards,
-        recipes=suite.recipes,
-        seeds=range(suite.seeds),
-        pairs=suite.pairs,
-        protocol=suite.protocol,
-    )
 
 
 class _Shapes:
@@ -245,7 +242,11 @@ def _refusal(run: Run, recipes: Catalogue, shapes: _Shapes) -> str | None:
             teacher=shapes.of(teacher.network, member.card) if teacher else None,
             labels=torch.arange(member.card.classes),  # the data are not loaded yet
         )
-        reason = recipes.get(member.recipe).cls(**member.settings).refuse(context)
+        info = recipes.get(member.recipe)
+        try:
+            reason = info.cls(**member.settings).refuse(context)
+        except Exception as error:
+            raise fault_in(info, "refuse", error) from error
         if reason:
             what = member.pair or member.network
             return f"recipe '{member.recipe}' cannot combine {what}: {reason}"

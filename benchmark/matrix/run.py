@@ -10,14 +10,11 @@ from typing import Any
 
 from benchmark.data.card import Card, Protocol
 from benchmark.discovery import Catalogue
-from benchmark.errors import UsageError
+from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.weights import file_digest
-from benchmark.recipe import Pair, Recipe, Role
+from benchmark.recipe import Pair, Recipe, RecipeInfo, Role
 from benchmark.records.canonical import identity_of
-from benchmark.records.schema import RoleRecord, RunSpec
-
-IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
-ALONE = "vanilla"  # how a network is trained that builds on no other
+from benchmark.records.schema import ALONE, IMPORTED, RoleRecord, RunSpec
 
 
 @dataclass(frozen=True)
@@ -119,6 +116,14 @@ class Run:
         yield self
 
 
+def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:
+    """A recipe's own method raised before anything was trained."""
+    return RecipeError(
+        f"recipe '{info.name}': {method}() raised {type(error).__name__}: {error}\n"
+        f"Correct it in {info.path}."
+    )
+
+
 class Resolver:
     """Makes runs from names.
 
@@ -165,9 +170,12 @@ class Resolver:
         instance: Recipe = info.cls(**settings)
         values = info.cls.check_settings(settings)
         defaults = info.cls.check_settings({})
+        try:
+            asked = instance.roles(pair)
+        except Exception as error:
+            raise fault_in(info, "roles", error) from error
         roles = {
-            name: self._role(role, pair, seed, (*above, recipe))
-            for name, role in instance.roles(pair).items()
+            name: self._role(role, pair, seed, (*above, recipe)) for name, role in asked.items()
         }
         return Run(
             card=self.card,

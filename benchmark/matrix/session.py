@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 
 from benchmark.discovery import load_recipes
 from benchmark.events import Silent
@@ -175,7 +177,7 @@ class Session:
                     }
                     for group in level
                 ]
-                for level in plan.groups(self.workspace)
+                for level in plan.groups(self.workspace, self.recipes)
             ],
         }
 
@@ -214,10 +216,15 @@ def make_accelerator(precision: str) -> Accelerator:
     Args:
         precision: ``fp32``, ``bf16``, or ``auto`` for bf16 where the device computes it itself.
     """
+    # Without this, "fp32" convolutions on NVIDIA would round their inputs to ten bits (TF32).
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
     half = precision == "bf16" or (precision == "auto" and has_bf16())
     return Accelerator(
         cpu=not torch.cuda.is_available(),  # with several processes, accelerate must be told
         mixed_precision="bf16" if half else "no",
+        # One process reads or downloads the data while the others wait.
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=12))],
     )
 
 

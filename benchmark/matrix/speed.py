@@ -23,11 +23,12 @@ from benchmark.discovery import Catalogue, load_recipes
 from benchmark.errors import UsageError
 from benchmark.matrix.plan import Cell, cells_of
 from benchmark.matrix.request import Request, choice_of
-from benchmark.matrix.run import Run
+from benchmark.matrix.run import Resolver, Run
 from benchmark.matrix.session import make_accelerator
 from benchmark.networks.cost import count_macs
 from benchmark.networks.outputs import Network
 from benchmark.recipe import Batch
+from benchmark.records.schema import ALONE
 from benchmark.training.learner import Job, Learner, Setting, make_network
 from benchmark.training.teaching import Teacher
 
@@ -148,9 +149,8 @@ class Bench:
         return flops
 
     def _teacher_alone(self, cell: Cell) -> Run:
-        from dataclasses import replace
-
-        return replace(cell.run, network=cell.pair.teacher, roles={})
+        resolver = Resolver(cell.card, cell.run.protocol, self.recipes)
+        return resolver.run(ALONE, {}, network=cell.pair.teacher, pair=cell.pair, seed=0)
 
     def _job(self, run: Run) -> Job:
         info = self.recipes.get(run.recipe)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION: Final = 1
+ALONE = "vanilla"  # how a network is trained that builds on no other
+IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -128,7 +130,7 @@ class Cost(Strict):
         evaluation_seconds: spent evaluating.
         group_seconds: wall time of the group's training.
         images_per_s: training images a second of the group.
-        peak_memory_mb: of the device, or of the process on the CPU.
+        peak_memory_mb: of the device during the group; on the CPU of the process until then.
         group: identities of the other runs that trained side by side.
     """
 
@@ -175,7 +177,7 @@ class Record(Strict):
         identity: sha256 of the canonical specification.
         status: ``ok`` or what went wrong.
         spec: what was asked for.
-        recipe_source: sha256 of the recipe's file.
+        recipe_source: sha256 of the recipe's file and of the recipe files that it imports from.
         finished: UTC time, ISO 8601.
         metrics, diagnostics, cost: None unless ``ok``.
         error: None if ``ok``.

@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmark.records.canonical import canonical_json
-from benchmark.records.schema import Record, RunSpec
+from benchmark.records.schema import ALONE, IMPORTED, Record, RunSpec
 from benchmark.reports.staleness import Current, stale_records
 from benchmark.reports.statistics import Difference, Summary, paired, summarise
-
-ALONE = "vanilla"
-IMPORTED = "imported"  # stands in place of a recipe where weights were brought by the user
 
 
 @dataclass(frozen=True)

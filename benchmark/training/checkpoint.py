@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
@@ -76,10 +76,10 @@ class Workspace:
         fits = isinstance(state, dict) and state.get("format") == FORMAT
         return state if fits and state.get("identity") == identity else None
 
-    def epochs_done(self, identity: str) -> int:
-        """Epochs that the run's checkpoint has behind it, 0 without one."""
+    def epochs_done(self, identity: str, source: str) -> int:
+        """Epochs that can be continued from, 0 without a checkpoint of this recipe source."""
         state = self.load_checkpoint(identity)
-        return int(state["progress"]["epochs"]) if state else 0
+        return int(state["progress"]["epochs"]) if state and state["source"] == source else 0
 
     def drop_checkpoint(self, identity: str) -> None:
         """Forget the checkpoint, once its run is recorded or must start over."""
@@ -87,15 +87,9 @@ class Workspace:
 
     def save_weights(self, identity: str, weights: Mapping[str, Tensor]) -> None:
         """Keep the weights of a finished run for those that build on it."""
-        path = self.folder(identity) / "weights.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
-            partial,
-            metadata={"identity": identity},
-        )
-        os.replace(partial, path)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        content = save(tensors, metadata={"identity": identity})
+        self._write(self.folder(identity) / "weights.safetensors", content)
 
     def has_weights(self, identity: str) -> bool:
         """Whether the weights of a finished run are here and can be read."""
@@ -115,7 +109,10 @@ class Workspace:
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
-            raise WorkspaceError(f"no usable weights in {path}: {error}") from None
+            raise WorkspaceError(
+                f"no usable weights in {path}: {error}.\n"
+                f"Delete {path.parent} and repeat the command to train them again."
+            ) from None
 
     def write_history(self, identity: str, rows: Sequence[Mapping[str, float]]) -> str:
         """Write the run's ``history.csv``, one row an epoch; returns its text."""

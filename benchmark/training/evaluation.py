@@ -92,29 +92,37 @@ class Tally:
 
 @torch.no_grad()
 def evaluate(
-    predictors: Sequence[Callable[[Tensor], Tensor]],
+    predictors: Sequence[Callable[[Tensor], Tensor | None]],
     loader: Loader,
     *,
     classes: int,
     accelerator: Accelerator,
     references: Sequence[Tensor | None],
-) -> list[Scores]:
+) -> list[Scores | None]:
     """Score several networks on the same batches, in float32.
 
     Args:
-        predictors: images (B, 3, H, W) to logits (B, K), in eval mode.
+        predictors: images (B, 3, H, W) to logits (B, K), in eval mode; None gives the network up.
         loader: of the split, without augmentation.
         classes: number of classes.
         accelerator: whose processes share the work.
         references: for each network (N,) the teacher's predictions by position, or None.
     """
     tallies = [Tally(classes, accelerator.device, reference) for reference in references]
+    given_up: set[int] = set()
     for batch in loader.epoch(0):
         if batch.weight == 0:
             continue
-        for predict, tally in zip(predictors, tallies, strict=True):
-            tally.add(predict(batch.images).float(), batch.labels, batch.index)
-    return [tally.scores(accelerator) for tally in tallies]
+        for number, (predict, tally) in enumerate(zip(predictors, tallies, strict=True)):
+            logits = predict(batch.images)
+            if logits is None:
+                given_up.add(number)
+            else:
+                tally.add(logits.float(), batch.labels, batch.index)
+    return [
+        None if number in given_up else tally.scores(accelerator)
+        for number, tally in enumerate(tallies)
+    ]
 
 
 @torch.no_grad()

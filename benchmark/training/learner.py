@@ -151,7 +151,6 @@ class Learner:
         self._names: tuple[str, ...] = ()
         self._sums: Tensor | None = None
         self._images = 0
-        self.error: BaseException | None = None
 
     @property
     def network(self) -> Network:
@@ -225,7 +224,7 @@ class Learner:
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
         if self.accelerator.num_processes > 1:
-            for buffer in self.lesson.buffers():
+            for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def state_dict(self) -> dict[str, Any]:

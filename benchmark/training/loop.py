@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmark.data.loaders import Loader, make_loader
 from benchmark.data.splits import DataSet, hold_out
-from benchmark.errors import UsageError
+from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Silent
 from benchmark.networks.inference import inference_copy
 from benchmark.networks.outputs import Outputs
@@ -137,6 +137,7 @@ class Group:
                 return
             for seat in self.active():
                 seat.learner.start_epoch()  # type: ignore[union-attr]
+            self._sharing = sum(seat.active for seat in self.seats)
             self._started = time.perf_counter()
             self.listener.epoch_started(epoch + 1, self.loader.images_per_epoch)
             yield epoch
@@ -239,7 +240,7 @@ class Group:
             seat.trouble = diverged(epoch + 1, f"loss term {', '.join(bad)} is not finite")
             return
         progress.epochs = epoch + 1
-        progress.train_seconds += seconds / sum(other.active for other in self.seats)
+        progress.train_seconds += seconds / self._sharing
         progress.group_seconds += seconds
         progress.history.append(
             {"epoch": epoch + 1}
@@ -252,7 +253,7 @@ class Group:
         seats = list(self.active())
         begun = time.perf_counter()
         all_scores = evaluate(
-            [_predictor(seat) for seat in seats],
+            [self._predictor(seat) for seat in seats],
             self.test,
             classes=self.setting.classes,
             accelerator=self.accelerator,
@@ -261,6 +262,8 @@ class Group:
         seconds = time.perf_counter() - begun
         for seat, scores in zip(seats, all_scores, strict=True):
             seat.progress.evaluation_seconds += seconds / len(seats)
+            if scores is None:
+                continue  # the prediction failed, which is noted
             if not math.isfinite(scores.nll):
                 seat.trouble = diverged(epoch + 1, "the predictions are not finite")
                 continue
@@ -271,6 +274,22 @@ class Group:
             }
             seat.scores = scores if last else None
 
+    def _predictor(self, seat: Seat) -> Callable[[Tensor], Tensor | None]:
+        """Images to logits as the learner would be deployed, in float32; None once it failed."""
+        learner = seat.learner
+        assert learner is not None
+        learner.share_buffers()
+        learner.lesson.eval()
+        copy, predict = inference_copy(learner.network), learner.recipe.predict
+
+        def logits(images: Tensor) -> Tensor | None:
+            found: list[Tensor] = []
+            if seat.trouble is None:
+                self._guarded(seat, lambda _: found.append(predict(copy(images).float())))
+            return found[0] if found else None
+
+        return logits
+
     def _write(self, last: bool) -> None:
         due = self.stopped or time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S
         if not self.accelerator.is_main_process or not (due or last):
@@ -280,9 +299,7 @@ class Group:
             assert learner is not None
             identity = seat.job.identity
             self.workspace.write_history(identity, seat.progress.history)
-            if last:
-                self.workspace.save_weights(identity, learner.network.state_dict())
-            else:
+            if not last:  # at the end the record comes first, then the weights
                 self.workspace.save_checkpoint(
                     identity,
                     {
@@ -310,18 +327,15 @@ class Group:
         except UsageError:
             raise
         except Exception as error:
+            if self.accelerator.num_processes > 1:
+                # The others wait for this process in a collective: there is no going on.
+                raise TrainingError(
+                    f"'{seat.job.label}' failed on process {self.accelerator.process_index}: "
+                    f"{type(error).__name__}: {error}\nRun it with one process to have the failure "
+                    "recorded; the same command continues the others from their checkpoints."
+                ) from error
             seat.trouble = trouble_of(error, seat.progress.epochs + 1)
             seat.learner = None
-
-
-def _predictor(seat: Seat) -> Callable[[Tensor], Tensor]:
-    """Images to logits as the learner would be deployed, in float32."""
-    learner = seat.learner
-    assert learner is not None
-    learner.share_buffers()
-    learner.lesson.eval()
-    copy, predict = inference_copy(learner.network), learner.recipe.predict
-    return lambda images: predict(copy(images).float())
 
 
 def _news(seat: Seat) -> LearnerEpoch:

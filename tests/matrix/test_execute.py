@@ -131,10 +131,12 @@ def test_time_that_is_up_stops_at_a_checkpoint_and_the_same_command_continues(
     part = execute(session("vanilla", protocol="longer"), minutes=1e-3)
     assert set(part.outcomes.values()) == {Outcome.unfinished}
     [identity] = part.outcomes
-    assert session("vanilla").workspace.epochs_done(identity) >= 1
+    state = session("vanilla").workspace.load_checkpoint(identity)
+    assert state is not None
+    assert state["progress"]["epochs"] >= 1
     rest = execute(session("vanilla", protocol="longer"))
     assert set(rest.outcomes.values()) == {Outcome.recorded}
-    assert session("vanilla").workspace.epochs_done(identity) == 0  # the checkpoint is gone
+    assert session("vanilla").workspace.load_checkpoint(identity) is None
 
 
 def test_what_builds_on_an_unfinished_run_is_unfinished_too(
@@ -163,6 +165,83 @@ def test_what_builds_on_a_failed_run_is_blocked(
         assert Outcome.blocked in summary.outcomes.values()
         assert summary.exit_code == 1
         assert session("vanilla").store.find(summary.plan.cells[0].run.spec({})) is None
+
+
+def test_a_recipe_whose_file_changed_does_not_hold_up_its_group(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    """It starts over in a group of its own; the others continue."""
+    import sys
+
+    file = broken_folder / "explodes.py"
+    works = file.read_text().replace("raise ArithmeticError('this recipe always fails')",
+                                     "return {'l': student.logits.square().mean()}")  # fmt: skip
+    file.write_text(works)
+    names = {"paths": (broken_folder,), "protocol": "longer"}
+    execute(session("vanilla", "explodes", **names))  # trains the teacher as well
+    made = session("vanilla", "explodes", **names)
+    for cell in made.cells:
+        made.store.path_of(cell.run.spec({})).unlink()
+    execute(session("vanilla", "explodes", **names), minutes=1e-3)
+    file.write_text(works + "# changed\n")
+    del sys.modules["benchmark_recipes.explodes"]
+    summary = execute(session("vanilla", "explodes", **names))
+    assert set(summary.outcomes.values()) == {Outcome.recorded}
+
+
+def test_a_record_that_is_gone_is_made_again(session: Make, execute: Execute) -> None:
+    made = session("kd")
+    execute(made)
+    teacher = made.cells[0].run.roles["teacher"]
+    made.store.path_of(teacher.spec({})).unlink()
+    assert [run.label for run in session("kd").plan().todo] == ["resnet14 vanilla"]
+
+
+def test_a_prediction_that_fails_is_recorded(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "blind.py").write_text(
+        '"""Cannot predict."""\n'
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "@register('blind', family='logits')\n"
+        "class Blind(KD):\n"
+        "    def predict(self, student):\n"
+        "        raise LookupError('nothing to see')\n"
+    )
+    made = session("blind", "kd", paths=(broken_folder,))
+    assert execute(made).exit_code == 1
+    bad, good = (made.store.find(cell.run.spec({})) for cell in made.cells)
+    assert bad is not None
+    assert bad.error is not None
+    assert bad.error.kind == "LookupError"
+    assert good is not None
+    assert good.status == "ok"
+
+
+def test_who_runs_out_of_memory_beside_others_is_tried_alone(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "greedy.py").write_text(
+        '"""Needs the machine for itself: fails on its first try."""\n'
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "tries = []\n"
+        "@register('greedy', family='logits')\n"
+        "class Greedy(KD):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        tries.append(1)\n"
+        "        if len(tries) == 1:\n"
+        "            raise MemoryError('no room')\n"
+        "        return super().forward(batch, student, teacher)\n"
+    )
+    made = session("greedy", "kd", paths=(broken_folder,))
+    assert execute(made).exit_code == 0
+    record = made.store.find(made.cells[0].run.spec({}))
+    assert record is not None
+    assert record.status == "ok"
+    assert record.cost is not None
+    assert record.cost.group == ()
 
 
 def test_weights_that_are_gone_are_trained_again_for_who_needs_them(

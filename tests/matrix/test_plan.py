@@ -19,7 +19,8 @@ Make = Callable[..., Session]
 def labels(session: Session) -> list[list[list[str]]]:
     plan = session.plan()
     return [
-        [[r.label for r in group] for group in level] for level in plan.groups(session.workspace)
+        [[r.label for r in group] for group in level]
+        for level in plan.groups(session.workspace, session.recipes)
     ]
 
 

@@ -135,7 +135,7 @@ def test_a_damaged_checkpoint_is_started_over(
     run([job], tiny, accelerator, tmp_path, stop_in=1)
     [file] = tmp_path.rglob("checkpoint.pt")
     file.write_bytes(file.read_bytes()[:1000])
-    assert Workspace(tmp_path).epochs_done(job.identity) == 0
+    assert Workspace(tmp_path).epochs_done(job.identity, "s") == 0
     [seat] = run([make_job("kd")], tiny, accelerator, tmp_path)
     assert seat.finished
 
