@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import benchmark
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.options import (
     DataOption,
     DatasetOption,
@@ -243,10 +243,17 @@ def leaderboard(
     text, problems = board.compose(results, format_.value, current(path or [], cache_folder()))
     console = _console(stderr=True)
     for problem in problems:
-        console.print(f"Left out: {problem}", markup=False, highlight=False)
+        console.print(f"Left out: {problem}", markup=False, highlight=False, soft_wrap=True)
+    if check and str(target) == "-":
+        raise UsageError("--check compares with a file: name it with --output.")
     if check:
         difference = board.difference(text, target)
-        console.print(difference or f"{target} is what the records give.", markup=False)
+        console.print(
+            difference or f"{target} is what the records give.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         raise typer.Exit(1 if difference or problems else 0)
     if str(target) == "-":
         typer.echo(text, nl=False)

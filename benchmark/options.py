@@ -53,14 +53,12 @@ PairOption = Annotated[
 ]
 RecipeOption = Annotated[
     list[str] | None,
-    typer.Option("--recipe", help="NAME or 'NAME[key=value,…]'; repeatable."),
+    typer.Option("--recipe", help="NAME or 'NAME\\[key=value,…]'; repeatable."),
 ]
-SeedsOption = Annotated[
-    str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5). [default: 3]")
-]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")]
 ProtocolOption = Annotated[
     str | None,
-    typer.Option("--protocol", help="NAME or 'NAME[epochs=…]'; else the data set's first."),
+    typer.Option("--protocol", help="NAME or 'NAME\\[epochs=…]'; else the data set's first."),
 ]
 DataOption = Annotated[
     Path | None,

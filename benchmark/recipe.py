@@ -294,7 +294,7 @@ def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
             fields[name] = (hints[name], getattr(cls, name))
     model = pydantic.create_model(
         f"{cls.__name__}Settings",
-        __config__=pydantic.ConfigDict(extra="forbid", frozen=True),
+        __config__=pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False),
         **fields,
     )
     return typing.cast("type[pydantic.BaseModel]", model)

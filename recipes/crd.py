@@ -18,7 +18,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from benchmark import Batch, Context, Outputs, Recipe, Terms, gather, register
@@ -34,7 +34,7 @@ class CRD(Recipe):
     ce_weight: float = 1.0
     kd_weight: float = 0.0
     crd_weight: float = 0.8
-    temperature: float = 4.0
+    temperature: PositiveFloat = 4.0
     nce_temperature: Annotated[float, Field(ge=0.02)] = 0.07  # exp(2/τ) must fit into float32
     negatives: Annotated[int, Field(ge=1)] = 16384
     feature_dim: Annotated[int, Field(ge=1)] = 128

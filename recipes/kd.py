@@ -8,6 +8,7 @@ Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv:150
 from __future__ import annotations
 
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from benchmark import Batch, Outputs, Recipe, Terms, register
@@ -15,7 +16,7 @@ from benchmark import Batch, Outputs, Recipe, Terms, register
 
 @register("kd", family="logits", paper="arXiv:1503.02531")
 class KD(Recipe):
-    temperature: float = 4.0
+    temperature: PositiveFloat = 4.0
     ce_weight: float = 0.1
     kd_weight: float = 0.9
 

@@ -49,7 +49,7 @@ def test_run_trains_records_and_shows_the_table(kdbench: Kdbench, tiny_words: li
 
     code, out, _ = kdbench("run", *tiny_words, "--recipe", "vanilla", "--recipe", "kd")
     assert code == 0
-    assert "0 runs to train" in out
+    assert "runs to train: 0" in out
 
     code, out, _ = kdbench("show", "tiny/resnet14__resnet8/kd/seed0")
     assert code == 0

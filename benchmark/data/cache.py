@@ -92,7 +92,7 @@ def _read(path: Path) -> Decoded | None:
             labels={split: tensors[f"{split}_labels"] for split in SPLITS},
             class_names=tuple(json.loads(notes["class_names"])),
         )
-    except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+    except (OSError, SafetensorError, KeyError, ValueError):
         return None
 
 

@@ -26,7 +26,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "test")
 class Strict(BaseModel):
     """Unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RandomCrop(Strict):
@@ -175,7 +175,7 @@ class Protocol(Strict):
 
 
 class Card(Strict):
-    """A data set card; see the guide ``docs/add-a-dataset.md`` for the file.
+    """A data set card; those in ``datasets/`` are the examples.
 
     Attributes:
         classes: number of classes K; labels are 0 … K-1.
@@ -206,6 +206,16 @@ class Card(Strict):
     def _both_splits(self) -> Card:
         if set(self.splits) != set(SPLITS):
             raise ValueError("splits must count train and test")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Card:
+        source = self.source
+        if isinstance(source, DrawnSource) and source.families * source.species != self.classes:
+            raise ValueError(
+                f"{source.families} families of {source.species} species are not "
+                f"{self.classes} classes"
+            )
         return self
 
     @property
@@ -261,19 +271,28 @@ class Card(Strict):
         if "lr" in changes:
             base["lr_by_network"] = {}
         if "milestones" in changes:
-            changes["milestones"] = [int(m) for m in re.findall(r"\d+", changes["milestones"])]
+            if not re.fullmatch(r"\d+(-\d+)*", changes["milestones"]):
+                raise UsageError(f"protocol '{text}': write milestones=150-180-210.")
+            changes["milestones"] = changes["milestones"].split("-")
         try:
             asked = Protocol.model_validate(base | changes | {"ranked": False})
         except ValidationError as error:
-            raise UsageError(f"protocol '{text}': {_explain(error)}") from None
+            raise UsageError(f"protocol '{text}': {_explain(error, 'it')}") from None
+        applies = asked.for_network("")
+        if unused := [key for key in overrides if key not in applies and key != "evaluate_every"]:
+            raise UsageError(
+                f"protocol '{text}': a {asked.schedule} schedule has no {' and no '.join(unused)}."
+            )
         # The label comes from the values, so that one protocol has one name: 0.10 is 0.1.
         known = self.protocols[name]
         label = ",".join(
             f"{key}={'-'.join(map(str, value)) if isinstance(value, tuple) else value}"
-            for key in sorted(overrides)
+            for key in sorted(applies.keys() & overrides)
             if (value := getattr(asked, key)) != getattr(known, key)
         )
-        return asked.model_copy(update={"name": f"{name}[{label}]"}) if label else known
+        if not label:
+            return known.model_copy(update={"evaluate_every": asked.evaluate_every})
+        return asked.model_copy(update={"name": f"{name}[{label}]"})
 
 
 def split_brackets(text: str) -> tuple[str, dict[str, str]]:
@@ -308,7 +327,8 @@ def read_card(path: Path) -> Card:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CardError(f"cannot read the card {path}: {error}") from None
-    for name, protocol in values.get("protocols", {}).items():
+    protocols = values.get("protocols")
+    for name, protocol in protocols.items() if isinstance(protocols, dict) else ():
         if isinstance(protocol, dict):
             protocol["name"] = name
     try:
@@ -322,9 +342,9 @@ def read_card(path: Path) -> Card:
     return card
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, whole: str = "the file") -> str:
     places = []
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"]) or "the file"
-        places.append(f"{where}: {item['msg']}")
+        where = ".".join(str(part) for part in item["loc"]) or whole
+        places.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(places)

@@ -37,7 +37,7 @@ def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> P
             allow_patterns=[source.files[split] for split in SPLITS],
             local_files_only=not reachable,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the HTTP library's own kinds are not OSErrors
         reason = f"{endpoint} does not answer, and its local cache has no such files."
         if reachable:
             reason = str(error).strip().partition("\n")[0]

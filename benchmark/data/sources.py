@@ -45,7 +45,8 @@ def load_data(
         DataError: the data are missing, damaged, or not what the card says.
     """
     if data_dir is not None and not data_dir.is_dir():
-        raise DataError(f"the data folder {data_dir} does not exist. Correct --data.")
+        fault = "is not a folder" if data_dir.exists() else "does not exist"
+        raise DataError(f"the data folder {data_dir} {fault}. Correct --data or KDBENCH_DATA.")
     if isinstance(card.source, DrawnSource):
         return _drawn(card, card.source, cache_dir, console)
     source = card.source

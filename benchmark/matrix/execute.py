@@ -83,6 +83,8 @@ class Execution:
         self.listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
         for run in plan.runs:
             self._remember_accuracy(run)
+        for run in {run.card.name: run for run in plan.todo}.values():
+            self._data_of(run)  # what cannot be read is said before anything is trained
         for level in plan.groups(self.workspace, self.recipes):
             for runs in level:
                 self._train_group(runs)
@@ -244,10 +246,20 @@ class Execution:
         if self.accelerator.is_main_process:
             history = self.workspace.write_history(run.identity, seat.progress.history)
             # The record first: weights without a record would pass for a finished run.
-            self._write(run, self._succeeded(run, seat, seat.scores), history)
+            record = self._succeeded(run, seat, seat.scores)
+            if self._is_recorded(run):
+                # Trained for its weights alone. Its record is not replaced: others were taught by
+                # what it speaks of; new students note the accuracy of these weights.
+                self._accuracies[run.identity] = float(f"{seat.scores.top1:.6g}")
+            else:
+                self._write(run, record, history)
             self.workspace.save_weights(run.identity, seat.learner.network.state_dict())
             self.workspace.drop_checkpoint(run.identity)
         self.listener.run_finished(run.label, f"{seat.scores.top1:.2f} %")
+
+    def _is_recorded(self, run: Run) -> bool:
+        record = self.store.find(run.spec({}))
+        return record is not None and record.status == "ok"
 
     def _write(self, run: Run, record: Record, history: str | None) -> None:
         if self.accelerator.is_main_process:

@@ -13,7 +13,7 @@ from benchmark.discovery import Catalogue
 from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.weights import file_digest
 from benchmark.recipe import Pair, Recipe, RecipeInfo, Role
-from benchmark.records.canonical import identity_of
+from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import ALONE, IMPORTED, RoleRecord, RunSpec
 
 
@@ -99,8 +99,7 @@ class Run:
     @property
     def recipe_label(self) -> str:
         """The recipe with the settings that are not the defaults."""
-        inside = ",".join(f"{name}={value}" for name, value in sorted(self.changed.items()))
-        return f"{self.recipe}[{inside}]" if inside else self.recipe
+        return recipe_label(self.recipe, self.changed)
 
     @property
     def label(self) -> str:

@@ -18,6 +18,9 @@ from benchmark.events import Silent
 from benchmark.matrix.execute import Execution, Outcome
 from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
+from benchmark.matrix.run import Run
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.weights import load_weights
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
@@ -111,6 +114,10 @@ class Session:
         self.store, self.workspace = Store(results), Workspace(runs)
         self.cells, self.refusals = cells_of(choice_of(request), self.recipes)
         self.retry = retry
+        for run in {
+            r.identity: r for c in self.cells for r in c.run.family() if r.weights
+        }.values():
+            check_weights(run)
 
     def plan(self) -> Plan:
         """What the cells need, less what is recorded."""
@@ -208,6 +215,17 @@ class Session:
                 path = str(self.store.path_of(record.spec))
                 results[cell.run.identity] = (path, top1)
         return results
+
+
+def check_weights(run: Run) -> None:
+    """Refuse weights that were brought before anything is trained, not after.
+
+    Raises:
+        NetworkError: they cannot be read, or are those of another network or class count.
+    """
+    card = run.card
+    network = create_network(run.network, classes=card.classes, image_size=card.shape)
+    load_weights(network, run.weights or "")
 
 
 def make_accelerator(precision: str) -> Accelerator:

@@ -53,6 +53,15 @@ def identity_of(spec: RunSpec) -> str:
     )
 
 
+def recipe_label(recipe: str, changed: Mapping[str, Any]) -> str:
+    """``NAME``, or ``NAME[key=value,…]`` with the settings that are not the defaults."""
+    inside = ",".join(
+        f"{key}={value if isinstance(value, str) else canonical_json(value)}"
+        for key, value in sorted(changed.items())
+    )
+    return f"{recipe}[{inside}]" if inside else recipe
+
+
 def _plain(value: Any, place: str) -> Any:
     if value is None or isinstance(value, bool | str):
         return value

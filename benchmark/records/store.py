@@ -77,7 +77,7 @@ class Store:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RecordError(f"there is no record {path}. 'kdbench status' lists them.") from None
+            raise RecordError(f"there is no record {path}.") from None
         except (OSError, UnicodeDecodeError) as error:
             raise RecordError(f"cannot read the record {path}: {error}") from None
         except json.JSONDecodeError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmark.records.canonical import canonical_json
+from benchmark.records.canonical import canonical_json, recipe_label
 from benchmark.records.schema import ALONE, IMPORTED, Record, RunSpec
 from benchmark.reports.staleness import Current, stale_records
 from benchmark.reports.statistics import Difference, Summary, paired, summarise
@@ -126,9 +126,14 @@ def aggregate(
     stale = stale_records(known, current) if current else {}
     top1 = {r.identity: r.metrics.top1 for r in known if r.metrics}
     tables: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    imported = {r.identity: r for r in known if r.spec.recipe == IMPORTED}
     for record in known:
-        if record.identity not in stale:
+        if record.identity not in stale and record.identity not in imported:
             tables[record.spec.dataset, record.spec.protocol].append(record)
+    for members in tables.values():
+        # Weights that were brought belong to no protocol: they stand where they taught.
+        roles = {role.identity for member in members for role in member.spec.roles.values()}
+        members += [record for identity, record in imported.items() if identity in roles]
     made = [_table(members, top1) for members in tables.values()]
     return Board(
         tables=tuple(sorted(made, key=lambda t: (t.dataset, not t.ranked, t.protocol))),
@@ -139,11 +144,7 @@ def aggregate(
 
 def method_of(spec: RunSpec) -> str:
     """The label of a method: ``NAME``, ``NAME[key=value,…]``, with the variant behind it."""
-    changed = [
-        f"{key}={value if isinstance(value, str) else canonical_json(value)}"
-        for key, value in sorted(spec.changed.items())
-    ]
-    label = spec.recipe + (f"[{','.join(changed)}]" if changed else "")
+    label = recipe_label(spec.recipe, spec.changed)
     return f"{label} ({spec.variant})" if spec.variant else label
 
 
@@ -157,7 +158,8 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
             taught[spec.roles["teacher"].network, spec.network].append(record)
         else:
             (steps if spec.roles else alone)[spec.network].append(record)
-    ranked = all(record.spec.ranked for record in records)
+    trained = [record for record in records if record.spec.recipe != IMPORTED]
+    ranked = all(record.spec.ranked for record in trained)
     columns = [
         _column(pair, members, alone[pair[1]], top1=top1, ranked=ranked)
         for pair, members in sorted(taught.items())
@@ -277,7 +279,11 @@ def _networks(
 
 def _teachers(records: Iterable[Record], top1: Mapping[str, float]) -> Summary | None:
     roles = {r.spec.roles["teacher"].identity: r for r in records if "teacher" in r.spec.roles}
-    known = (top1.get(i, r.spec.roles["teacher"].top1) for i, r in sorted(roles.items()))
+    # What the student's own record says of its teacher comes first: that one taught it.
+    known = (
+        top1.get(identity) if (told := r.spec.roles["teacher"].top1) is None else told
+        for identity, r in sorted(roles.items())
+    )
     return summarise(value for value in known if value is not None)
 
 
@@ -296,6 +302,8 @@ def _notes(records: Sequence[Record]) -> Iterable[str]:
     total = len(records)
     if dirty := sum(record.environment.git_dirty is True for record in records):
         yield f"{dirty} of {total} records come from a working tree with uncommitted changes."
+    if spread := sum(record.environment.processes > 1 for record in records):
+        yield f"{spread} of {total} records were trained by several processes."
     if half := sum(record.environment.precision == "bf16" for record in records):
         yield f"{half} of {total} records were trained in bf16."
     lengths = {

@@ -16,6 +16,8 @@ from benchmark.reports import wording
 from benchmark.reports.aggregate import Board, Cell, Column, Table, method_of
 
 BEST = "*"
+INTERVAL_FROM = 3  # seeds
+LONGEST_LABEL = 24
 STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
 
@@ -173,9 +175,24 @@ def _results(table: Table, column: Column) -> RichTable:
 def _row(rich: RichTable, cell: Cell, name: str) -> None:
     mark = {"best": BEST, "open": wording.OPEN, None: ""}[cell.rank]
     top1 = wording.spread(cell.top1) if cell.top1 else "failed"
-    gain = "" if cell.gain is None else wording.gain(cell)
+    gain = "" if cell.gain is None else _gain(cell)
     style = "bold" if cell.rank == "best" else ("red" if cell.top1 is None else "")
-    rich.add_row(Text(name), top1, mark, wording.seeds(cell), gain, style=style)
+    rich.add_row(_label(name), top1, mark, wording.seeds(cell), gain, style=style)
+
+
+def _gain(cell: Cell) -> str:
+    """With its interval from three seeds on; that of two is wider than the table."""
+    gain = cell.gain
+    if gain is not None and gain.n < INTERVAL_FROM:
+        return f"{gain.mean:+.2f}"
+    return wording.gain(cell)
+
+
+def _label(method: str) -> Text:
+    """A method's label that breaks between settings, not within one."""
+    if len(method) <= LONGEST_LABEL:
+        return Text(method)
+    return Text(method.replace("[", "[\n  ").replace(",", ",\n  "))
 
 
 def _networks(table: Table) -> RichTable:
@@ -190,7 +207,7 @@ def _networks(table: Table) -> RichTable:
         cell = row.cell
         rich.add_row(
             Text(row.network),
-            Text(cell.method),
+            _label(cell.method),
             wording.spread(cell.top1) if cell.top1 else "failed",
             wording.seeds(cell),
             wording.size(cell.parameters),

@@ -72,7 +72,12 @@ def compose(
 
     Returns:
         The text, and a message for every file that was left out because it cannot be trusted.
+
+    Raises:
+        RecordError: there is no such folder.
     """
+    if not results.is_dir():
+        raise RecordError(f"there is no folder of records {results}. Correct --results.")
     contents = Store(results).all()
     board = aggregate(contents.records, current, unreadable=len(contents.problems))
     return render(board, form), tuple(problem.message for problem in contents.problems)

@@ -33,7 +33,8 @@ def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Renderable
 def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
     """What a run would do, level by level."""
     yield Text(
-        f"{overview['cells']} cells need {overview['runs']} runs: {overview['recorded']} recorded, "
+        f"cells: {overview['cells']}; runs that they need: {overview['runs']}, of which "
+        f"{overview['recorded']} recorded and "
         f"{overview['to_train']} to train."
     )
     for reason in overview["left_out"]:
@@ -81,12 +82,14 @@ def speed_table(figures: Mapping[str, Any]) -> RenderableType:
 
 
 def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("name", "family", "paper", "needs", "settings")
-    table.columns[-1].min_width = 22  # the longest setting with its value and a comma
+    table = _table("name", "family", "what it minimises, its paper, needs and settings")
     for entry in entries:
         settings = ", ".join(f"{k}={v['default']}" for k, v in entry["settings"].items())
-        needs = ", ".join(entry["needs"]) or "logits"
-        table.add_row(entry["name"], entry["family"], entry["paper"], needs, Text(settings))
+        needs = ", ".join(["logits", *entry["needs"]])
+        origin = ", ".join(filter(None, (entry["paper"], f"reads {needs}")))
+        lines = [entry["summary"], origin, *([settings] if settings else [])]
+        table.add_row(entry["name"], entry["family"], Text("\n".join(lines)))
+        table.add_section()
     return table
 
 

@@ -36,7 +36,7 @@ class Lines(Silent):
     def matrix_started(self, runs: int, skipped: int) -> None:
         """Say how much there is to do."""
         self._left = runs
-        self._say(f"{runs} runs to train, {skipped} need nothing")
+        self._say(f"runs to train: {runs}; that need nothing: {skipped}")
 
     def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
         """Say who trains."""

@@ -57,8 +57,8 @@ def stale_records(records: Iterable[Record], current: Current) -> dict[str, str]
         if (reason := current.reason(record.spec))
     }
     standing = {
-        (record.spec.dataset, record.spec.protocol, record.spec.network, record.spec.recipe)
-        for record in known.values()
+        (r.spec.dataset, r.spec.protocol, r.spec.seed, r.spec.network, r.spec.recipe)
+        for r in known.values()
     }
     # Students stand on teachers that may stand on others: repeat until nothing is added.
     while True:
@@ -71,7 +71,13 @@ def stale_records(records: Iterable[Record], current: Current) -> dict[str, str]
             or (
                 role.identity not in known
                 and not record.spec.variant
-                and (record.spec.dataset, record.spec.protocol, role.network, role.recipe)
+                and (
+                    record.spec.dataset,
+                    record.spec.protocol,
+                    record.spec.seed,
+                    role.network,
+                    role.recipe,
+                )
                 in standing
             )
         }

@@ -167,8 +167,13 @@ class TestTables:
 
     def test_imported_weights_are_a_network_and_no_method(self):
         weights = record(60.0, recipe="imported", protocol_values={}, changed={"sha256": "ab12"})
-        (table,) = aggregate([TEACHER, weights, *students("kd", [62.0])]).tables
-        assert set(table.columns[0].cells) == {"kd"}
+        pupil = taught(62.0, weights, recipe="kd")
+        # It is shown where it taught, whatever protocol it was first evaluated under.
+        weights = weights.model_copy(
+            update={"spec": weights.spec.model_copy(update={"protocol": "another"})}
+        )
+        (table,) = aggregate([TEACHER, weights, pupil, *students("kd", [62.0])]).tables
+        assert {name.partition(" ")[0] for name in table.columns[0].cells} == {"kd"}
         assert "imported[sha256=ab12]" in {row.cell.method for row in table.networks}
         assert table.notes == ()
 

@@ -65,9 +65,11 @@ def test_what_cannot_be_trusted_is_counted_and_told(tmp_path):
 
 
 def test_nothing_recorded(tmp_path):
-    text, _ = compose(tmp_path / "none", "md")
+    text, _ = compose(tmp_path, "md")
     assert "There is no record to show yet." in text
-    assert json.loads(compose(tmp_path / "none", "json")[0])["tables"] == []
+    assert json.loads(compose(tmp_path, "json")[0])["tables"] == []
+    with pytest.raises(RecordError, match="--results"):
+        compose(tmp_path / "none", "md")
 
 
 def test_json_holds_every_seed(board):
