@@ -10,7 +10,7 @@ from .kd import kd_loss
 
 
 class WithKD(Recipe):
-    """L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + the method's terms; α is 0 by default."""
+    """L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + the method's terms; kd_weight α is 0."""
 
     ce_weight: float = 1.0
     kd_weight: float = 0.0

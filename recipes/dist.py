@@ -11,26 +11,24 @@ Huang et al., "Knowledge Distillation from A Stronger Teacher", arXiv:2205.10536
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark import Batch, Outputs, Recipe, Terms, register
+from benchmark import Batch, Outputs, Terms, register
+
+from ._with_kd import WithKD
 
 EPS = 1e-8
 
 
 @register("dist", family="logits", paper="arXiv:2205.10536")
-class Dist(Recipe):
-    ce_weight: float = 1.0
+class Dist(WithKD):
     inter_weight: float = 2.0
     intra_weight: float = 2.0
-    temperature: float = 4.0
 
-    def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+    def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         soft_s, soft_t = student.logits / self.temperature, teacher.logits / self.temperature
         dist = dist_loss(soft_s, soft_t, self.inter_weight, self.intra_weight)
-        ce = F.cross_entropy(student.logits, batch.labels)
-        return {"ce": self.ce_weight * ce, "dist": self.temperature**2 * dist}
+        return {"dist": self.temperature**2 * dist}
 
 
 def dist_loss(logits_s: Tensor, logits_t: Tensor, beta: float, gamma: float) -> Tensor:

@@ -15,34 +15,30 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from benchmark import Batch, Outputs, Recipe, Terms, register
+from benchmark import Batch, Outputs, Terms, register
 
 from ._warmup import warmed_up
+from ._with_kd import WithKD
+from .kd import kd_loss
 from .ls_kd import standardised
 
 
 @register("dkd", family="logits", paper="arXiv:2203.08679")
-class DecoupledKD(Recipe):
-    ce_weight: float = 1.0
-    dkd_weight: float = 1.0
+class DecoupledKD(WithKD):
     alpha: float = 1.0
     beta: float = 8.0
-    temperature: float = 4.0
     warmup: Annotated[float, Field(ge=0, le=1)] = 1 / 12
     standardise: bool = False
 
-    def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+    def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         logits = student.logits, teacher.logits
         if self.standardise:
             logits = standardised(student.logits), standardised(teacher.logits)
         dkd = dkd_loss(*logits, batch.labels, self.alpha, self.beta, self.temperature)
-        weight = self.dkd_weight * warmed_up(batch.progress, self.warmup)
-        ce = F.cross_entropy(student.logits, batch.labels)
-        return {"ce": self.ce_weight * ce, "dkd": weight * dkd}
+        return {"dkd": warmed_up(batch.progress, self.warmup) * dkd}
 
 
 def dkd_loss(
@@ -65,15 +61,14 @@ def dkd_loss(
     """
     target_s, others_s = decoupled(logits_s / temperature, labels)
     target_t, others_t = decoupled(logits_t / temperature, labels)
-    target = F.kl_div(target_s, target_t, reduction="batchmean", log_target=True)
-    others = F.kl_div(others_s, others_t, reduction="batchmean", log_target=True)
+    target, others = kd_loss(target_s, target_t, 1.0), kd_loss(others_s, others_t, 1.0)
     return (alpha * target + beta * others) * temperature**2
 
 
 def decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities (B, 2) of target or not, and (B, K − 1) of the others among themselves."""
+    """Logits (B, 2) of target or not, and (B, K − 1) of the others among themselves."""
     target = labels[:, None]
     columns = torch.arange(logits.shape[1] - 1, device=logits.device)
     others = logits.gather(1, columns + (columns >= target))
     pair = torch.cat([logits.gather(1, target), others.logsumexp(dim=1, keepdim=True)], dim=1)
-    return F.log_softmax(pair, dim=1), F.log_softmax(others, dim=1)
+    return pair, others

@@ -99,6 +99,7 @@ TABLE: dict[str, tuple[str, Loss]] = {
     "kdsvd": ("kdsvd", of_maps("svd_loss")),
     "ls-kd": ("ls_kd", of_pair("standardised_kd_loss")),
     "nst": ("nst", of_maps("nst_loss")),
+    "ofd": ("ofd", of_pair("partial_l2")),
     "pkt": ("pkt", of_pair("pkt_loss")),
     "reviewkd": ("reviewkd", of_maps("hcl_loss")),
     "rkd": ("rkd", of_pair("relational_loss")),
