@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from benchmark.errors import BenchmarkError
-    from benchmark.networks.heads import FrozenHead, SharedHead
+    from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs
     from benchmark.recipe import (
         Batch,
@@ -40,6 +40,7 @@ _HOME = {
     "Terms": "benchmark.recipe",
     "gather": "benchmark.recipe",
     "register": "benchmark.recipe",
+    "remove_classifier": "benchmark.networks.heads",
 }
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "__version__",
     "gather",
     "register",
+    "remove_classifier",
 ]
 
 

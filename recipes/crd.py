@@ -18,23 +18,20 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import Tensor, nn
 
-from benchmark import Batch, Context, Outputs, Recipe, Terms, gather, register
+from benchmark import Batch, Context, Outputs, Terms, gather, register
 
 from ._negatives import OtherClasses
-from .kd import kd_loss
+from ._with_kd import WithKD
 
 EPS = 1e-7
 
 
 @register("crd", family="contrastive", paper="arXiv:1910.10699", needs={"embedding"})
-class CRD(Recipe):
-    ce_weight: float = 1.0
-    kd_weight: float = 0.0
+class CRD(WithKD):
     crd_weight: float = 0.8
-    temperature: PositiveFloat = 4.0
     nce_temperature: Annotated[float, Field(ge=0.02)] = 0.07  # exp(2/τ) must fit into float32
     negatives: Annotated[int, Field(ge=1)] = 16384
     feature_dim: Annotated[int, Field(ge=1)] = 128
@@ -59,14 +56,7 @@ class CRD(Recipe):
             momentum=self.momentum,
         )
 
-    def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        terms = {"ce": self.ce_weight * F.cross_entropy(student.logits, batch.labels)}
-        if self.kd_weight:
-            kd = kd_loss(student.logits, teacher.logits, self.temperature)
-            terms["kd"] = self.kd_weight * kd
-        return {**terms, **self.contrast_terms(batch, student, teacher)}
-
-    def contrast_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+    def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         """The term β · (NCE + NCE), or none if its weight is 0."""
         if not self.crd_weight:
             return {}

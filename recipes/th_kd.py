@@ -47,7 +47,7 @@ class TeacherHeadKD(CRD):
         self.head = FrozenHead(classifier, context.student.embedding_dim)
 
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        contrast = self.contrast_terms(batch, student, teacher)
+        contrast = self.method_terms(batch, student, teacher)
         if self.form == "paper":
             return {**self.mixture_terms(batch, student, teacher), **contrast}
         ce = F.cross_entropy(student.logits, batch.labels)

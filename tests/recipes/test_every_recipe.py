@@ -29,6 +29,8 @@ CATALOGUE = load_recipes()
 PAIRS = {
     "equal-widths": Pair("resnet14", "resnet8"),
     "unequal-widths": Pair("wrn_16_2", "resnet8"),
+    "more-and-smaller-maps": Pair("resnet8", "MobileNetV2"),
+    "fewer-and-larger-maps": Pair("vgg8", "resnet8"),
 }
 CLASSES = 4
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 0, 1, 0, 3, 2, 1, 0, 0, 1, 3, 2, 1, 0, 2, 3, 0, 1])
@@ -112,6 +114,14 @@ def stage(form: Form, pair: Pair, *, seed: int = 0, images: int = len(INDEX)) ->
     pixels = torch.randn(len(INDEX), 3, 32, 32, generator=torch.Generator().manual_seed(1))
     batch = Batch(pixels[:images], LABELS[index], index, progress=0.0)
     return Scene(recipe.train(), student.train(), teacher, roles, context, batch)
+
+
+def stage_anywhere(form: Form, *, seed: int = 0) -> Scene:
+    """Build a recipe for a pair of unequal widths, or of equal ones if it refuses the other."""
+    try:
+        return stage(form, PAIRS["unequal-widths"], seed=seed)
+    except pytest.skip.Exception:
+        return stage(form, PAIRS["equal-widths"], seed=seed)
 
 
 def trained_roles(recipe: Recipe, pair: Pair) -> dict[str, Network]:
@@ -237,7 +247,7 @@ def test_one_sample_is_enough(form: Form, pair: Pair) -> None:
 
 @every_form
 def test_the_order_of_the_batch_does_not_matter(form: Form) -> None:
-    scene = stage(form, PAIRS["unequal-widths"])
+    scene = stage_anywhere(form)
     batch, outputs, taught = scene.batch, scene.outputs(), scene.taught()
 
     def loss(order: Tensor, seed: int) -> Tensor:
@@ -263,7 +273,7 @@ def rearranged(outputs: Outputs, order: Tensor) -> Outputs:
 
 @every_form
 def test_it_is_the_same_for_equal_seeds(form: Form) -> None:
-    one, two = (stage(form, PAIRS["unequal-widths"]) for _ in range(2))
+    one, two = (stage_anywhere(form) for _ in range(2))
     for progress in (0.0, 0.5):
         first, second = one.terms(progress=progress), two.terms(progress=progress)
         assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in second.items()}
@@ -272,9 +282,9 @@ def test_it_is_the_same_for_equal_seeds(form: Form) -> None:
 @every_form
 def test_it_goes_on_after_save_and_load(form: Form) -> None:
     """The state dict holds all that a step changes, and the rest follows from the context."""
-    scene = stage(form, PAIRS["unequal-widths"])
+    scene = stage_anywhere(form)
     scene.terms()
-    other = stage(form, PAIRS["unequal-widths"], seed=99)
+    other = stage_anywhere(form, seed=99)
     other.recipe.load_state_dict(saved(scene.recipe))
     other.student.load_state_dict(saved(scene.student))
     assert total(other.terms()).item() == total(scene.terms()).item()

@@ -1,0 +1,42 @@
+"""SRRL: the teacher's classifier says of the student's features what it says of the teacher's.
+
+    L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T)
+        + β · mean (h − e_t)² + δ · mean (W_t h + b_t − z_t)²
+    h = spatial mean of ReLU(BN(conv_1×1(F_s)))
+
+F_s is the student's last map, e_t and z_t are the teacher's embedding and logits, W_t and b_t its
+frozen classifier. The convolution and the normalisation are trained with the student.
+
+Yang et al., "Knowledge Distillation via Softmax Regression Representation Learning", ICLR 2021,
+openreview.net/forum?id=ZzwDy_wiWv.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import nn
+
+from benchmark import Batch, Context, FrozenHead, Outputs, Terms, register
+
+from ._layers import conv_bn
+from ._with_kd import WithKD
+
+
+@register("srrl", family="head", paper="ICLR 2021", needs={"embedding", "maps"})
+class SoftmaxRegression(WithKD):
+    feature_weight: float = 1.0  # β
+    regression_weight: float = 1.0  # δ
+
+    def build(self, context: Context) -> None:
+        widths = context.student.stage_shapes[-1][0], context.teacher.embedding_dim
+        self.connector = nn.Sequential(conv_bn(*widths), nn.ReLU())
+        self.head = FrozenHead(context.roles["teacher"].classifier, context.teacher.embedding_dim)
+
+    def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+        features = self.connector(student.maps[-1]).mean(dim=(2, 3))
+        feature = F.mse_loss(features, teacher.embedding)
+        regression = F.mse_loss(self.head(features), teacher.logits)
+        return {
+            "feature": self.feature_weight * feature,
+            "regression": self.regression_weight * regression,
+        }

@@ -1,0 +1,269 @@
+"""What single methods promise beyond the reference values and what every recipe must fulfil."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark import Batch, Context, Network, Pair, Recipe
+from benchmark.discovery import load_recipes
+from benchmark.errors import UsageError
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.outputs import NetworkShape, Shape
+
+Module = Callable[[str], ModuleType]
+
+
+def recipe(name: str, **settings: Any) -> Recipe:
+    return load_recipes().get(name).cls(**settings)
+
+
+def context(student: str, teacher: str) -> Context:
+    shapes = [create_network(name, classes=4).shape for name in (student, teacher)]
+    return Context(*shapes, torch.arange(4))
+
+
+# Values of the published code on inputs in closed form, for maps of unequal height and width.
+PUBLISHED_STAGES = {
+    "at": ("attention_loss", [0.0026342685884101365, 0.0009698141813933889, 0.011905485171619342]),
+    "nst": ("nst_loss", [0.16954580269436137, 0.18846181050451993, 0.3559425379173461]),
+}
+
+
+def closed_form(shape: tuple[int, ...], rate: float, phase: float) -> Tensor:
+    i = torch.arange(math.prod(shape), dtype=torch.float64)
+    return ((rate * i + phase).sin() + 0.5 * (0.31 * rate * i - phase).cos()).view(shape)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_STAGES)
+def test_a_larger_map_is_averaged_as_published(name: str, recipe_module: Module) -> None:
+    function, published = PUBLISHED_STAGES[name]
+    maps_s = [
+        closed_form((6, 4, 8, 8), 0.11, 0.3),
+        closed_form((6, 6, 4, 4), 0.17, 0.5),
+        closed_form((6, 8, 2, 2), 0.19, 0.6),
+    ]
+    maps_t = [
+        closed_form((6, 5, 8, 8), 0.13, 0.4),
+        closed_form((6, 6, 4, 4), 0.07, 0.8),
+        closed_form((6, 10, 4, 4), 0.21, 1.1),
+    ]
+    loss_of = getattr(recipe_module(name), function)
+    for map_s, map_t, value in zip(maps_s, maps_t, published, strict=True):
+        assert loss_of([map_s], [map_t]).item() == pytest.approx(value, rel=1e-6)
+    assert loss_of(maps_s, maps_t).item() == pytest.approx(sum(published), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "beta", "published"),
+    [(1, 8, 47.31671326597002), (1, 0, 0.10553958199955722), (0, 1, 5.901396710496308)],
+)
+def test_both_parts_of_dkd(
+    alpha: float, beta: float, published: float, recipe_module: Module
+) -> None:
+    logits_s = 3 * closed_form((6, 10), 0.37, 0.1)
+    logits_t = 4 * closed_form((6, 10), 0.53, 0.7)
+    labels = torch.tensor([3, 1, 4, 1, 5, 9])
+    loss = recipe_module("dkd").dkd_loss(logits_s, logits_t, labels, alpha, beta, 4.0)
+    assert loss.item() == pytest.approx(published, rel=1e-6)
+
+
+def test_dkd_is_finite_where_probabilities_underflow(recipe_module: Module) -> None:
+    logits_s = torch.tensor([[500.0, -500.0, 0.0]], requires_grad=True)
+    loss = recipe_module("dkd").dkd_loss(
+        logits_s, -logits_s.detach(), torch.tensor([0]), 1.0, 8.0, 1.0
+    )
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits_s.grad).all()
+
+
+SHAPES: list[tuple[Shape, Shape]] = [
+    ((3, 8, 8), (5, 8, 8)),
+    ((3, 16, 16), (5, 8, 8)),
+    ((3, 8, 8), (5, 16, 16)),
+    ((3, 14, 12), (5, 56, 48)),
+    ((3, 56, 48), (5, 14, 12)),
+    ((3, 9, 7), (5, 7, 5)),
+    ((3, 7, 5), (5, 9, 7)),
+]
+
+
+@pytest.mark.parametrize(("shape_s", "shape_t"), SHAPES, ids=str)
+def test_the_regressor_fits_any_sizes(
+    shape_s: Shape, shape_t: Shape, recipe_module: Module
+) -> None:
+    regressor = recipe_module("fitnet").regressor(shape_s, shape_t)
+    assert regressor(torch.randn(2, *shape_s)).shape == (2, *shape_t)
+
+
+def test_fitnet_refuses_a_stage_that_is_not_there() -> None:
+    reason = recipe("fitnet", hint_stage=4).refuse(context("resnet8", "vgg8"))
+    assert reason == "hint_stage is 4, and the last common stage is 3"
+
+
+@pytest.mark.parametrize("name", ["rkd", "cc"])
+def test_one_image_has_no_relations(name: str, recipe_module: Module) -> None:
+    loss_of = {"rkd": "relational_loss", "cc": "correlation_loss"}[name]
+    embed_s = torch.randn(1, 5, requires_grad=True)
+    loss = getattr(recipe_module(name), loss_of)(embed_s, torch.randn(1, 5))
+    loss.backward()
+    assert loss.item() == 0
+    assert not embed_s.grad.any()
+
+
+def test_rkd_with_equal_images_has_a_gradient(recipe_module: Module) -> None:
+    embed_s = torch.ones(3, 5, requires_grad=True)
+    recipe_module("rkd").relational_loss(embed_s, torch.randn(3, 4)).backward()
+    assert torch.isfinite(embed_s.grad).all()
+
+
+def test_kdsvd_refuses_unequal_channels() -> None:
+    reason = recipe("kdsvd").refuse(context("resnet8", "wrn_16_2"))
+    assert "[16, 32, 64] channels, the teacher's [32, 64, 128]" in reason
+    assert recipe("kdsvd").refuse(context("resnet8", "resnet14")) is None
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-4, 1e4])
+def test_kdsvd_with_dead_channels_has_a_gradient(scale: float, recipe_module: Module) -> None:
+    torch.manual_seed(0)
+    maps = [(scale * torch.randn(2, 6, size, size)).relu() for size in (4, 2)]
+    for image in maps:
+        image[:, :3] = 0
+        image.requires_grad_()
+    teacher = [torch.rand(2, 6, size, size) for size in (4, 2)]
+    recipe_module("kdsvd").svd_loss(maps, teacher).backward()
+    assert all(torch.isfinite(image.grad).all() for image in maps)
+
+
+def test_singular_vectors_have_autograds_gradient(recipe_module: Module) -> None:
+    torch.manual_seed(0)
+    image = torch.randn(3, 5, 4, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, 5, 2, dtype=torch.float64)
+
+    def loss(vectors: Tensor) -> Tensor:
+        return (vectors.square() * weight).sum()
+
+    slow = torch.linalg.svd(image.flatten(2).mT, full_matrices=False)[2].mT[:, :, :2]
+    fast = recipe_module("kdsvd").right_vectors(image, 2)
+    torch.testing.assert_close(fast, slow)
+    expected, got = (torch.autograd.grad(loss(v), image)[0] for v in (slow, fast))
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_nst_equals_the_mean_over_all_channels(recipe_module: Module) -> None:
+    one, other = torch.randn(2, 3, 7), torch.randn(2, 4, 7)
+    slow = (one[:, :, None] * other[:, None]).sum(dim=3).square().mean()
+    torch.testing.assert_close(recipe_module("nst").kernel_mean(one, other), slow)
+
+
+def test_margins_are_the_mean_negative_response_of_all_batches(recipe_module: Module) -> None:
+    margin = recipe_module("ofd").Margin(3)
+    batches = [torch.randn(2, 3, 4, 4) for _ in range(3)]
+    for batch in batches:
+        batch[:, 2] = batch[:, 2].abs()
+        margins = margin(batch)
+    channels = torch.cat(batches).transpose(0, 1).flatten(1)
+    for channel in (0, 1):
+        values = channels[channel]
+        torch.testing.assert_close(margins[channel].squeeze(), values[values < 0].mean())
+    assert margins[2] == 0
+
+
+def test_a_single_value_per_channel_is_normalised_as_in_evaluation(recipe_module: Module) -> None:
+    layer = recipe_module("_layers").BatchNorm(3)
+    layer(torch.randn(8, 3, 2, 2))
+    image, before = torch.randn(1, 3, 1, 1), layer.running_mean.clone()
+    trained = layer.train()(image)
+    assert torch.equal(layer.running_mean, before)
+    assert torch.equal(trained, layer.eval()(image))
+
+
+@pytest.mark.parametrize("name", ["dkd", "reviewkd"])
+def test_the_warm_up_is_over_after_its_share(name: str, recipe_module: Module) -> None:
+    warmed_up = recipe_module("_warmup").warmed_up
+    share = recipe(name).warmup
+    assert share * 240 == 20
+    assert [warmed_up(at, share) for at in (0.0, share / 2, share, 1.0)] == [0, 0.5, 1, 1]
+    assert warmed_up(0.0, 0.0) == 1
+
+
+FEATURE_METHODS = ("fitnet", "at", "sp", "cc", "vid", "rkd", "pkt", "nst", "kdsvd", "kde", "ofd")
+
+
+@pytest.mark.parametrize("name", FEATURE_METHODS)
+def test_kd_joins_by_its_weight(name: str) -> None:
+    student, teacher = create_network("resnet8", classes=4), create_network("resnet14", classes=4)
+    batch = Batch(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 2]), torch.arange(3), 0.0)
+    terms = []
+    for weight in (0.0, 1.0):
+        method = recipe(name, kd_weight=weight)
+        torch.manual_seed(0)
+        method.build(Context(student.shape, teacher.shape, torch.arange(4), {"teacher": teacher}))
+        outputs = student.eval()(batch.images, maps=True)
+        terms.append(method(batch, outputs, teacher.eval()(batch.images, maps=True)))
+    alone, joined = terms
+    assert set(joined) - set(alone) == {"kd"}
+    assert all(torch.equal(joined[term], alone[term]) for term in alone)
+
+
+def heads(student: str, teacher: str, name: str, **settings: Any) -> tuple[Network, Network]:
+    """A student as a recipe adapts it, and its teacher."""
+    taught_by = create_network(teacher, classes=4).requires_grad_(False)
+    method = recipe(name, **settings)
+    return method.adapt(create_network(student, classes=4), {"teacher": taught_by}), taught_by
+
+
+@pytest.mark.parametrize(("form", "trained"), [("frozen", False), ("start", True)])
+def test_a_copied_classifier_is_frozen_or_only_the_start(form: str, trained: bool) -> None:
+    student, teacher = heads("resnet8", "resnet14", "copy-head", classifier=form)
+    assert torch.equal(student.classifier.weight, teacher.classifier.weight)
+    assert all(p.requires_grad is trained for p in student.classifier.parameters())
+    assert not any(p.requires_grad for p in teacher.classifier.parameters())
+
+
+@pytest.mark.parametrize("student_name", ["resnet8", "MobileNetV2"])
+def test_simkd_predicts_with_the_teachers_classifier(student_name: str) -> None:
+    student, teacher = heads(student_name, "wrn_16_2", "simkd")
+    outputs = student.eval()(torch.randn(2, 3, 32, 32), maps=True)
+    assert tuple(outputs.maps[-1].shape[1:]) == student.stage_shapes[-1]
+    expected = teacher.classifier(outputs.maps[-1].mean(dim=(2, 3)))
+    torch.testing.assert_close(outputs.logits, expected)
+    names = [name for name, _ in student.named_parameters()]
+    assert any(name.startswith("projector.") for name in names), "it is deployed and counted"
+    assert not any(name.startswith("network.fc.") for name in names), "the student's own is gone"
+
+
+def test_simkd_refuses_a_teacher_with_layers_behind_its_last_map() -> None:
+    assert "spatial mean" in recipe("simkd").refuse(context("resnet8", "MobileNetV2"))
+    assert recipe("simkd").refuse(context("MobileNetV2", "resnet8")) is None
+
+
+def test_stages_are_paired_from_the_input(recipe_module: Module) -> None:
+    pairs = recipe_module("_maps").stage_pairs("sabc", "tABCD")
+    assert pairs == [("a", "A"), ("b", "B"), ("c", "C")]
+
+
+def test_label_smoothing_needs_no_teacher() -> None:
+    method = recipe("label-smoothing", smoothing=0.25)
+    assert method.roles(Pair("resnet14", "resnet8")) == {}
+    logits = torch.randn(2, 4)
+    outputs = type("Outputs", (), {"logits": logits})
+    batch = Batch(torch.empty(0), torch.tensor([1, 3]), torch.arange(2), 0.0)
+    wanted = torch.full((2, 4), 0.25 / 4)
+    wanted[[0, 1], [1, 3]] += 0.75
+    expected = -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(method(batch, outputs, None)["ce"], expected)
+    with pytest.raises(UsageError, match="smoothing"):
+        recipe("label-smoothing", smoothing=1)
+
+
+def test_shapes_without_a_second_stage_have_nothing_for_kdsvd() -> None:
+    shape = NetworkShape(classes=4, embedding_dim=8, stage_shapes=((4, 8, 8), (8, 4, 4)))
+    assert "there is one" in recipe("kdsvd").refuse(Context(shape, shape, torch.arange(4)))
