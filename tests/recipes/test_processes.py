@@ -40,7 +40,7 @@ def test_two_processes_hold_the_state_of_one(tmp_path: Path) -> None:
     mp.start_processes(one_process, args=(str(tmp_path),), nprocs=2, start_method="spawn")
     alone = step(None)
     for rank in range(len(ROWS)):
-        together = torch.load(tmp_path / f"{rank}.pt")
+        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert together.keys() == alone.keys()
         for name, value in alone.items():
             torch.testing.assert_close(together[name], value, msg=lambda m, n=name: f"{n}: {m}")
