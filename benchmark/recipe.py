@@ -26,6 +26,16 @@ from benchmark.errors import RecipeError, UsageError, suggestion
 from benchmark.networks.outputs import Network, NetworkShape, Outputs
 
 Terms = dict[str, Tensor]
+
+
+class Later:
+    """Marks a setting that a recipe was given when it had records already.
+
+    ``standardise: Annotated[bool, Later] = False``. At its default, which must do what was done
+    before, it is left out of a run's identity, and the records of then stay valid.
+    """
+
+
 R = TypeVar("R", bound="Recipe")
 NEEDS = frozenset({"embedding", "maps"})
 
@@ -38,7 +48,7 @@ class Batch:
         images: (B, 3, H, W), normalised.
         labels: (B,) int64.
         index: (B,) int64, positions in the training set.
-        progress: share of the training that is done, in [0, 1].
+        progress: share of the training, or of the stage, that is done, in [0, 1].
     """
 
     images: Tensor
@@ -79,6 +89,31 @@ class Role:
     network: str
     recipe: str = "vanilla"
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _none_rest(network: Network) -> Iterable[nn.Module]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training with a loss of its own.
+
+    Attributes:
+        name: one word for a person.
+        share: its length as a share of the protocol's epochs; it is at least one epoch.
+        terms: what is minimised in it, called like ``Recipe.forward``.
+        rests: the modules of student and recipe that it does not train, given the student. They
+            are in eval mode and without gradient.
+        rate: its learning rate as a share of the protocol's base rate. The last stage follows the
+            protocol's schedule; those before it keep their rate after the warm-up.
+    """
+
+    name: str
+    share: float
+    terms: Callable[[Batch, Outputs, Any], Terms]
+    rests: Callable[[Network], Iterable[nn.Module]] = _none_rest
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +166,19 @@ class Recipe(nn.Module):
         for name, value in self.check_settings(settings).items():
             setattr(self, name, value)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, but no layer in the place of a method, which would hide it.
+
+        Raises:
+            RecipeError: the layer has the name of a part of the contract.
+        """
+        if isinstance(value, nn.Module | Tensor) and hasattr(Recipe, name):
+            raise RecipeError(
+                f"recipe '{self.info.name}' calls a layer '{name}', as a method of every recipe is "
+                "called. Choose another name."
+            )
+        super().__setattr__(name, value)
+
     @classmethod
     def check_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Validate settings (values or their text) and complete them with the defaults.
@@ -155,12 +203,25 @@ class Recipe(nn.Module):
                 f"{first['msg']}."
             ) from None
 
+    @classmethod
+    def identified(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Of complete settings, those that make the identity of a run."""
+        return {
+            name: settings[name]
+            for name, field in cls.settings_model.model_fields.items()
+            if Later not in field.metadata or settings[name] != field.default
+        }
+
     def roles(self, pair: Pair) -> dict[str, Role]:
         """Runs to train first, by role; the default is the pair's teacher trained alone."""
         return {"teacher": Role(pair.teacher)}
 
     def refuse(self, context: Context) -> str | None:
-        """Why these two networks cannot be combined, or None. ``context.roles`` is empty here."""
+        """Why these two networks cannot be combined, or None.
+
+        It is asked before anything is trained: ``context.roles`` is empty, and the shapes are
+        those of the plain networks, as they are before any ``adapt``.
+        """
         return None
 
     def build(self, context: Context) -> None:
@@ -180,6 +241,14 @@ class Recipe(nn.Module):
                 recipe has no such role. A recipe writes down which of the two it takes.
         """
         raise NotImplementedError(f"recipe {type(self).__name__} must define forward")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The parts of the training, in their order.
+
+        The last one is the protocol's own training, of share 1. Those before it come on top of the
+        protocol's epochs, and the record counts them. May be asked before ``build``.
+        """
+        return (Stage("main", 1.0, self.forward),)
 
     def predict(self, student: Outputs) -> Tensor:
         """Logits (B, K) used for evaluation and deployment."""

@@ -34,11 +34,11 @@ class VariationalInformation(WithKD):
 
     def build(self, context: Context) -> None:
         pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)
-        self.stages = nn.ModuleList(VariationalLoss(s[0], t[0]) for s, t in pairs)
+        self.gaussians = nn.ModuleList(VariationalLoss(s[0], t[0]) for s, t in pairs)
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         pairs = stage_pairs(student.maps, teacher.maps)
-        losses = [stage(*pair) for stage, pair in zip(self.stages, pairs, strict=True)]
+        losses = [loss_of(*pair) for loss_of, pair in zip(self.gaussians, pairs, strict=True)]
         return {"vid": self.vid_weight * torch.stack(losses).sum()}
 
 

@@ -129,7 +129,7 @@ class Execution:
             )
             title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
             self.listener.group_started(
-                title, [run.label for run in runs], group.protocol.epochs, group.done
+                title, [run.label for run in runs], seats[runs[0].identity].epochs, group.done
             )
             train(group)
         except BenchmarkError:
@@ -238,7 +238,7 @@ class Execution:
             self.outcomes[run.identity] = Outcome.unfinished
             self.listener.run_finished(
                 run.label,
-                f"stopped after epoch {seat.progress.epochs} of {run.protocol.epochs}; "
+                f"stopped after epoch {seat.progress.epochs} of {seat.epochs}; "
                 "the same command continues",
             )
             return
@@ -315,13 +315,14 @@ class Execution:
                 "cost": Cost(
                     parameters=count_parameters(learner.deployed()),
                     macs=macs,
-                    training_parameters=sum(p.numel() for p in learner.trained),
+                    training_parameters=learner.training_parameters,
                     recipe_parameters=recipe_layers,
                     train_seconds=progress.train_seconds,
                     evaluation_seconds=progress.evaluation_seconds,
                     group_seconds=progress.group_seconds,
                     images_per_s=rows[-1]["images_per_s"],
                     peak_memory_mb=_peak_memory_mb(self.accelerator.device),
+                    extra_epochs=seat.lead,
                     group=tuple(progress.group),
                 ),
             }

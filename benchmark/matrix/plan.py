@@ -12,13 +12,14 @@ import torch
 
 from benchmark.data.card import Card, split_brackets
 from benchmark.discovery import Catalogue, source_digest
-from benchmark.errors import IncompatiblePair, UsageError
+from benchmark.errors import IncompatiblePair, RecipeError, UsageError
 from benchmark.matrix.run import Resolver, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe import Context, Pair
 from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
+from benchmark.training.stages import lead_of
 
 
 class State(StrEnum):
@@ -187,16 +188,18 @@ def state_of(run: Run, store: Store) -> State:
 def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> list[tuple[Run, ...]]:
     """Put runs together that see the same batches and have at most one teacher between them.
 
-    Runs without a teacher ride along with the first teacher's group.
+    They also spend as many epochs on stages before the protocol's own. Runs without a teacher ride
+    along with the first teacher's group.
     """
     by_batches: dict[tuple[object, ...], list[Run]] = {}
     for run in ready:
-        epochs = 0
+        done = 0
         if run.weights is None:
             source = source_digest(recipes.get(run.recipe))
-            epochs = workspace.epochs_done(run.identity, source)
+            done = workspace.epochs_done(run.identity, source)
         geometry = (run.protocol.epochs, run.protocol.batch_size, run.protocol.validation)
-        key = (run.card.name, run.weights is not None, *geometry, run.seed, epochs)
+        stand = (lead(run, recipes), done)
+        key = (run.card.name, run.weights is not None, *geometry, run.seed, *stand)
         by_batches.setdefault(key, []).append(run)
     groups = []
     for runs in by_batches.values():
@@ -211,6 +214,19 @@ def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> lis
         parts[0] = alone + parts[0]
         groups += [tuple(part) for part in parts]
     return groups
+
+
+def lead(run: Run, recipes: Catalogue) -> int:
+    """Epochs that a run's recipe trains before the protocol's own."""
+    if run.weights is not None:
+        return 0
+    info = recipes.get(run.recipe)
+    try:
+        return lead_of(info.cls(**run.settings), run.protocol)
+    except RecipeError:
+        raise
+    except Exception as error:
+        raise fault_in(info, "stages", error) from error
 
 
 class _Shapes:

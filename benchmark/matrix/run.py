@@ -26,7 +26,7 @@ class Run:
         network: name of the architecture.
         recipe: name of the method.
         version: of the recipe's mathematics.
-        settings: all of the recipe's settings.
+        settings: the recipe's settings, without those of a later date that are at their default.
         changed: those that are not the defaults.
         protocol: how long and how.
         seed: of initial weights, order and augmentation.
@@ -181,7 +181,7 @@ class Resolver:
             network=network,
             recipe=info.name,
             version=info.version,
-            settings=values,
+            settings=info.cls.identified(values),
             changed={name: value for name, value in values.items() if value != defaults[name]},
             protocol=self.protocol,
             seed=seed,

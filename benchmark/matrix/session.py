@@ -16,7 +16,7 @@ from accelerate.utils import InitProcessGroupKwargs
 from benchmark.discovery import load_recipes
 from benchmark.events import Silent
 from benchmark.matrix.execute import Execution, Outcome
-from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
+from benchmark.matrix.plan import Plan, State, cells_of, lead, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import Run
 from benchmark.networks.catalogue import create_network
@@ -170,7 +170,7 @@ class Session:
                     {
                         "dataset": group[0].card.name,
                         "protocol": group[0].protocol.name,
-                        "epochs": group[0].protocol.epochs,
+                        "epochs": lead(group[0], self.recipes) + group[0].protocol.epochs,
                         "seed": group[0].seed,
                         "runs": [
                             {

@@ -27,7 +27,6 @@ from benchmark.matrix.run import Resolver, Run
 from benchmark.matrix.session import make_accelerator
 from benchmark.networks.cost import count_macs
 from benchmark.networks.outputs import Network
-from benchmark.recipe import Batch
 from benchmark.records.schema import ALONE
 from benchmark.training.learner import Job, Learner, Setting, make_network
 from benchmark.training.teaching import Teacher
@@ -118,15 +117,14 @@ class Bench:
         maps = any("maps" in job.recipe.info.needs for job in jobs)
         teacher = self._as_teacher(teacher_networks[0], maps=maps) if teacher_networks else None
         for learner in learners:
-            learner.start_epoch()
+            learner.start_epoch(0)  # the protocol's own stage
         counter = itertools.count()
 
         def step(loaded: LoadedBatch) -> None:
             number = next(counter)
-            batch = Batch(loaded.images, loaded.labels, loaded.index, 0.0)
-            outputs = teacher(batch.images) if teacher else None
+            outputs = teacher(loaded.images) if teacher else None
             for learner in learners:
-                learner.step(batch, outputs, at=0.0, count=number, weight=loaded.weight)
+                learner.step(loaded, outputs, at=0.0, count=number)
 
         return self._clock(self._batches(runs[0]), step)
 

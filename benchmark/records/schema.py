@@ -50,7 +50,8 @@ class RunSpec(Strict):
         network: that was trained.
         pair: ``teacher:student`` of the cell; None for a run that builds on no other.
         recipe, recipe_version: the method, and the version of its mathematics.
-        settings: all settings of the recipe, with defaults filled in.
+        settings: all settings of the recipe, with defaults filled in; one that the recipe was
+            given later (``benchmark.recipe.Later``) only where it is not at its default.
         changed: those of the settings that are not the defaults.
         protocol: its name.
         protocol_values: what of the protocol applies to this network.
@@ -131,6 +132,7 @@ class Cost(Strict):
         group_seconds: wall time of the group's training.
         images_per_s: training images a second of the group.
         peak_memory_mb: of the device during the group; on the CPU of the process until then.
+        extra_epochs: trained in stages of the recipe before the protocol's epochs.
         group: identities of the other runs that trained side by side.
     """
 
@@ -143,6 +145,7 @@ class Cost(Strict):
     group_seconds: float
     images_per_s: float
     peak_memory_mb: float
+    extra_epochs: int = 0
     group: tuple[str, ...] = ()
 
 

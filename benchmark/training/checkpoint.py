@@ -22,7 +22,7 @@ from torch import Tensor
 
 from benchmark.errors import BenchmarkError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class WorkspaceError(BenchmarkError):

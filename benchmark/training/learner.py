@@ -12,13 +12,13 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmark.data.batches import stable_seed
+from benchmark.data.batches import LoadedBatch, stable_seed
 from benchmark.data.card import Protocol
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
-from benchmark.recipe import Batch, Context, Recipe
-from benchmark.training.schedule import learning_rate
+from benchmark.recipe import Batch, Context, Recipe, Stage
+from benchmark.training.stages import Span, spans_of
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,47 @@ def build_recipe(job: Job, setting: Setting, network: Network) -> None:
 
 
 class Lesson(nn.Module):
-    """A network and its recipe as one module, so that processes average all their gradients."""
+    """A network and its recipe as one module, so that processes average all their gradients.
+
+    Attributes:
+        stage: the recipe's stage that it is in.
+        trainable: all parameters that some stage may train.
+    """
 
     network: Network
     recipe: Recipe
 
-    def __init__(self, network: Network, recipe: Recipe, accelerator: Accelerator) -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, accelerator: Accelerator, stage: Stage
+    ) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.stage = stage
         self.maps = "maps" in recipe.info.needs
         self._accelerator = accelerator
+        self.trainable = [p for p in self.parameters() if p.requires_grad]
+
+    def enter(self, stage: Stage) -> list[nn.Parameter]:
+        """Let the modules of a stage rest; returns the parameters that it trains."""
+        self.stage = stage
+        for parameter in self.trainable:
+            parameter.requires_grad_(True)
+        for module in stage.rests(self.network):
+            module.requires_grad_(False)
+        return [p for p in self.trainable if p.requires_grad]
+
+    def wake(self) -> None:
+        """Training mode for all but what rests."""
+        self.train()
+        for module in self.stage.rests(self.network):
+            module.eval()
 
     def forward(self, batch: Batch, teacher: Outputs | None) -> dict[str, Tensor]:
         """The weighted loss terms of one batch, computed in float32."""
         with self._accelerator.autocast():
             student: Outputs = self.network(batch.images, maps=self.maps)
-        terms: dict[str, Tensor] = self.recipe(batch, student.float(), teacher)
-        return terms
+        return self.stage.terms(batch, student.float(), teacher)
 
 
 def over_processes(lesson: Lesson, accelerator: Accelerator) -> nn.Module:
@@ -134,20 +157,12 @@ class Learner:
     def __init__(self, job: Job, setting: Setting, accelerator: Accelerator) -> None:
         self.job = job
         self.accelerator = accelerator
+        self.spans = spans_of(job.recipe, job.protocol)
         network = make_network(job, setting)
         build_recipe(job, setting, network)
-        self.lesson = Lesson(network, job.recipe, accelerator).to(accelerator.device)
-        self.lesson.to(memory_format=torch.channels_last)
-        self.trained = [p for p in self.lesson.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.SGD(
-            self.trained,
-            lr=job.protocol.lr,
-            momentum=job.protocol.momentum,
-            nesterov=job.protocol.nesterov,
-            weight_decay=job.protocol.weight_decay,
-            fused=True,
-        )
-        self._forward = over_processes(self.lesson, accelerator)
+        self.lesson = Lesson(network, job.recipe, accelerator, self.spans[0].stage)
+        self.lesson.to(accelerator.device).to(memory_format=torch.channels_last)
+        self._enter(self.spans[0])
         self._names: tuple[str, ...] = ()
         self._sums: Tensor | None = None
         self._images = 0
@@ -163,37 +178,57 @@ class Learner:
         return self.lesson.recipe
 
     @property
+    def training_parameters(self) -> int:
+        """Number of all that is trained, the recipe's own layers included."""
+        return sum(p.numel() for p in self.lesson.trainable)
+
+    @property
     def needs_teacher(self) -> bool:
         """Whether the recipe reads a teacher's outputs."""
         return "teacher" in self.job.roles
 
-    def start_epoch(self) -> None:
-        """Switch to training mode and forget the last epoch's sums."""
-        self.lesson.train()
+    def _enter(self, span: Span) -> None:
+        """Begin a stage: an optimiser without a past, on what it trains."""
+        protocol = self.job.protocol
+        self.span = span
+        self.optimiser = torch.optim.SGD(
+            self.lesson.enter(span.stage),
+            lr=protocol.lr,
+            momentum=protocol.momentum,
+            nesterov=protocol.nesterov,
+            weight_decay=protocol.weight_decay,
+            fused=True,
+        )
+        self._forward = over_processes(self.lesson, self.accelerator)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Be in the epoch's stage, in training mode, and forget the last epoch's sums."""
+        for span in self.spans:
+            if span.start == epoch and span is not self.span:
+                self._enter(span)
+        self.lesson.wake()
         self._sums, self._images = None, 0
 
-    def step(
-        self, batch: Batch, teacher: Outputs | None, *, at: float, count: int, weight: float
-    ) -> None:
+    def step(self, loaded: LoadedBatch, teacher: Outputs | None, *, at: float, count: int) -> None:
         """One update.
 
         Args:
-            batch: this process's part of the global batch.
+            loaded: this process's part of the global batch.
             teacher: its outputs on the batch, None for recipes without one.
             at: epochs done, with the share of the current one.
             count: number of the step in the whole training; with the seed it is the random state.
-            weight: this process's share of the global batch times the number of processes.
         """
         torch.manual_seed(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
-        self.optimiser.param_groups[0]["lr"] = learning_rate(
-            self.job.protocol, self.job.network, at
-        )
+        rate = self.span.rate(self.job.protocol, self.job.network, at)
+        self.optimiser.param_groups[0]["lr"] = rate
+        batch = Batch(loaded.images, loaded.labels, loaded.index, self.span.progress(at))
         terms = self._forward(batch, teacher if self.needs_teacher else None)
         loss = torch.stack([term.reshape(()) for term in terms.values()])
-        self.accelerator.backward(loss.sum() * weight if weight != 1.0 else loss.sum())
+        total = loss.sum() * loaded.weight if loaded.weight != 1.0 else loss.sum()
+        self.accelerator.backward(total)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self._add(terms, loss.detach(), batch.labels.shape[0] if weight > 0 else 0)
+        self._add(terms, loss.detach(), len(batch.labels) if loaded.weight > 0 else 0)
 
     def _add(self, terms: Mapping[str, Tensor], values: Tensor, images: int) -> None:
         names = tuple(terms)
@@ -229,9 +264,14 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued training needs."""
-        return {"lesson": self.lesson.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {
+            "lesson": self.lesson.state_dict(),
+            "stage": self.spans.index(self.span),
+            "optimiser": self.optimiser.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what ``state_dict`` gave."""
         self.lesson.load_state_dict(state["lesson"])
+        self._enter(self.spans[state["stage"]])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -18,17 +18,18 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from benchmark.data.batches import LoadedBatch
 from benchmark.data.loaders import Loader, make_loader
 from benchmark.data.splits import DataSet, hold_out
 from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Silent
 from benchmark.networks.inference import inference_copy
 from benchmark.networks.outputs import Outputs
-from benchmark.recipe import Batch
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.evaluation import Scores, evaluate, predictions
 from benchmark.training.failure import Trouble, diverged, trouble_of
 from benchmark.training.learner import Job, Learner, Setting
+from benchmark.training.stages import lead_of
 from benchmark.training.teaching import Teacher
 
 EVALUATION_BATCH = 256
@@ -58,7 +59,11 @@ class Progress:
 
 @dataclass
 class Seat:
-    """A learner in its group: what it has behind it and how it ended."""
+    """A learner in its group: what it has behind it and how it ended.
+
+    Attributes:
+        lead: epochs of its stages before the protocol's own.
+    """
 
     job: Job
     source: str
@@ -66,6 +71,9 @@ class Seat:
     progress: Progress = field(default_factory=Progress)
     scores: Scores | None = None
     trouble: Trouble | None = None
+
+    def __post_init__(self) -> None:
+        self.lead = lead_of(self.job.recipe, self.job.protocol)
 
     @property
     def active(self) -> bool:
@@ -75,14 +83,20 @@ class Seat:
     @property
     def finished(self) -> bool:
         """Whether it has all its epochs."""
-        return self.trouble is None and self.progress.epochs == self.job.protocol.epochs
+        return self.trouble is None and self.progress.epochs == self.epochs
+
+    @property
+    def epochs(self) -> int:
+        """All that it has to train."""
+        return self.lead + self.job.protocol.epochs
 
 
 class Group:
     """Learners that train side by side because they see the same batches.
 
     Args:
-        seats: same data set, protocol, seed, and at most one teacher between them.
+        seats: same data set, protocol, seed, epochs of first stages, and at most one teacher
+            between them.
         data: the data set.
         accelerator: owns device, precision and processes.
         workspace: where checkpoints and weights are kept.
@@ -119,6 +133,7 @@ class Group:
         size = data.card.image_size
         self.setting = Setting(data.card.classes, (size, size), train.labels)
         self.test_images = len(test.labels)
+        self.lead = seats[0].lead
         for seat in seats:
             self._guarded(seat, self._seat_learner)
         self._agree_on_epoch()
@@ -131,15 +146,18 @@ class Group:
         return (seat for seat in self.seats if seat.active)
 
     def remaining_epochs(self) -> Iterator[int]:
-        """Epochs to go, until the protocol, the time or the learners are at their end."""
-        for epoch in range(self.done, self.protocol.epochs):
+        """Epochs to go, until the protocol, the time or the learners are at their end.
+
+        They are counted from the protocol's first; those of earlier stages are negative.
+        """
+        for epoch in range(self.done - self.lead, self.protocol.epochs):
             if not any(seat.active for seat in self.seats):
                 return
             for seat in self.active():
-                seat.learner.start_epoch()  # type: ignore[union-attr]
+                seat.learner.start_epoch(epoch)  # type: ignore[union-attr]
             self._sharing = sum(seat.active for seat in self.seats)
             self._started = time.perf_counter()
-            self.listener.epoch_started(epoch + 1, self.loader.images_per_epoch)
+            self.listener.epoch_started(self.lead + epoch + 1, self.loader.images_per_epoch)
             yield epoch
             if self.stopped:
                 return
@@ -153,25 +171,28 @@ class Group:
             return None
         return self.teacher(images)
 
-    def step(self, seat: Seat, batch: Batch, teacher: Outputs | None, **where: float) -> None:
+    def step(
+        self, seat: Seat, loaded: LoadedBatch, teacher: Outputs | None, *, at: float, count: int
+    ) -> None:
         """One update of one learner; an error makes it leave the group."""
-        self._guarded(seat, lambda s: s.learner.step(batch, teacher, **where))
+        self._guarded(seat, lambda s: s.learner.step(loaded, teacher, at=at, count=count))
 
     def finish(self, epoch: int) -> None:
         """Evaluate, write history and checkpoints, let go of those that diverged or are done."""
         if self.accelerator.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - self._started
-        present = [seat for seat in self.seats if seat.progress.epochs == epoch]
+        number = self.lead + epoch + 1
+        present = [seat for seat in self.seats if seat.progress.epochs == number - 1]
         last = epoch + 1 == self.protocol.epochs
         for seat in self.active():
-            self._close_epoch(seat, epoch, seconds)
-        if last or (epoch + 1) % self.protocol.evaluate_every == 0:
-            self._evaluate(epoch, last=last)
+            self._close_epoch(seat, number, seconds)
+        if last or (epoch >= 0 and (epoch + 1) % self.protocol.evaluate_every == 0):
+            self._evaluate(number, last=last)
         self.stopped = not last and self._time_is_up()
         self._write(last)
         self.listener.epoch_finished(
-            epoch + 1,
+            number,
             [_news(seat) for seat in present],
             self.loader.images_per_epoch / seconds,
         )
@@ -231,25 +252,25 @@ class Group:
         dtype = torch.bfloat16 if half else torch.float32
         return Teacher(network, device=device, dtype=dtype, maps=maps), reference
 
-    def _close_epoch(self, seat: Seat, epoch: int, seconds: float) -> None:
-        """Note what the epoch gave, unless the numbers ran away."""
+    def _close_epoch(self, seat: Seat, number: int, seconds: float) -> None:
+        """Note what an epoch gave, from 1 on, unless the numbers ran away."""
         learner, progress = seat.learner, seat.progress
         assert learner is not None
         terms = learner.mean_terms()
         if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            seat.trouble = diverged(epoch + 1, f"loss term {', '.join(bad)} is not finite")
+            seat.trouble = diverged(number, f"loss term {', '.join(bad)} is not finite")
             return
-        progress.epochs = epoch + 1
+        progress.epochs = number
         progress.train_seconds += seconds / self._sharing
         progress.group_seconds += seconds
         progress.history.append(
-            {"epoch": epoch + 1}
+            {"epoch": number}
             | {f"loss_{name}": value for name, value in terms.items()}
             | {"seconds": seconds, "images_per_s": self.loader.images_per_epoch / seconds}
         )
 
-    def _evaluate(self, epoch: int, *, last: bool) -> None:
-        """Score all learners on the same batches of the evaluated split."""
+    def _evaluate(self, number: int, *, last: bool) -> None:
+        """Score all learners after an epoch, on the same batches of the evaluated split."""
         seats = list(self.active())
         begun = time.perf_counter()
         all_scores = evaluate(
@@ -265,7 +286,7 @@ class Group:
             if scores is None:
                 continue  # the prediction failed, which is noted
             if not math.isfinite(scores.nll):
-                seat.trouble = diverged(epoch + 1, "the predictions are not finite")
+                seat.trouble = diverged(number, "the predictions are not finite")
                 continue
             seat.progress.history[-1] |= {
                 "top1": scores.top1,
@@ -353,12 +374,8 @@ def train(group: Group) -> None:
     for epoch in group.remaining_epochs():
         for number, loaded in enumerate(group.loader.epoch(epoch)):
             at = epoch + (number + 0.5) / steps
-            progress = at / group.protocol.epochs
-            batch = Batch(loaded.images, loaded.labels, loaded.index, progress)
-            teacher = group.teach(batch.images)
+            teacher = group.teach(loaded.images)
             for seat in group.active():
-                group.step(
-                    seat, batch, teacher, at=at, count=epoch * steps + number, weight=loaded.weight
-                )
+                group.step(seat, loaded, teacher, at=at, count=epoch * steps + number)
             group.listener.images_done(loaded.global_size)
         group.finish(epoch)

@@ -7,6 +7,11 @@ import math
 from benchmark.data.card import Protocol
 
 
+def base_rate(protocol: Protocol, network: str) -> float:
+    """The learning rate of a network after the warm-up."""
+    return protocol.lr_by_network.get(network, protocol.lr)
+
+
 def learning_rate(protocol: Protocol, network: str, epoch: float) -> float:
     """Learning rate at a point of the training.
 
@@ -20,7 +25,7 @@ def learning_rate(protocol: Protocol, network: str, epoch: float) -> float:
         field's published schedules have it. ``cosine``: from the base to zero over the epochs after
         the warm-up (Loshchilov & Hutter, arXiv:1608.03983, one period).
     """
-    base = protocol.lr_by_network.get(network, protocol.lr)
+    base = base_rate(protocol, network)
     if epoch < protocol.warmup_epochs:
         return base * epoch / protocol.warmup_epochs
     if protocol.schedule == "step":

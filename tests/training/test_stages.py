@@ -1,0 +1,146 @@
+"""Stages before the main one: what they train, how long, and that nothing else changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from trained import assert_same, run
+
+from benchmark.data.card import Protocol
+from benchmark.data.splits import DataSet
+from benchmark.discovery import load_recipes
+from benchmark.errors import RecipeError
+from benchmark.networks.catalogue import create_network
+from benchmark.recipe import Recipe, Stage
+from benchmark.training.learner import Job, Learner, Setting
+from benchmark.training.schedule import learning_rate
+from benchmark.training.stages import lead_of, spans_of
+
+PROTOCOL = Protocol(name="p", epochs=24, batch_size=16, lr=0.05, schedule="cosine", warmup_epochs=2)
+
+
+def recipe(name: str, **settings: Any) -> Recipe:
+    return load_recipes().get(name).cls(**settings)
+
+
+def test_a_first_stage_comes_on_top_of_the_protocol() -> None:
+    first, main = spans_of(recipe("ab"), PROTOCOL)
+    assert (first.start, first.epochs) == (-3, 3)
+    assert (main.start, main.epochs) == (0, 24)
+    assert lead_of(recipe("ab"), PROTOCOL) == 3
+    assert lead_of(recipe("ab", first_stage=0.001), PROTOCOL) == 1, "a stage has an epoch at least"
+    assert lead_of(recipe("kd"), PROTOCOL) == 0
+
+
+def test_it_keeps_the_base_rate_and_the_main_stage_has_the_protocols_own() -> None:
+    first, main = spans_of(recipe("ft", first_rate=0.2), PROTOCOL)
+    rates = [first.rate(PROTOCOL, "resnet8", at) for at in (-3.0, -2.0, -1.0, -0.5)]
+    assert rates == pytest.approx([0.0, 0.005, 0.01, 0.01])
+    for at in (0.0, 1.0, 12.0, 24.0):
+        assert main.rate(PROTOCOL, "resnet8", at) == learning_rate(PROTOCOL, "resnet8", at)
+    assert [first.progress(at) for at in (-3.0, -1.5)] == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("shares", [(0.5,), (0.0, 1.0), (1.0, 0.5)], ids=str)
+def test_the_last_stage_is_the_whole_protocol(shares: tuple[float, ...]) -> None:
+    odd = recipe("vanilla")
+    odd.stages = lambda: tuple(  # type: ignore[method-assign]
+        Stage(str(share), share, odd.forward) for share in shares
+    )
+    with pytest.raises(RecipeError, match="share 1"):
+        spans_of(odd, PROTOCOL)
+
+
+def test_a_layer_cannot_hide_a_method() -> None:
+    with pytest.raises(RecipeError, match="calls a layer 'stages'"):
+        recipe("vid").stages = torch.nn.Linear(1, 1)  # type: ignore[assignment]
+
+
+@pytest.fixture
+def job_of(make_job: Callable[..., Job]) -> Callable[..., Job]:
+    """A job whose teacher has the student's widths, which FSP asks for."""
+    torch.manual_seed(11)
+    teacher = create_network("resnet14", classes=4).eval().requires_grad_(False)
+
+    def make(name: str, **settings: Any) -> Job:
+        job = make_job(name, **settings)
+        return dataclasses.replace(job, roles={"teacher": teacher} if job.roles else {})
+
+    return make
+
+
+def learner(job: Job, data: DataSet, accelerator: Accelerator) -> Learner:
+    return Learner(job, Setting(data.card.classes, data.card.shape, data.train.labels), accelerator)
+
+
+@pytest.mark.parametrize(
+    ("name", "resting", "training"),
+    [
+        ("ab", ["network.fc."], ["network.conv1.", "network.layer3."]),
+        ("fsp", ["network.fc."], ["network.conv1.", "network.layer3."]),
+        ("ft", ["network.", "recipe.translator."], ["recipe.paraphraser.", "recipe.decoder."]),
+    ],
+)
+def test_what_rests_stays_as_it_is(
+    name: str,
+    resting: list[str],
+    training: list[str],
+    job_of: Callable[..., Job],
+    tiny: DataSet,
+    accelerator: Accelerator,
+    tmp_path: Path,
+) -> None:
+    """Weights and BatchNorm statistics, after a stage that a run was stopped behind."""
+    job = job_of(name)
+    before = learner(job, tiny, accelerator).lesson.state_dict()
+    before = {key: value.clone() for key, value in before.items()}
+    [seat] = run([job_of(name)], tiny, accelerator, tmp_path, stop_in=1)
+    assert seat.progress.epochs == 1
+    assert "top1" not in seat.progress.history[0], "there is nothing to evaluate yet"
+    assert seat.learner is not None
+    after = seat.learner.lesson.state_dict()
+    changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert not {key for key in changed if key.startswith(tuple(resting))}
+    for part in training:
+        assert any(key.startswith(part) for key in changed), part
+
+
+@pytest.mark.parametrize("stop_in", [1, 2])
+def test_a_run_goes_on_from_either_stage(
+    job_of: Callable[..., Job],
+    tiny: DataSet,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    stop_in: int,
+) -> None:
+    """Stopped at the end of the first stage or within the main one."""
+    names = ("ab", "ft", "fsp")
+    whole = run([job_of(name) for name in names], tiny, accelerator, tmp_path / "whole")
+    stopped = run(
+        [job_of(name) for name in names], tiny, accelerator, tmp_path / "parts", stop_in=stop_in
+    )
+    assert [seat.progress.epochs for seat in stopped] == [stop_in] * 3
+    continued = run([job_of(name) for name in names], tiny, accelerator, tmp_path / "parts")
+    for first, second in zip(whole, continued, strict=True):
+        assert second.finished
+        assert [row["epoch"] for row in second.progress.history] == [1, 2, 3, 4]
+        assert_same(first, second)
+
+
+def test_the_main_stage_sees_the_batches_of_every_other_method(
+    job_of: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    """FT without its term is plain training, whatever came before."""
+    [alone] = run([job_of("vanilla")], tiny, accelerator, tmp_path / "alone")
+    [after] = run([job_of("ft", ft_weight=0.0)], tiny, accelerator, tmp_path / "after")
+    assert alone.learner is not None
+    assert after.learner is not None
+    own = after.learner.network.state_dict()
+    for name, value in alone.learner.network.state_dict().items():
+        assert torch.equal(value, own[name]), name
