@@ -4,8 +4,9 @@
         + β · mean (h − e_t)² + δ · mean (W_t h + b_t − z_t)²
     h = spatial mean of ReLU(BN(conv_1×1(F_s)))
 
-F_s is the student's last map, e_t and z_t are the teacher's embedding and logits, W_t and b_t its
-frozen classifier. The convolution and the normalisation are trained with the student.
+F_s are the features whose spatial mean the student classifies, e_t and z_t are the teacher's
+embedding and logits, W_t and b_t its frozen classifier. The convolution and the normalisation are
+trained with the student.
 
 Yang et al., "Knowledge Distillation via Softmax Regression Representation Learning", ICLR 2021,
 openreview.net/forum?id=ZzwDy_wiWv.
@@ -28,12 +29,12 @@ class SoftmaxRegression(WithKD):
     regression_weight: float = 1.0  # δ
 
     def build(self, context: Context) -> None:
-        widths = context.student.stage_shapes[-1][0], context.teacher.embedding_dim
+        widths = context.student.embedding_dim, context.teacher.embedding_dim
         self.connector = nn.Sequential(conv_bn(*widths), nn.ReLU())
         self.head = FrozenHead(context.roles["teacher"].classifier, context.teacher.embedding_dim)
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        features = self.connector(student.maps[-1]).mean(dim=(2, 3))
+        features = self.connector(student.features).mean(dim=(2, 3))
         feature = F.mse_loss(features, teacher.embedding)
         regression = F.mse_loss(self.head(features), teacher.logits)
         return {

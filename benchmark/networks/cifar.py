@@ -80,6 +80,7 @@ class CifarNetwork(Network):
             embedding=embedding,
             maps=tuple(trace.maps),
             preactivations=tuple(trace.preactivations),
+            features=last if maps else None,
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError
-from benchmark.networks.outputs import Network, Outputs
+from benchmark.networks.outputs import Network, Outputs, Shape
 
 
 class FrozenHead(nn.Module):
@@ -64,6 +64,11 @@ class SharedHead(Network):
         self.network = network
         self.embedding_dim = classifier.in_features
         self.stage_shapes = network.stage_shapes
+
+    @property
+    def feature_shape(self) -> Shape:
+        """Of the network, whose features stand before the projector."""
+        return self.network.feature_shape
 
     @property
     def classifier(self) -> nn.Linear:

@@ -20,12 +20,16 @@ class Outputs:
         maps: stage outputs (B, C, H, W), stem first, after the last activation of each stage;
             empty unless asked for.
         preactivations: the same before that activation.
+        features: (B, D, H, W), whose spatial mean is the embedding; of one position where a network
+            makes its embedding otherwise. Empty unless maps are asked for. The last map is not
+            always it: layers may follow.
     """
 
     logits: Tensor
     embedding: Tensor
     maps: tuple[Tensor, ...] = ()
     preactivations: tuple[Tensor, ...] = ()
+    features: Tensor | None = None
 
     def float(self) -> Outputs:
         """The same in float32, as losses need it outside autocast."""
@@ -35,6 +39,7 @@ class Outputs:
             embedding=self.embedding.float(),
             maps=tuple(m.float() for m in self.maps),
             preactivations=tuple(p.float() for p in self.preactivations),
+            features=None if self.features is None else self.features.float(),
         )
 
 
@@ -46,11 +51,13 @@ class NetworkShape:
         classes: number of classes K.
         embedding_dim: width D of what the classifier sees.
         stage_shapes: (C, H, W) of every stage map, stem first.
+        feature_shape: (D, H, W) of what is averaged to the embedding.
     """
 
     classes: int
     embedding_dim: int
     stage_shapes: tuple[Shape, ...]
+    feature_shape: Shape
 
 
 class Network(nn.Module, ABC):
@@ -74,6 +81,14 @@ class Network(nn.Module, ABC):
         """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
 
     @property
+    def feature_shape(self) -> Shape:
+        """(D, H, W) of what is averaged to the embedding."""
+        _, height, width = self.stage_shapes[-1]
+        return self.embedding_dim, height, width
+
+    @property
     def shape(self) -> NetworkShape:
         """The widths of this network."""
-        return NetworkShape(self.classifier.out_features, self.embedding_dim, self.stage_shapes)
+        return NetworkShape(
+            self.classifier.out_features, self.embedding_dim, self.stage_shapes, self.feature_shape
+        )

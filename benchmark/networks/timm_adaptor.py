@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import timm
 import torch
+from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError, UnknownName
@@ -20,6 +21,9 @@ from benchmark.networks.outputs import Network, Outputs, Shape
 
 # Plain transformers have no stages; so many of their blocks are shown instead.
 TRANSFORMER_STAGES = 4
+# Layers that change no value, and layers that average over the positions.
+NEUTRAL = (nn.Identity, nn.Dropout, nn.Flatten)
+AVERAGES = (nn.AdaptiveAvgPool2d, FastAdaptiveAvgPool)
 # What models raise for images that they are not made for.
 MISFITS = (RuntimeError, ValueError, AssertionError, TypeError, IndexError)
 
@@ -47,6 +51,7 @@ class TimmNetwork(Network):
         self.model = cast("Any", model)
         self.name = name
         self.map_indices = self._map_indices()
+        self._averages = False
         try:
             complete = {f"model.{layer}" for layer in _layers_run(model, image_size)}
             self._require_linear_classifier()
@@ -60,6 +65,7 @@ class TimmNetwork(Network):
                 f"({', '.join(sorted(complete ^ shown)[:3])}); choose another model of timm."
             )
         self.embedding_dim = self.classifier.in_features
+        self._averages = _averages(self, image_size)
         self.stage_shapes = tuple(cast("Shape", tuple(m.shape[1:])) for m in outputs.maps)
 
     @property
@@ -67,18 +73,26 @@ class TimmNetwork(Network):
         """The layer that maps the embedding to logits."""
         return cast("nn.Linear", self.model.get_classifier())
 
+    @property
+    def feature_shape(self) -> Shape:
+        """(D, H, W) of what is averaged to the embedding, one position if nothing is."""
+        return super().feature_shape if self._averages else (self.embedding_dim, 1, 1)
+
     def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
         """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
         stages: tuple[Tensor, ...] = ()
         if maps:
-            features, intermediates = self.model.forward_intermediates(
+            last, intermediates = self.model.forward_intermediates(
                 images, indices=self.map_indices, output_fmt="NCHW"
             )
             stages = tuple(intermediates)
         else:
-            features = self.model.forward_features(images)
-        embedding = self.model.forward_head(features, pre_logits=True)
-        return Outputs(self.classifier(embedding), embedding, stages, stages)
+            last = self.model.forward_features(images)
+        embedding = self.model.forward_head(last, pre_logits=True)
+        features = None
+        if maps:
+            features = last if self._averages else embedding[:, :, None, None]
+        return Outputs(self.classifier(embedding), embedding, stages, stages, features)
 
     def _require_linear_classifier(self) -> None:
         """Refuse models without a single classifier; a 1×1 convolution becomes a linear layer."""
@@ -110,6 +124,21 @@ class TimmNetwork(Network):
         if count > TRANSFORMER_STAGES and len(set(reductions)) == 1:
             return [(count * part) // TRANSFORMER_STAGES - 1 for part in range(1, 5)]
         return list(range(count))
+
+
+def _averages(network: TimmNetwork, image_size: tuple[int, int]) -> bool:
+    """Whether the embedding is the spatial mean of the last features, with no layer between."""
+    twin = meta_copy(network.model).eval()
+    with torch.no_grad():
+        last = twin.forward_features(meta_images(twin, image_size))
+        if last.ndim != 4 or last.shape[1] != network.embedding_dim:
+            return False
+        run: list[nn.Module] = []
+        for layer in twin.modules():
+            if not any(layer.children()) and not isinstance(layer, NEUTRAL):
+                layer.register_forward_hook(lambda layer, *_: run.append(layer))
+        twin.forward_head(last, pre_logits=True)
+    return len(run) == 1 and isinstance(run[0], AVERAGES)
 
 
 def _layers_run(network: nn.Module, image_size: tuple[int, int]) -> set[str]:

@@ -94,6 +94,16 @@ def test_stage_shapes_are_told_for_the_image_size(family, size):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_embedding_is_the_mean_of_the_features(family):
+    network = create_network(family, classes=3).eval()
+    images = torch.randn(2, 3, 32, 32)
+    outputs = network(images, maps=True)
+    torch.testing.assert_close(outputs.features.mean(dim=(2, 3)), outputs.embedding)
+    assert tuple(outputs.features.shape[1:]) == network.shape.feature_shape
+    assert network(images).features is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_classifier_reads_the_embedding(family):
     network = create_network(family, classes=5)
     assert isinstance(network.classifier, nn.Linear)

@@ -55,6 +55,16 @@ def test_shows_its_stages(network, images):
     assert outputs.embedding.shape == (2, network.embedding_dim)
 
 
+def test_the_embedding_is_the_mean_of_the_features(network, images):
+    """Features have one position where the embedding is made otherwise: by a norm, by a token."""
+    features = network(images, maps=True).features
+    assert tuple(features.shape[1:]) == network.shape.feature_shape
+    torch.testing.assert_close(features.mean(dim=(2, 3)), network(images).embedding)
+    size = (2, 2) if network.name == "timm/resnet18" else (1, 1)
+    assert network.feature_shape[1:] == size
+    assert network(images).features is None
+
+
 def test_gradients_reach_every_parameter(network, images):
     outputs = network(images, maps=True)
     (outputs.logits.sum() + sum(m.square().mean() for m in outputs.maps)).backward()
