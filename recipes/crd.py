@@ -8,25 +8,28 @@ s and t are linear embeddings of the two networks' features on the unit sphere. 
 them for all N training images; i is the image itself, n_1 … n_K are images of other classes. Z
 makes P about 1/N on average and stays as the first batch gives it.
 
+With bank=false nothing is remembered, and the negatives are the batch's images of other classes:
+
+    L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + β · (NCE(s, t) + NCE(t, s))
+    NCE(v, u) = − log exp(v_i·u_i / τ) / (exp(v_i·u_i / τ) + Σ_j exp(v_i·u_j / τ))
+
+as in van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding",
+arXiv:1807.03748.
+
 Tian, Krishnan, Isola, "Contrastive Representation Distillation", arXiv:1910.10699.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
 
-from benchmark import Batch, Context, Outputs, Terms, gather, register
+from benchmark import Batch, Context, Later, Outputs, Terms, register
 
+from ._contrast import ContrastiveLoss, InBatchLoss
 from ._negatives import OtherClasses
 from ._with_kd import WithKD
-
-EPS = 1e-7
 
 
 @register("crd", family="contrastive", paper="arXiv:1910.10699", needs={"embedding"})
@@ -36,6 +39,7 @@ class CRD(WithKD):
     negatives: Annotated[int, Field(ge=1)] = 16384
     feature_dim: Annotated[int, Field(ge=1)] = 128
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    bank: Annotated[bool, Later] = True
 
     def refuse(self, context: Context) -> str | None:
         if self.crd_weight and (context.labels == context.labels[0]).all():
@@ -45,127 +49,25 @@ class CRD(WithKD):
     def build(self, context: Context) -> None:
         if not self.crd_weight:
             return
+        widths = context.student.embedding_dim, context.teacher.embedding_dim
+        common = {"feature_dim": self.feature_dim, "temperature": self.nce_temperature}
+        if not self.bank:
+            self.contrast = InBatchLoss(*widths, **common)
+            return
         self.noise = OtherClasses(context.labels)
+        count = min(self.negatives, self.noise.fewest)
         self.contrast = ContrastiveLoss(
-            context.student.embedding_dim,
-            context.teacher.embedding_dim,
-            len(context.labels),
-            feature_dim=self.feature_dim,
-            negatives=min(self.negatives, self.noise.fewest),
-            temperature=self.nce_temperature,
-            momentum=self.momentum,
+            *widths, len(context.labels), negatives=count, momentum=self.momentum, **common
         )
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         """The term β · (NCE + NCE), or none if its weight is 0."""
         if not self.crd_weight:
             return {}
-        negatives = self.noise.draw(batch.index, self.contrast.negatives)
-        crd = self.contrast(student.embedding, teacher.embedding, batch.index, negatives)
+        views = student.embedding, teacher.embedding
+        if self.bank:
+            negatives = self.noise.draw(batch.index, self.contrast.negatives)
+            crd = self.contrast(*views, batch.index, negatives)
+        else:
+            crd = self.contrast(*views, batch.labels)
         return {"crd": self.crd_weight * crd}
-
-
-class ContrastiveLoss(nn.Module):
-    """Both directions of NCE, each against the other network's bank.
-
-    Scores are one product with the whole bank and a gather, and the gradient is found at once:
-    (B, K, D) tensors are never made, and the banks may change before the backward pass.
-
-    Args:
-        student_dim: width of the student's embedding.
-        teacher_dim: width of the teacher's embedding.
-        n_data: number of training images N.
-        feature_dim: width D of the common space.
-        negatives: number K of negatives per image.
-        temperature: τ.
-        momentum: what a bank's row keeps of its old value.
-
-    Attributes:
-        student_bank: the student's remembered view of every training image, (N, D).
-        teacher_bank: the teacher's.
-        z: Z of the student's scores and of the teacher's, (2,).
-        z_is_fixed: whether a first batch has set it.
-    """
-
-    student_bank: Tensor
-    teacher_bank: Tensor
-    z: Tensor
-    z_is_fixed: Tensor
-
-    def __init__(
-        self,
-        student_dim: int,
-        teacher_dim: int,
-        n_data: int,
-        feature_dim: int = 128,
-        negatives: int = 16384,
-        temperature: float = 0.07,
-        momentum: float = 0.5,
-    ) -> None:
-        super().__init__()
-        self.negatives, self.temperature, self.momentum = negatives, temperature, momentum
-        self.student_embed = nn.Linear(student_dim, feature_dim)
-        self.teacher_embed = nn.Linear(teacher_dim, feature_dim)
-        bound = math.sqrt(3 / feature_dim)  # rows of about unit length
-        for name in ("student_bank", "teacher_bank"):
-            self.register_buffer(name, torch.empty(n_data, feature_dim).uniform_(-bound, bound))
-        self.register_buffer("z", torch.zeros(2))
-        self.register_buffer("z_is_fixed", torch.zeros((), dtype=torch.bool))
-
-    def forward(self, embed_s: Tensor, embed_t: Tensor, index: Tensor, negatives: Tensor) -> Tensor:
-        """The loss, a scalar; updates the banks.
-
-        Args:
-            embed_s: student embeddings, (B, student_dim).
-            embed_t: teacher embeddings, (B, teacher_dim).
-            index: (B,) int64, positions of the images in the training set.
-            negatives: (B, K) int64, positions of images of other classes.
-        """
-        student = F.normalize(self.student_embed(embed_s), dim=1)
-        teacher = F.normalize(self.teacher_embed(embed_t), dim=1)
-        loss = self._nce(student, self.teacher_bank, self.z[0], index, negatives)
-        loss = loss + self._nce(teacher, self.student_bank, self.z[1], index, negatives)
-        self.z_is_fixed.fill_(True)
-        rows = gather(index)
-        self._remember(self.student_bank, rows, gather(student))
-        self._remember(self.teacher_bank, rows, gather(teacher))
-        return loss
-
-    def _nce(
-        self, views: Tensor, bank: Tensor, z: Tensor, index: Tensor, negatives: Tensor
-    ) -> Tensor:
-        """The batch mean of one direction, with its gradient by ``views``.
-
-        With q = P / (K/N + ε): −log D = softplus(−log q), −log(1 − D) = log(1 + q) + constant.
-
-        Args:
-            views: unit vectors of one network, (B, D).
-            bank: what is remembered of the other network, (N, D).
-            z: this direction's Z, a scalar; the first batch sets it in place.
-            index: (B,) int64, the images themselves.
-            negatives: (B, K) int64.
-        """
-        noise, tau = self.negatives / len(bank), self.temperature
-        itself = index[:, None]
-        with torch.no_grad():
-            product = views @ bank.T
-            own = product.gather(1, itself).div_(tau)
-            odds = product.gather(1, negatives).div_(tau).exp_()
-            # Every process sees the mean over all of them; no step waits to read the flag.
-            mean = gather((odds.sum(dim=1) + own.exp().squeeze(1)) / (1 + self.negatives)).mean()
-            scale = z.copy_(torch.where(self.z_is_fixed, z, mean * len(bank))) * (noise + EPS)
-            q = odds.div_(scale)
-            one_and_q = 1 + q
-            minus_log_q = scale.log() - own
-            product.zero_().scatter_(1, itself, -minus_log_q.sigmoid())
-            gradient = product.scatter_add_(1, negatives, q.div_(one_and_q)) @ bank
-            # log is ten times as fast as log1p. It rounds a summand by 6e-8 at most, in the
-            # reported value alone: the derivative above does not come from it.
-            constant = self.negatives * math.log1p(EPS / noise)
-            value = (F.softplus(minus_log_q).sum() + one_and_q.log_().sum()) / len(views) + constant
-        return value + ((views - views.detach()) * gradient).sum() / (tau * len(views))
-
-    def _remember(self, bank: Tensor, rows: Tensor, views: Tensor) -> None:
-        """Move a bank's rows towards the new views, alike in all processes."""
-        moved = bank[rows].mul_(self.momentum).add_(views.detach(), alpha=1 - self.momentum)
-        bank.index_copy_(0, rows, F.normalize(moved, dim=1))

@@ -4,7 +4,7 @@
         + β_intra · (1 − mean_k ρ(p_s,:k , p_t,:k)))
 
 ρ is Pearson's correlation, over the classes of an image and over the images for a class; p are
-softened by T.
+softened by T, after standardise has brought the logits to mean 0 and deviation 1 (ls_kd.py).
 
 Huang et al., "Knowledge Distillation from A Stronger Teacher", arXiv:2205.10536.
 """
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmark import Batch, Outputs, Terms, register
 
+from ._logits import compared
 from ._with_kd import WithKD
 
 EPS = 1e-8
@@ -24,9 +25,11 @@ EPS = 1e-8
 class Dist(WithKD):
     inter_weight: float = 2.0
     intra_weight: float = 2.0
+    standardise: bool = False
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        soft_s, soft_t = student.logits / self.temperature, teacher.logits / self.temperature
+        logits = compared(student, teacher, standardise=self.standardise)
+        soft_s, soft_t = (z / self.temperature for z in logits)
         dist = dist_loss(soft_s, soft_t, self.inter_weight, self.intra_weight)
         return {"dist": self.temperature**2 * dist}
 

@@ -2,16 +2,23 @@
 
     L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T)
 
+p are the softmax of the logits, p^T of the logits over T; standardise brings the logits of every
+image to mean 0 and deviation 1 before that (ls_kd.py).
+
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from benchmark import Batch, Outputs, Recipe, Terms, register
+from benchmark import Batch, Later, Outputs, Recipe, Terms, register
+
+from ._logits import compared
 
 
 @register("kd", family="logits", paper="arXiv:1503.02531")
@@ -19,15 +26,17 @@ class KD(Recipe):
     temperature: PositiveFloat = 4.0
     ce_weight: float = 0.1
     kd_weight: float = 0.9
+    standardise: Annotated[bool, Later] = False
 
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+        logits = compared(student, teacher, standardise=self.standardise)
         return {
             "ce": self.ce_weight * F.cross_entropy(student.logits, batch.labels),
-            "kd": self.kd_weight * kd_loss(student.logits, teacher.logits, self.temperature),
+            "kd": self.kd_weight * kd_loss(*logits, self.temperature),
         }
 
 
-def kd_loss(logits_s: Tensor, logits_t: Tensor, temperature: float) -> Tensor:
+def kd_loss(logits_s: Tensor, logits_t: Tensor, temperature: float | Tensor) -> Tensor:
     """Batch mean of KL(teacher ‖ student) at a temperature, times its square.
 
     Args:

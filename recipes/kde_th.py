@@ -3,8 +3,9 @@
     L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T)
         + β · (Σ ‖ e_s / ‖e_s‖ − e_t / ‖e_t‖ ‖² + δ · T² · KL(p_t^T ‖ p_h^T))
 
-p_h is what the teacher's frozen classifier says of the student's embedding. Where the widths
-differ, one linear projector trained with the student stands before both terms.
+No weights are published: β is kde's, and β · δ is what th-kd gives its term. p_h is what the
+teacher's frozen classifier says of the student's embedding. Where the widths differ, one linear
+projector trained with the student stands before both terms.
 
 A baseline of Ben-Baruch et al., "It's All in the Head: Representation Knowledge Distillation
 through Classifier Sharing", arXiv:2201.06945.
@@ -21,8 +22,8 @@ from .th_kd import teacher_head_loss
 
 @register("kde-th", family="head", paper="arXiv:2201.06945", needs={"embedding"})
 class EmbeddingAndHeadKD(WithKD):
-    kde_weight: float = 1.0
-    th_weight: float = 0.025  # δ
+    kde_weight: float = 0.02
+    th_weight: float = 1.0  # δ
 
     def build(self, context: Context) -> None:
         classifier = context.roles["teacher"].classifier

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from benchmark import Batch, Outputs, Recipe, Terms, register
 
+from ._logits import standardised
 from .kd import kd_loss
-
-EPS = 1e-7
 
 
 @register("ls-kd", family="logits", paper="arXiv:2403.01427")
@@ -34,9 +33,3 @@ class StandardisedKD(Recipe):
 def standardised_kd_loss(logits_s: Tensor, logits_t: Tensor, temperature: float) -> Tensor:
     """KD's loss of the standardised logits (B, K)."""
     return kd_loss(standardised(logits_s), standardised(logits_t), temperature)
-
-
-def standardised(logits: Tensor) -> Tensor:
-    """Logits (B, K) less their mean, over their standard deviation."""
-    centred = logits - logits.mean(dim=1, keepdim=True)
-    return centred / (logits.std(dim=1, keepdim=True) + EPS)

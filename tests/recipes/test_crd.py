@@ -163,7 +163,7 @@ def test_rows_of_the_batch_move_and_have_unit_length(
 
 def test_as_many_negatives_as_exist() -> None:
     labels = torch.tensor([0] * 30 + [1] * 10 + [2] * 5)
-    shape = NetworkShape(classes=3, embedding_dim=4, stage_shapes=())
+    shape = NetworkShape(classes=3, embedding_dim=4, stage_shapes=(), feature_shape=(4, 1, 1))
     for asked, given_out in ((16384, 15), (10, 10)):
         recipe = load_recipes().get("crd").cls(negatives=asked)
         recipe.build(Context(shape, shape, labels))
@@ -171,7 +171,7 @@ def test_as_many_negatives_as_exist() -> None:
 
 
 def test_one_class_has_no_negatives() -> None:
-    shape = NetworkShape(classes=3, embedding_dim=4, stage_shapes=())
+    shape = NetworkShape(classes=3, embedding_dim=4, stage_shapes=(), feature_shape=(4, 1, 1))
     context = Context(shape, shape, torch.zeros(9, dtype=torch.int64))
     assert "one class" in load_recipes().get("crd").cls().refuse(context)
 
@@ -184,6 +184,7 @@ def test_published_weights_give_crd_with_kd() -> None:
 def test_the_constant_of_the_noise_is_counted(crd: ModuleType) -> None:
     """With scores far below the noise, what is left is K · log((c + ε) / c)."""
     loss_of = crd.ContrastiveLoss(2, 2, 1000, 2, negatives=1, temperature=0.02).double()
+    loss_of.teacher_bank.fill_(0)
     loss_of.z.fill_(1e30)
     loss_of.z_is_fixed.fill_(True)
     with torch.no_grad():
@@ -192,3 +193,24 @@ def test_the_constant_of_the_noise_is_counted(crd: ModuleType) -> None:
         loss = loss_of._nce(views, bank, loss_of.z[0], index, negatives)
         own = math.log(1e30 * (1e-3 + 1e-7)) - (views @ bank[0] / 0.02).item()
     assert loss.item() - own == pytest.approx(math.log1p(1e-7 / 1e-3), abs=1e-9)
+
+
+def test_in_batch_negatives_are_of_other_classes(
+    recipe_module: Callable[[str], ModuleType],
+) -> None:
+    """Against the plain sum over the images that count, a row at a time."""
+    torch.manual_seed(0)
+    loss_of = crd.InBatchLoss(6, 9, feature_dim=5, temperature=0.5).double()
+    embed_s, embed_t = torch.randn(6, 6).double(), torch.randn(6, 9).double()
+    labels = torch.tensor([0, 1, 0, 2, 1, 0])
+    s = F.normalize(loss_of.student_embed(embed_s), dim=1)
+    t = F.normalize(loss_of.teacher_embed(embed_t), dim=1)
+    expected = torch.zeros((), dtype=torch.float64)
+    for views, others in ((s, t), (t, s)):
+        for i in range(6):
+            scores = (views[i] @ others.T / 0.5).exp()
+            noise = sum(scores[j] for j in range(6) if labels[j] != labels[i])
+            expected -= (scores[i] / (scores[i] + noise)).log() / 6
+    torch.testing.assert_close(loss_of(embed_s, embed_t, labels), expected)
+    same = loss_of(embed_s, embed_t, torch.zeros(6, dtype=torch.int64))
+    assert same.item() == pytest.approx(0.0, abs=1e-12), "one class has no negatives"

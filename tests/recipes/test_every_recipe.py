@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 import benchmark
-from benchmark import Batch, Context, Network, Outputs, Pair, Recipe, Terms
+from benchmark import Batch, Context, Network, Outputs, Pair, Recipe, Stage, Terms
 from benchmark.discovery import load_recipes
 from benchmark.errors import UsageError
 from benchmark.networks.catalogue import create_network
 from benchmark.recipe import RecipeInfo
+from benchmark.training.learner import Lesson
 
 CATALOGUE = load_recipes()
 PAIRS = {
@@ -50,14 +51,18 @@ class Form:
 
 
 def forms() -> Iterator[Form]:
-    """Every recipe as it is, and with every other choice of its settings of type Literal."""
+    """Every recipe as it is, and with every other choice of its settings that are a choice."""
     for info in CATALOGUE.infos:
         yield Form(info, {})
         for name, setting in info.cls.settings_model.model_fields.items():
+            choices: tuple[object, ...] = ()
             if get_origin(setting.annotation) is Literal:
-                for choice in get_args(setting.annotation):
-                    if choice != setting.default:
-                        yield Form(info, {name: choice})
+                choices = get_args(setting.annotation)
+            elif setting.annotation is bool:
+                choices = (True, False)
+            for choice in choices:
+                if choice != setting.default:
+                    yield Form(info, {name: str(choice).lower()})
 
 
 every_recipe = pytest.mark.parametrize("info", CATALOGUE.infos, ids=lambda info: info.name)
@@ -85,10 +90,25 @@ class Scene:
         with torch.no_grad():
             return self._run(self.teacher) if self.teacher else None
 
-    def terms(self, *, progress: float = 0.0) -> Terms:
-        """One step's loss terms; random draws are the same every time."""
+    def stages(self) -> Iterator[Stage]:
+        """The stages of the recipe, each begun as the engine begins it."""
+        for stage in self.recipe.stages():
+            lesson = self._lesson(stage)
+            assert lesson.enter(stage), f"stage {stage.name} trains nothing"
+            lesson.wake()
+            yield stage
+
+    def terms(self, stage: Stage | None = None, *, progress: float = 0.0) -> Terms:
+        """One step's loss terms, of the last stage or another; random draws are the same always."""
         torch.manual_seed(7)
-        return self.recipe(replace(self.batch, progress=progress), self.outputs(), self.taught())
+        stage = stage or self.recipe.stages()[-1]
+        batch = replace(self.batch, progress=progress)
+        return stage.terms(batch, self.outputs(), self.taught())
+
+    def _lesson(self, stage: Stage) -> Lesson:
+        if not hasattr(self, "_kept"):
+            self._kept = Lesson(self.student, self.recipe, None, stage)  # type: ignore[arg-type]
+        return self._kept
 
     def _run(self, network: Network) -> Outputs:
         outputs = network(self.batch.images, maps="maps" in self.recipe.info.needs)
@@ -102,12 +122,13 @@ def stage(form: Form, pair: Pair, *, seed: int = 0, images: int = len(INDEX)) ->
     recipe = form.info.cls(**form.settings)
     torch.manual_seed(0)
     roles = trained_roles(recipe, pair)
+    taught_by = recipe.roles(pair).get("teacher")
+    plain = fresh_network(taught_by.network).shape if taught_by else None
+    if reason := recipe.refuse(Context(fresh_network(pair.student).shape, plain, LABELS)):
+        pytest.skip(reason)
     student = recipe.adapt(fresh_network(pair.student), roles)
     teacher = roles.get("teacher")
-    context = Context(student.shape, teacher.shape if teacher else None, LABELS)
-    if reason := recipe.refuse(context):
-        pytest.skip(reason)
-    context = replace(context, roles=roles)
+    context = Context(student.shape, teacher.shape if teacher else None, LABELS, roles)
     torch.manual_seed(seed)
     recipe.build(context)
     index = INDEX[:images]
@@ -187,26 +208,28 @@ def test_settings_can_be_given_as_text(info: RecipeInfo) -> None:
 @every_pair
 def test_its_terms_are_finite_float32_scalars(form: Form, pair: Pair) -> None:
     scene = stage(form, pair)
-    terms = scene.terms()
-    assert terms
-    for name, term in terms.items():
-        assert term.shape == (), name
-        assert term.dtype == torch.float32, name
-        assert torch.isfinite(term), name
-    assert scene.terms(progress=1.0).keys() == terms.keys(), "terms keep their names"
+    for part in scene.stages():
+        terms = scene.terms(part)
+        assert terms
+        for name, term in terms.items():
+            assert term.shape == (), name
+            assert term.dtype == torch.float32, name
+            assert torch.isfinite(term), name
+        assert scene.terms(part, progress=1.0).keys() == terms.keys(), "terms keep their names"
 
 
 @every_form
 @every_pair
 def test_its_gradient_reaches_the_student_and_its_own_layers(form: Form, pair: Pair) -> None:
-    """At some time of the training: a first stage may train a part alone."""
+    """At some time of the training: a stage may train a part alone."""
     scene = stage(form, pair)
     trained = {
         **{f"student.{k}": p for k, p in scene.student.named_parameters() if p.requires_grad},
         **{f"recipe.{k}": p for k, p in scene.recipe.named_parameters() if p.requires_grad},
     }
-    for progress in (0.0, 0.5, 1.0):
-        total(scene.terms(progress=progress)).backward()
+    for part in scene.stages():
+        for progress in (0.0, 0.5, 1.0):
+            total(scene.terms(part, progress=progress)).backward()
     unmoved = [name for name, p in trained.items() if p.grad is None or not p.grad.any()]
     assert not unmoved, "no gradient: freeze them or use them"
     assert all(torch.isfinite(p.grad).all() for p in trained.values())
@@ -224,9 +247,10 @@ def test_it_never_changes_the_networks_it_learns_from(form: Form, pair: Pair) ->
         if p.requires_grad
     ]
     optimiser = torch.optim.SGD(parameters, lr=0.1)
-    for progress in (0.0, 1.0):
-        total(scene.terms(progress=progress)).backward()
-        optimiser.step()
+    for part in scene.stages():
+        for progress in (0.0, 1.0):
+            total(scene.terms(part, progress=progress)).backward()
+            optimiser.step()
     for name, network in scene.roles.items():
         assert not any(p.requires_grad for p in network.parameters()), name
         for key, value in network.state_dict().items():
@@ -238,9 +262,10 @@ def test_it_never_changes_the_networks_it_learns_from(form: Form, pair: Pair) ->
 def test_one_sample_is_enough(form: Form, pair: Pair) -> None:
     """The last batch of an epoch may have one."""
     scene = stage(form, pair, images=1)
-    loss = total(scene.terms())
-    loss.backward()
-    assert torch.isfinite(loss)
+    for part in scene.stages():
+        loss = total(scene.terms(part))
+        loss.backward()
+        assert torch.isfinite(loss)
     for parameter in scene.student.parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
 
@@ -254,7 +279,9 @@ def test_the_order_of_the_batch_does_not_matter(form: Form) -> None:
         torch.manual_seed(seed)
         turned = Batch(batch.images[order], batch.labels[order], batch.index[order], progress=0.0)
         teacher = rearranged(taught, order) if taught else None
-        return total(copy.deepcopy(scene.recipe)(turned, rearranged(outputs, order), teacher))
+        parts = copy.deepcopy(scene.recipe).stages()
+        terms = [part.terms(turned, rearranged(outputs, order), teacher) for part in parts]
+        return torch.stack([total(of_part) for of_part in terms]).sum()
 
     as_is = torch.arange(len(INDEX))
     if not torch.equal(loss(as_is, seed=0), loss(as_is, seed=1)):
@@ -274,9 +301,12 @@ def rearranged(outputs: Outputs, order: Tensor) -> Outputs:
 @every_form
 def test_it_is_the_same_for_equal_seeds(form: Form) -> None:
     one, two = (stage_anywhere(form) for _ in range(2))
-    for progress in (0.0, 0.5):
-        first, second = one.terms(progress=progress), two.terms(progress=progress)
-        assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in second.items()}
+    for part, twin in zip(one.stages(), two.stages(), strict=True):
+        for progress in (0.0, 0.5):
+            first, second = one.terms(part, progress=progress), two.terms(twin, progress=progress)
+            assert {k: v.item() for k, v in first.items()} == {
+                k: v.item() for k, v in second.items()
+            }
 
 
 @every_form

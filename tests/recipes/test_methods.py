@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from types import ModuleType
@@ -232,22 +233,114 @@ def test_a_copied_classifier_is_frozen_or_only_the_start(form: str, trained: boo
 def test_simkd_predicts_with_the_teachers_classifier(student_name: str) -> None:
     student, teacher = heads(student_name, "wrn_16_2", "simkd")
     outputs = student.eval()(torch.randn(2, 3, 32, 32), maps=True)
-    assert tuple(outputs.maps[-1].shape[1:]) == student.stage_shapes[-1]
-    expected = teacher.classifier(outputs.maps[-1].mean(dim=(2, 3)))
+    assert tuple(outputs.features.shape[1:]) == student.feature_shape
+    expected = teacher.classifier(outputs.features.mean(dim=(2, 3)))
     torch.testing.assert_close(outputs.logits, expected)
     names = [name for name, _ in student.named_parameters()]
     assert any(name.startswith("projector.") for name in names), "it is deployed and counted"
     assert not any(name.startswith("network.fc.") for name in names), "the student's own is gone"
 
 
-def test_simkd_refuses_a_teacher_with_layers_behind_its_last_map() -> None:
-    assert "spatial mean" in recipe("simkd").refuse(context("resnet8", "MobileNetV2"))
-    assert recipe("simkd").refuse(context("MobileNetV2", "resnet8")) is None
+@pytest.mark.parametrize("teacher_name", ["wrn_16_2", "MobileNetV2", "resnet14"])
+def test_simkd_is_taught_what_the_teacher_classifies(teacher_name: str) -> None:
+    """Of a wide ResNet that is not the last stage's sum, of a MobileNetV2 not its last map."""
+    student, teacher = heads("resnet8", teacher_name, "simkd")
+    images = torch.randn(2, 3, 32, 32)
+    taught, own = (network.eval()(images, maps=True) for network in (teacher, student))
+    torch.testing.assert_close(teacher.classifier(taught.features.mean((2, 3))), taught.logits)
+    batch = Batch(images, torch.tensor([0, 1]), torch.arange(2), 0.0)
+    own = dataclasses.replace(own, features=taught.features)
+    assert recipe("simkd").method_terms(batch, own, taught)["simkd"] == 0
 
 
 def test_stages_are_paired_from_the_input(recipe_module: Module) -> None:
     pairs = recipe_module("_maps").stage_pairs("sabc", "tABCD")
     assert pairs == [("a", "A"), ("b", "B"), ("c", "C")]
+
+
+@pytest.mark.parametrize("networks", [("resnet8", "wrn_16_2"), ("resnet8", "vgg8")], ids=str)
+def test_fsp_refuses_unequal_widths_and_numbers_of_stages(networks: tuple[str, str]) -> None:
+    assert "channel with channel" in recipe("fsp").refuse(context(*networks))
+    assert recipe("fsp").refuse(context("resnet8", "resnet14")) is None
+
+
+def test_flows_equal_the_mean_of_products(recipe_module: Module) -> None:
+    below, above = torch.randn(2, 3, 8, 8), torch.randn(2, 5, 4, 4)
+    averaged = torch.nn.functional.avg_pool2d(below, 2)
+    slow = (averaged[:, :, None] * above[:, None]).mean(dim=(3, 4))
+    torch.testing.assert_close(recipe_module("fsp").flow(below, above), slow)
+
+
+def test_boundaries_only_count_on_the_wrong_side(recipe_module: Module) -> None:
+    loss_of = recipe_module("ab").boundary_loss
+    teacher = torch.tensor([2.0, -2.0]).view(1, 2, 1, 1)
+    right = torch.tensor([1.5, -1.5]).view(1, 2, 1, 1)
+    assert loss_of([right], [teacher]) == 0
+    wrong = torch.tensor([0.5, -0.5]).view(1, 2, 1, 1)
+    assert loss_of([wrong], [teacher]).item() == pytest.approx(0.003 * 2 * 0.5**2)
+    # The last of two stages counts in full, the one before it half.
+    both = loss_of([wrong, right], [teacher, teacher]) * 2
+    torch.testing.assert_close(both, loss_of([right, wrong], [teacher, teacher]))
+
+
+def test_the_temperature_climbs_as_its_strength_grows() -> None:
+    """Its gradient is the reversed one: a step down is a step towards a larger loss."""
+    method = recipe("ctkd")
+    method.build(context("resnet8", "resnet14"))
+    torch.manual_seed(0)
+    logits_s, logits_t = torch.randn(2, 4, 6)
+    batch = Batch(torch.empty(0), torch.tensor([0, 1, 2, 3]), torch.arange(4), 0.0)
+
+    def gradient(progress: float) -> float:
+        outputs = [type("Outputs", (), {"logits": z}) for z in (logits_s, logits_t)]
+        at = dataclasses.replace(batch, progress=progress)
+        loss = method(at, *outputs)["kd"]
+        return torch.autograd.grad(loss, method.theta)[0].item()
+
+    def true_gradient() -> float:
+        step, losses = 1e-3, []
+        for shift in (step, -step):
+            temperature = 1.0 + 20.0 * torch.sigmoid(method.theta.detach().double() + shift)
+            log_s, log_t = ((z.double() / temperature).log_softmax(1) for z in (logits_s, logits_t))
+            kl = (log_t.exp() * (log_t - log_s)).sum(1).mean()
+            losses.append(0.9 * kl * temperature**2)
+        return ((losses[0] - losses[1]) / (2 * step)).item()
+
+    assert gradient(0.0) == 0
+    assert gradient(1 / 48) == pytest.approx(-0.5 * true_gradient(), rel=1e-3)
+    assert gradient(1 / 24) == pytest.approx(-true_gradient(), rel=1e-3)
+    assert gradient(1.0) == gradient(1 / 24)
+
+
+def test_self_kd_learns_from_its_own_architecture() -> None:
+    roles = recipe("self-kd").roles(Pair("resnet14", "resnet8"))
+    assert {name: (role.network, role.recipe) for name, role in roles.items()} == {
+        "teacher": ("resnet8", "vanilla")
+    }
+
+
+@pytest.mark.parametrize("name", ["kd", "kdmse", "dkd", "dist", "ctkd", "self-kd"])
+def test_standardised_logits_have_no_scale(name: str) -> None:
+    """The distilled terms are the same for logits times a number plus a number."""
+    batch = Batch(torch.empty(0), torch.tensor([0, 1, 2, 3]), torch.arange(4), 1.0)
+    torch.manual_seed(0)
+    logits_s, logits_t = torch.randn(2, 4, 6)
+
+    def terms(scale: float, shift: float) -> list[Tensor]:
+        method = recipe(name, standardise=True)
+        method.build(context("resnet8", "resnet14"))
+        outputs = [type("Outputs", (), {"logits": scale * z + shift}) for z in (logits_s, logits_t)]
+        return [term for key, term in method(batch, *outputs).items() if key != "ce"]
+
+    torch.testing.assert_close(terms(1.0, 0.0), terms(7.0, -3.0), rtol=1e-4, atol=1e-6)
+
+
+def test_the_standardised_kd_is_ls_kd() -> None:
+    batch = Batch(torch.empty(0), torch.tensor([0, 1, 2, 3]), torch.arange(4), 1.0)
+    outputs = [type("Outputs", (), {"logits": torch.randn(4, 6)}) for _ in range(2)]
+    own = recipe("ls-kd")
+    values = {name: getattr(own, name) for name in ("temperature", "ce_weight", "kd_weight")}
+    assert recipe("kd", standardise=True, **values)(batch, *outputs) == own(batch, *outputs)
 
 
 def test_label_smoothing_needs_no_teacher() -> None:
@@ -265,5 +358,7 @@ def test_label_smoothing_needs_no_teacher() -> None:
 
 
 def test_shapes_without_a_second_stage_have_nothing_for_kdsvd() -> None:
-    shape = NetworkShape(classes=4, embedding_dim=8, stage_shapes=((4, 8, 8), (8, 4, 4)))
+    shape = NetworkShape(
+        classes=4, embedding_dim=8, stage_shapes=((4, 8, 8), (8, 4, 4)), feature_shape=(8, 4, 4)
+    )
     assert "there is one" in recipe("kdsvd").refuse(Context(shape, shape, torch.arange(4)))

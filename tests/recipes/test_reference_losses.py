@@ -87,11 +87,14 @@ def embedding_and_head(module: ModuleType, reference: Reference) -> Tensor:
 
 # Entry of the file: the recipe's file, and the call that must reproduce it.
 TABLE: dict[str, tuple[str, Loss]] = {
+    "ab": ("ab", of_maps("boundary_loss")),
     "at": ("at", of_maps("attention_loss")),
     "cc": ("cc", of_pair("correlation_loss")),
     "dist": ("dist", of_pair("dist_loss")),
     "dkd": ("dkd", of_pair("dkd_loss")),
     "fitnet": ("fitnet", of_pair("hint_loss")),
+    "fsp": ("fsp", of_maps("fsp_loss")),
+    "ft": ("ft", of_pair("factor_loss")),
     "kd": ("kd", of_pair("kd_loss")),
     "kde": ("kde", of_pair("embedding_loss")),
     "kdeth": ("kde_th", embedding_and_head),

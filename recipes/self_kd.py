@@ -1,0 +1,30 @@
+"""Self-distillation: the teacher is the student's own architecture, trained alone before.
+
+    L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T)
+
+The settings are those published for ResNet18 on CIFAR-100; there the divergence is averaged over
+the classes too, which is in the weight. A control without a larger teacher; the pair's teacher is
+not used. The student starts from the weights that its teacher started from, and sees the same
+images in the same order.
+
+Yuan et al., "Revisiting Knowledge Distillation via Label Smoothing Regularization",
+arXiv:1909.11723, there Tf-KD_self.
+"""
+
+from __future__ import annotations
+
+from pydantic import PositiveFloat
+
+from benchmark import Pair, Role, register
+
+from .kd import KD
+
+
+@register("self-kd", family="logits", paper="arXiv:1909.11723")
+class SelfKD(KD):
+    temperature: PositiveFloat = 6.0
+    ce_weight: float = 0.05
+    kd_weight: float = 0.475
+
+    def roles(self, pair: Pair) -> dict[str, Role]:
+        return {"teacher": Role(pair.student)}
