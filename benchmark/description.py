@@ -34,8 +34,8 @@ class RecipeDescription:
     Attributes:
         settings: by name, ``{"type": ..., "default": ...}``, and where there is such a thing
             ``choices`` (a list), ``bounds`` (``{"ge": 0, "lt": 1}``), ``comment`` (what stands
-            behind it in the file) and ``inherited_from`` (the file that it comes from, if that is
-            not the recipe's own).
+            behind it in the file) and ``inherited_from`` (the file that brings it in, if that is
+            not the recipe's own; the default may still be).
         summary: the first line of the docstring.
         docstring: that of the file, without indentation.
         error: why the file could not be imported; then the name is the file's and the rest empty.
@@ -119,11 +119,11 @@ def _bounds(setting: FieldInfo) -> dict[str, Any]:
 
 
 def _other_file(cls: type[Recipe], name: str) -> str:
-    """The file where a setting got its default, or nothing if it is the recipe's own."""
-    owner = next(base for base in cls.__mro__ if name in vars(base))
-    if owner.__module__ == cls.__module__:
+    """The file that brings a setting in, or nothing if it is the recipe's own."""
+    first = next(base for base in reversed(cls.__mro__) if name in inspect.get_annotations(base))
+    if first.__module__ == cls.__module__:
         return ""
-    return Path(getattr(sys.modules[owner.__module__], "__file__", None) or "").name
+    return Path(getattr(sys.modules[first.__module__], "__file__", None) or "").name
 
 
 def _comments(cls: type, names: typing.Container[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from benchmark import Recipe
 
 class Shared(Recipe):
     weight: float = 1.0  # γ
+    unchanged: int = 3  # as it was
     temperature: PositiveFloat = 4.0  # T, # of softening
     silent: int = 3
 '''
@@ -77,8 +78,14 @@ def test_settings_of_a_base_say_where_they_come_from(mine: Any) -> None:
         "comment": "T, # of softening",
         "inherited_from": "_shared.py",
     }
-    assert mine.settings["weight"] == {"type": "float", "default": 2.0, "comment": "γ of mine"}
-    assert mine.settings["silent"] == {"type": "int", "default": 4}
+    assert mine.settings["unchanged"]["comment"] == "as it was"
+    assert mine.settings["weight"] == {
+        "type": "float",
+        "default": 2.0,
+        "comment": "γ of mine",
+        "inherited_from": "_shared.py",
+    }
+    assert mine.settings["silent"] == {"type": "int", "default": 4, "inherited_from": "_shared.py"}
 
 
 def test_the_docstring_is_whole(mine: Any) -> None:
