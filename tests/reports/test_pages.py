@@ -81,10 +81,9 @@ def test_every_equation_stands_there_as_written(page: str) -> None:
     for info in load_recipes().infos:
         docstring = Path(info.path).read_text(encoding="utf-8").split('"""')[1]
         equations = [line[4:] for line in docstring.splitlines() if line.startswith("    ")]
-        assert equations, info.name
-        assert "\n".join(equations[:1]) in shown
+        assert equations, f"{info.name}: its docstring has no indented equation"
         for line in equations:
-            assert f"{line}\n" in shown, info.name
+            assert f"{line}\n" in shown, f"{info.name}: an equation needs blank lines around it"
 
 
 def test_links_lead_somewhere(page: str) -> None:
