@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= quickstart
 
-.PHONY: setup quickstart test lint format leaderboard picture clean
+.PHONY: setup quickstart test lint format leaderboard picture pages clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,9 @@ leaderboard: setup
 
 picture: setup
 	$(BIN)/python -m benchmark.reports.picture results docs/images/quick-suite.svg sketchbirds
+
+pages: setup
+	$(BIN)/kdbench pages --output docs/recipes.md
 
 clean:
 	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -264,6 +264,29 @@ def leaderboard(
 
 
 @app.command()
+def pages(
+    output: Annotated[
+        Path, typer.Option("--output", help="File to write; - is the standard output.")
+    ] = Path("recipes.md"),
+    path: PathOption = None,
+) -> None:
+    """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
+    from benchmark.listing import recipe_page
+    from benchmark.reports.leaderboard import save
+
+    text, broken = recipe_page(path or [], cache_folder(), output.parent)
+    console = _console(stderr=True)
+    for problem in broken:
+        console.print(f"Left out: {problem}", markup=False, highlight=False, soft_wrap=True)
+    if str(output) == "-":
+        typer.echo(text, nl=False)
+    else:
+        save(text, output)
+        console.print(f"Wrote {output}.", highlight=False)
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
 def speed(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Whose images; else the suite 'quick'.")
@@ -284,21 +307,13 @@ def speed(
     from benchmark.reports.listings import speed_table
 
     figures = measure(
-        _request(
-            None,
-            [dataset] if dataset else None,
-            [pair] if pair else None,
-            recipe,
-            "1",
-            protocol,
-            None,
-            path,
-        ),
+        _request(None, [dataset] if dataset else None, [pair] if pair else None, recipe, "1",
+                 protocol, None, path),
         data_dir=data,
         cache_dir=cache_folder(),
         precision=precision.value,
         seconds=seconds,
-    )
+    )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
     else:

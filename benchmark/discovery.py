@@ -28,9 +28,10 @@ import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal
 
 import benchmark
+from benchmark.description import RecipeDescription, describe_recipe
 from benchmark.errors import RecipeError, UsageError
 from benchmark.registry import Registry
 
@@ -138,26 +139,6 @@ def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue:
 def source_digest(info: RecipeInfo) -> str:
     """The sha256 of the recipe's file as it was when it was imported."""
     return info.digest
-
-
-@dataclass(frozen=True)
-class RecipeDescription:
-    """What can be said about a recipe without importing it.
-
-    Attributes:
-        settings: by name, ``{"type": ..., "default": ...}``.
-        error: why the file could not be imported; then the name is the file's and the rest empty.
-    """
-
-    name: str
-    path: str
-    family: str = ""
-    paper: str = ""
-    version: int = 0
-    needs: list[str] = field(default_factory=list)
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    summary: str = ""
-    error: str | None = None
 
 
 def describe_recipes(extra_paths: Sequence[str | Path], cache_dir: Path) -> list[RecipeDescription]:
@@ -272,10 +253,11 @@ def _one_line(error: BaseException, path: Path) -> str:
 
 
 def _index_key(folders: Iterable[Path]) -> str:
-    """Changes with every file that a description could depend on."""
-    engine = Path(benchmark.__file__).with_name("recipe.py")
+    """Changes with every file that a description could depend on, and with what describes it."""
+    package = Path(benchmark.__file__).parent
     digest = hashlib.sha256(f"{benchmark.__version__} {platform.python_version()}".encode())
-    for path in [engine, *(path for folder in folders for path in sorted(folder.glob("*.py")))]:
+    engine = [package / "recipe.py", package / "description.py"]
+    for path in [*engine, *(path for folder in folders for path in sorted(folder.glob("*.py")))]:
         digest.update(str(path).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         version = entry_point.dist.version if entry_point.dist else ""
@@ -284,33 +266,11 @@ def _index_key(folders: Iterable[Path]) -> str:
 
 
 def _describe(catalogue: Catalogue) -> list[RecipeDescription]:
-    recipes = [
-        RecipeDescription(
-            name=info.name,
-            path=info.path,
-            family=info.family,
-            paper=info.paper,
-            version=info.version,
-            needs=sorted(info.needs),
-            settings={
-                name: {"type": _type_name(setting.annotation), "default": setting.default}
-                for name, setting in info.cls.settings_model.model_fields.items()
-            },
-            summary=info.summary,
-        )
-        for info in catalogue.infos
-    ]
+    recipes = [describe_recipe(info) for info in catalogue.infos]
     return recipes + [
         RecipeDescription(name=path.stem.replace("_", "-"), path=str(path), error=error)
         for path, error in catalogue.broken.items()
     ]
-
-
-def _type_name(annotation: object) -> str:
-    """``float``, or ``'published' | 'paper'`` for a choice."""
-    if get_origin(annotation) is Literal:
-        return " | ".join(repr(choice) for choice in get_args(annotation))
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _write_atomically(path: Path, text: str) -> None:

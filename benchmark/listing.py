@@ -1,4 +1,4 @@
-"""What there is: recipes, data sets, networks, suites as plain data; and new files from templates.
+"""What there is: recipes, data sets, networks, suites as plain data; pages of it, and new files.
 
 Nothing here imports torch as long as the index of recipes is up to date, and what only some lists
 need is imported by them: the list of recipes answers in under half a second.
@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.discovery import describe_recipes, search_folders
+from benchmark.discovery import builtin_folder, describe_recipes, search_folders
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,6 +90,39 @@ def _datasets(paths: Sequence[Path]) -> list[dict[str, Any]]:
         {"name": path.stem, "path": str(path), "error": error}
         for path, error in catalogue.broken.items()
     ]
+
+
+def recipe_page(
+    paths: Sequence[Path], cache_dir: Path, folder: Path
+) -> tuple[str, tuple[str, ...]]:
+    """A page of the built-in recipes, or of those in folders of one's own.
+
+    Args:
+        paths: folders given by ``--path``; if there are any, the page is of them alone.
+        cache_dir: of the index of recipes.
+        folder: where the page is to stand.
+
+    Returns:
+        The page, and a message for every file that was left out because it cannot be imported.
+
+    Raises:
+        UsageError: there is no recipe in these folders.
+    """
+    from benchmark.reports import pages
+
+    folders = search_folders("recipes", paths)[1:] if paths else [builtin_folder("recipes")]
+    recipes = [
+        recipe
+        for recipe in describe_recipes(paths, cache_dir)
+        if Path(recipe.path).parent in folders
+    ]
+    if all(recipe.error for recipe in recipes):
+        raise UsageError(
+            f"there is no recipe in {', '.join(map(str, folders))}. 'kdbench list recipes --path "
+            "DIR' shows what there is; 'kdbench new recipe NAME --path DIR' writes one."
+        )
+    broken = tuple(f"{recipe.path}: {recipe.error}" for recipe in recipes if recipe.error)
+    return pages.recipe_page([asdict(recipe) for recipe in recipes], folder), broken
 
 
 def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:

@@ -155,6 +155,24 @@ def test_a_broken_recipe_is_listed_beside_good_ones(kdbench: Kdbench) -> None:
     assert "no_such_package" in err
 
 
+def test_pages_are_of_the_built_in_recipes_or_of_a_folder(kdbench: Kdbench) -> None:
+    assert kdbench("pages")[0] == 0
+    built_in = Path("recipes.md").read_text(encoding="utf-8")
+    assert "### th-kd" in built_in
+
+    kdbench("new", "recipe", "my-method", "--path", "mine")
+    code, out, _ = kdbench("pages", "--path", "mine", "--output", "-")
+    assert code == 0
+    assert "(mine/my_method.py)" in out
+    assert "### th-kd" not in out
+
+    Path("mine/broken.py").write_text("import no_such_package\n")
+    code, _, err = kdbench("pages", "--path", "mine", "--output", "docs/mine.md")
+    assert code == 1
+    assert "no_such_package" in err
+    assert "(../mine/my_method.py)" in Path("docs/mine.md").read_text(encoding="utf-8")
+
+
 def test_a_new_recipe_trains_as_it_is(kdbench: Kdbench, tiny_words: list[str]) -> None:
     code, out, _ = kdbench("new", "recipe", "my-method", "--path", "mine")
     assert code == 0

@@ -12,6 +12,7 @@ from benchmark.records.store import Store, replace_file
 from benchmark.reports import wording
 from benchmark.reports.aggregate import Board, Cell, Column, Table, aggregate
 from benchmark.reports.export import csv_text, json_text, latex
+from benchmark.reports.markdown import grid
 from benchmark.reports.staleness import Current
 
 Format = Literal["md", "csv", "latex", "json"]
@@ -144,16 +145,16 @@ def _section(table: Table) -> Iterable[str]:
     yield f"## {wording.heading(table)}\n"
     columns = table.columns
     if len(columns) == 1:
-        yield _grid(_single(columns[0], ranked=table.ranked))
+        yield grid(_single(columns[0], ranked=table.ranked))
     elif columns:
-        yield _grid(_accuracies(columns, ranked=table.ranked))
+        yield grid(_accuracies(columns, ranked=table.ranked))
         yield "Gain over the student alone:\n"
-        yield _grid(_gains(columns, ranked=table.ranked))
+        yield grid(_gains(columns, ranked=table.ranked))
     if notes := wording.notes(table):
         yield "".join(f"* {note}\n" for note in notes)
     if table.networks:
         yield "Networks trained alone and as a step of a method:\n"
-        yield _grid(_networks(table))
+        yield grid(_networks(table))
 
 
 def _single(column: Column, *, ranked: bool) -> list[list[str]]:
@@ -204,15 +205,3 @@ def _marked(cell: Cell | None) -> str:
     if cell is None or cell.rank is None:
         return text
     return f"**{text}**" if cell.rank == "best" else f"{text} {wording.OPEN}"
-
-
-def _grid(rows: Sequence[Sequence[str]]) -> str:
-    """A table that also reads well as text."""
-    safe = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
-    widths = [max(3, *map(len, column)) for column in zip(*safe, strict=True)]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
-        for row in safe
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"

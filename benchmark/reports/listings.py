@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.reports.settings import own_first, shown
+
 
 def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> RenderableType:
     """What there is of a kind; broken files below, each with its error."""
@@ -24,6 +26,9 @@ def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Renderable
     notes: list[RenderableType] = []
     if kind == "networks":
         notes.append(Text("and every classification model of timm as timm/NAME", style="dim"))
+    if kind == "recipes":
+        page = "Equations, and what settings may be: docs/recipes.md, or 'kdbench pages'"
+        notes.append(Text(page, style="dim"))
     if broken:
         notes.append(Text(f"\n{len(broken)} broken, left out:", style="red"))
         notes += [Text(f"  {entry['path']}: {entry['error']}") for entry in broken]
@@ -82,13 +87,16 @@ def speed_table(figures: Mapping[str, Any]) -> RenderableType:
 
 
 def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("name", "family", "what it minimises, its paper, needs and settings")
+    table = _table("name", "family", "what it minimises, paper, needs, settings")
     for entry in entries:
-        settings = ", ".join(f"{k}={v['default']}" for k, v in entry["settings"].items())
+        settings = own_first(entry["settings"]).items()
         needs = ", ".join(["logits", *entry["needs"]])
-        origin = ", ".join(filter(None, (entry["paper"], f"reads {needs}")))
-        lines = [entry["summary"], origin, *([settings] if settings else [])]
-        table.add_row(entry["name"], entry["family"], Text("\n".join(lines)))
+        lines = [
+            Text(entry["summary"]),
+            Text(", ".join(filter(None, (entry["paper"], f"reads {needs}"))), style="dim"),
+            Text(", ".join(f"{name}={shown(setting['default'])}" for name, setting in settings)),
+        ]
+        table.add_row(entry["name"], entry["family"], Text("\n").join(filter(None, lines)))
         table.add_section()
     return table
 
