@@ -1,4 +1,4 @@
-"""The leaderboard: a pure function of the records, so that equal records give equal bytes."""
+"""The leaderboard: a pure function of a results folder, so that equal folders give equal bytes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from benchmark.errors import RecordError, UsageError
+from benchmark.records.reported import Reported, read_reported
 from benchmark.records.store import Store, replace_file
-from benchmark.reports import wording
+from benchmark.reports import published, wording
 from benchmark.reports.aggregate import Board, Cell, Column, Table, aggregate
+from benchmark.reports.comparison import Section, compare
 from benchmark.reports.export import csv_text, json_text, latex
+from benchmark.reports.grid import grid
 from benchmark.reports.staleness import Current
 
 Format = Literal["md", "csv", "latex", "json"]
@@ -44,20 +47,29 @@ LEGEND = """\
 """
 
 
-def render(board: Board, form: Format) -> str:
+def render(board: Board, form: Format, reported: Sequence[Reported] = ()) -> str:
     """The leaderboard as text, ending in a newline.
 
     Args:
         board: what to show.
         form: ``md``, ``csv`` (a row per cell), ``latex`` (booktabs) or ``json`` (everything).
+        reported: numbers that others published. ``csv`` and ``latex`` are of ours alone: a column
+            of means, or a table for a paper, is no place for numbers of other origin.
 
     Raises:
         UsageError: an unknown form.
     """
-    writers = {"md": markdown, "csv": csv_text, "latex": latex, "json": json_text}
-    if form not in writers:
-        raise UsageError(f"unknown format '{form}'. Choose from {', '.join(get_args(Format))}.")
-    return writers[form](board)
+    sections = compare(board, reported)
+    match form:
+        case "md":
+            return markdown(board, sections)
+        case "json":
+            return json_text(board, sections)
+        case "csv":
+            return csv_text(board)
+        case "latex":
+            return latex(board)
+    raise UsageError(f"unknown format '{form}'. Choose from {', '.join(get_args(Format))}.")
 
 
 def compose(
@@ -66,7 +78,7 @@ def compose(
     """The leaderboard of a results folder, and what could not be read there.
 
     Args:
-        results: folder of records.
+        results: folder of records, and of published numbers if it has a folder ``reported``.
         form: see ``render``.
         current: what is not stale.
 
@@ -79,8 +91,10 @@ def compose(
     if not results.is_dir():
         raise RecordError(f"there is no folder of records {results}. Correct --results.")
     contents = Store(results).all()
-    board = aggregate(contents.records, current, unreadable=len(contents.problems))
-    return render(board, form), tuple(problem.message for problem in contents.problems)
+    reported, refused = read_reported(results)
+    problems = [*contents.problems, *refused]
+    board = aggregate(contents.records, current, unreadable=len(problems))
+    return render(board, form, reported), tuple(problem.message for problem in problems)
 
 
 def difference(text: str, file: Path) -> str | None:
@@ -127,8 +141,8 @@ def save(text: str, file: Path) -> None:
         ) from None
 
 
-def markdown(board: Board) -> str:
-    """The whole page: a section per data set and protocol, then how to read it."""
+def markdown(board: Board, sections: Sequence[Section] = ()) -> str:
+    """The whole page: ours by data set and protocol, how to read it, then what others published."""
     parts = [HEADER]
     if not board.tables:
         parts.append("There is no record to show yet.\n")
@@ -137,6 +151,8 @@ def markdown(board: Board) -> str:
     if left_out := wording.left_out(board):
         parts.append(f"{left_out}\n")
     parts.append(LEGEND)
+    for section in sections:
+        parts.extend(published.markdown(section))
     return "\n".join(parts)
 
 
@@ -144,16 +160,16 @@ def _section(table: Table) -> Iterable[str]:
     yield f"## {wording.heading(table)}\n"
     columns = table.columns
     if len(columns) == 1:
-        yield _grid(_single(columns[0], ranked=table.ranked))
+        yield grid(_single(columns[0], ranked=table.ranked))
     elif columns:
-        yield _grid(_accuracies(columns, ranked=table.ranked))
+        yield grid(_accuracies(columns, ranked=table.ranked))
         yield "Gain over the student alone:\n"
-        yield _grid(_gains(columns, ranked=table.ranked))
+        yield grid(_gains(columns, ranked=table.ranked))
     if notes := wording.notes(table):
         yield "".join(f"* {note}\n" for note in notes)
     if table.networks:
         yield "Networks trained alone and as a step of a method:\n"
-        yield _grid(_networks(table))
+        yield grid(_networks(table))
 
 
 def _single(column: Column, *, ranked: bool) -> list[list[str]]:
@@ -204,15 +220,3 @@ def _marked(cell: Cell | None) -> str:
     if cell is None or cell.rank is None:
         return text
     return f"**{text}**" if cell.rank == "best" else f"{text} {wording.OPEN}"
-
-
-def _grid(rows: Sequence[Sequence[str]]) -> str:
-    """A table that also reads well as text."""
-    safe = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
-    widths = [max(3, *map(len, column)) for column in zip(*safe, strict=True)]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
-        for row in safe
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
