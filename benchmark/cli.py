@@ -229,13 +229,16 @@ def leaderboard(
     output: Annotated[
         Path | None, typer.Option("--output", help="File to write; - is the standard output.")
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.md,
+    format_: Annotated[
+        Format,
+        typer.Option("--format", help="How to write it; csv and latex without published numbers."),
+    ] = Format.md,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the file is not up to date.")
     ] = False,
     path: PathOption = None,
 ) -> None:
-    """Write the leaderboard from the records; it is a pure function of them."""
+    """Write the leaderboard from the records and from published numbers in their reported/."""
     from benchmark.listing import current
     from benchmark.reports import leaderboard as board
 

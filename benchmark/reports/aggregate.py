@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from benchmark.records.canonical import canonical_json, recipe_label
 from benchmark.records.schema import ALONE, IMPORTED, Record, RunSpec
@@ -61,6 +61,7 @@ class Column:
         teacher_top1: of the teachers trained alone that the cells used.
         alone: the student trained alone, if there is a record of it.
         cells: by method.
+        protocol_values: what the protocol asked of the student, in the latest record.
     """
 
     teacher: str
@@ -69,6 +70,7 @@ class Column:
     teacher_top1: Summary | None
     alone: Cell | None
     cells: Mapping[str, Cell]
+    protocol_values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def _column(
         teacher_top1=_teachers(usual or taught, top1),
         alone=reference,
         cells=cells,
+        protocol_values=taught[-1].spec.protocol_values,
     )
 
 

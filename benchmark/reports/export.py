@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmark.reports import wording
+from benchmark.reports import published, wording
 from benchmark.reports.aggregate import Board, Cell, Column, Table
+from benchmark.reports.comparison import Section
 from benchmark.reports.statistics import Difference, Summary
 
 FORMAT_VERSION = 1
@@ -36,12 +37,18 @@ def csv_text(board: Board) -> str:
     return text.getvalue()
 
 
-def json_text(board: Board) -> str:
-    """Everything that the other forms show, and the accuracy of every seed."""
+def json_text(board: Board, sections: Sequence[Section] = ()) -> str:
+    """Everything that the other forms show, and the accuracy of every seed.
+
+    Args:
+        board: ours.
+        sections: published numbers, by data set; under ``reported``, never among ours.
+    """
     value = {
         "format_version": FORMAT_VERSION,
         "metric": "last-epoch top-1 in percent",
         "tables": [_table(table) for table in board.tables],
+        "reported": [published.as_json(section) for section in sections],
         "stale": dict(board.stale),
         "unreadable": board.unreadable,
     }

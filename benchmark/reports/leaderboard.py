@@ -1,4 +1,4 @@
-"""The leaderboard: a pure function of the records, so that equal records give equal bytes."""
+"""The leaderboard: a pure function of a results folder, so that equal folders give equal bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from benchmark.errors import RecordError, UsageError
+from benchmark.records.reported import Reported, read_reported
 from benchmark.records.store import Store, replace_file
-from benchmark.reports import wording
+from benchmark.reports import published, wording
 from benchmark.reports.aggregate import Board, Cell, Column, Table, aggregate
+from benchmark.reports.comparison import Section, compare
 from benchmark.reports.export import csv_text, json_text, latex
 from benchmark.reports.markdown import grid
 from benchmark.reports.staleness import Current
@@ -45,20 +47,29 @@ LEGEND = """\
 """
 
 
-def render(board: Board, form: Format) -> str:
+def render(board: Board, form: Format, reported: Sequence[Reported] = ()) -> str:
     """The leaderboard as text, ending in a newline.
 
     Args:
         board: what to show.
         form: ``md``, ``csv`` (a row per cell), ``latex`` (booktabs) or ``json`` (everything).
+        reported: numbers that others published. ``csv`` and ``latex`` are of ours alone: a column
+            of means, or a table for a paper, is no place for numbers of other origin.
 
     Raises:
         UsageError: an unknown form.
     """
-    writers = {"md": markdown, "csv": csv_text, "latex": latex, "json": json_text}
-    if form not in writers:
-        raise UsageError(f"unknown format '{form}'. Choose from {', '.join(get_args(Format))}.")
-    return writers[form](board)
+    sections = compare(board, reported)
+    match form:
+        case "md":
+            return markdown(board, sections)
+        case "json":
+            return json_text(board, sections)
+        case "csv":
+            return csv_text(board)
+        case "latex":
+            return latex(board)
+    raise UsageError(f"unknown format '{form}'. Choose from {', '.join(get_args(Format))}.")
 
 
 def compose(
@@ -67,7 +78,7 @@ def compose(
     """The leaderboard of a results folder, and what could not be read there.
 
     Args:
-        results: folder of records.
+        results: folder of records, and of published numbers if it has a folder ``reported``.
         form: see ``render``.
         current: what is not stale.
 
@@ -80,8 +91,10 @@ def compose(
     if not results.is_dir():
         raise RecordError(f"there is no folder of records {results}. Correct --results.")
     contents = Store(results).all()
-    board = aggregate(contents.records, current, unreadable=len(contents.problems))
-    return render(board, form), tuple(problem.message for problem in contents.problems)
+    reported, refused = read_reported(results)
+    problems = [*contents.problems, *refused]
+    board = aggregate(contents.records, current, unreadable=len(problems))
+    return render(board, form, reported), tuple(problem.message for problem in problems)
 
 
 def difference(text: str, file: Path) -> str | None:
@@ -128,8 +141,8 @@ def save(text: str, file: Path) -> None:
         ) from None
 
 
-def markdown(board: Board) -> str:
-    """The whole page: a section per data set and protocol, then how to read it."""
+def markdown(board: Board, sections: Sequence[Section] = ()) -> str:
+    """The whole page: ours by data set and protocol, how to read it, then what others published."""
     parts = [HEADER]
     if not board.tables:
         parts.append("There is no record to show yet.\n")
@@ -138,6 +151,8 @@ def markdown(board: Board) -> str:
     if left_out := wording.left_out(board):
         parts.append(f"{left_out}\n")
     parts.append(LEGEND)
+    for section in sections:
+        parts.extend(published.markdown(section))
     return "\n".join(parts)
 
 
