@@ -36,6 +36,7 @@ class RecipeDescription:
             ``choices`` (a list), ``bounds`` (``{"ge": 0, "lt": 1}``), ``comment`` (what stands
             behind it in the file) and ``inherited_from`` (the file that brings it in, if that is
             not the recipe's own; the default may still be).
+        trains: ``student``, or ``teacher`` for a step of other methods.
         summary: the first line of the docstring.
         docstring: that of the file, without indentation.
         error: why the file could not be imported; then the name is the file's and the rest empty.
@@ -47,6 +48,7 @@ class RecipeDescription:
     paper: str = ""
     version: int = 0
     needs: list[str] = field(default_factory=list)
+    trains: str = "student"
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     summary: str = ""
     docstring: str = ""
@@ -62,6 +64,7 @@ def describe_recipe(info: RecipeInfo) -> RecipeDescription:
         paper=info.paper,
         version=info.version,
         needs=sorted(info.needs),
+        trains=info.trains,
         settings=_settings(info.cls),
         summary=info.summary,
         docstring=inspect.getdoc(sys.modules[info.cls.__module__]) or "",

@@ -53,7 +53,9 @@ PairOption = Annotated[
 ]
 RecipeOption = Annotated[
     list[str] | None,
-    typer.Option("--recipe", help="NAME or 'NAME\\[key=value,…]'; repeatable."),
+    typer.Option(
+        "--recipe", help="NAME, 'NAME\\[key=value,…]', or '*' for every method; repeatable."
+    ),
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")]
 ProtocolOption = Annotated[

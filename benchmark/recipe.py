@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pydantic
 import torch
@@ -36,6 +36,7 @@ class Later:
     """
 
 
+Trains = Literal["student", "teacher"]
 R = TypeVar("R", bound="Recipe")
 NEEDS = frozenset({"embedding", "maps"})
 
@@ -138,6 +139,7 @@ class RecipeInfo:
     """What is known of a recipe: what ``register`` was told, and the file that it stands in.
 
     Attributes:
+        trains: whether the network that it trains is a pair's student, or a teacher for one.
         path: the file; empty for a class that was typed in.
         summary: the first line of the file's docstring, the idea in one sentence.
         digest: sha256 of the file, and of the recipe files that it imports from, as they were when
@@ -150,6 +152,7 @@ class RecipeInfo:
     version: int
     needs: frozenset[str]
     cls: type[Recipe]
+    trains: Trains
     path: str
     summary: str
     digest: str
@@ -266,6 +269,7 @@ def register(
     paper: str = "",
     version: int = 1,
     needs: Iterable[str] = (),
+    trains: Trains = "student",
 ) -> Callable[[type[R]], type[R]]:
     """Register a recipe class under a name that stays stable for years.
 
@@ -275,6 +279,7 @@ def register(
         paper: e.g. ``arXiv:1503.02531``.
         version: raised when the mathematics changes; older results are then stale.
         needs: what it reads of the networks beyond logits: ``embedding``, ``maps``.
+        trains: ``teacher`` if it is a step of other methods and none to compare with them.
 
     Raises:
         RecipeError: a need that no network can serve, or a setting without a type or default.
@@ -294,6 +299,7 @@ def register(
             version=version,
             needs=needed,
             cls=cls,
+            trains=trains,
             path=path,
             summary=(inspect.getdoc(module) or "").partition("\n")[0],
             digest=_source_digest(cls),

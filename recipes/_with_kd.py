@@ -13,9 +13,9 @@ from .kd import kd_loss
 class WithKD(Recipe):
     """L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + the method's terms; kd_weight α is 0."""
 
-    ce_weight: float = 1.0
-    kd_weight: float = 0.0
-    temperature: PositiveFloat = 4.0
+    ce_weight: float = 1.0  # γ
+    kd_weight: float = 0.0  # α
+    temperature: PositiveFloat = 4.0  # T
 
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         terms = {"ce": self.ce_weight * F.cross_entropy(student.logits, batch.labels)}

@@ -32,7 +32,7 @@ SCALE = 3 / 1000
 
 @register("ab", family="features", paper="arXiv:1811.03233", needs={"maps"})
 class ActivationBoundaries(WithFirstStage):
-    ab_weight: float = 1.0
+    ab_weight: float = 1.0  # β
 
     def build(self, context: Context) -> None:
         pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)

@@ -25,7 +25,7 @@ from ._with_kd import WithKD
 
 @register("at", family="features", paper="arXiv:1612.03928", needs={"maps"})
 class AttentionTransfer(WithKD):
-    at_weight: float = 1000.0
+    at_weight: float = 1000.0  # β
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         pairs = stage_pairs(student.maps, teacher.maps)

@@ -23,7 +23,7 @@ from ._with_kd import WithKD
 
 @register("cc", family="relations", paper="arXiv:1904.01802", needs={"embedding"})
 class CorrelationCongruence(WithKD):
-    cc_weight: float = 0.02
+    cc_weight: float = 0.02  # β
     feature_dim: Annotated[int, Field(ge=1)] = 128
 
     def build(self, context: Context) -> None:

@@ -34,12 +34,12 @@ from ._with_kd import WithKD
 
 @register("crd", family="contrastive", paper="arXiv:1910.10699", needs={"embedding"})
 class CRD(WithKD):
-    crd_weight: float = 0.8
+    crd_weight: float = 0.8  # β
     nce_temperature: Annotated[float, Field(ge=0.02)] = 0.07  # exp(2/τ) must fit into float32
-    negatives: Annotated[int, Field(ge=1)] = 16384
-    feature_dim: Annotated[int, Field(ge=1)] = 128
+    negatives: Annotated[int, Field(ge=1)] = 16384  # K
+    feature_dim: Annotated[int, Field(ge=1)] = 128  # D
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    bank: Annotated[bool, Later] = True
+    bank: Annotated[bool, Later] = True  # false: negatives from the batch
 
     def refuse(self, context: Context) -> str | None:
         if self.crd_weight and (context.labels == context.labels[0]).all():

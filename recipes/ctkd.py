@@ -29,8 +29,8 @@ from .kd import kd_loss
 
 @register("ctkd", family="logits", paper="arXiv:2211.16231")
 class CurriculumTemperature(Recipe):
-    ce_weight: float = 0.1
-    kd_weight: float = 0.9
+    ce_weight: float = 0.1  # γ
+    kd_weight: float = 0.9  # α
     lowest: PositiveFloat = 1.0  # T_0
     span: PositiveFloat = 20.0  # R
     rise: Annotated[float, Field(ge=0, le=1)] = 1 / 24  # of the training, until λ is 1

@@ -23,8 +23,8 @@ EPS = 1e-8
 
 @register("dist", family="logits", paper="arXiv:2205.10536")
 class Dist(WithKD):
-    inter_weight: float = 2.0
-    intra_weight: float = 2.0
+    inter_weight: float = 2.0  # β_inter
+    intra_weight: float = 2.0  # β_intra
     standardise: bool = False
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:

@@ -28,8 +28,8 @@ from .kd import kd_loss
 
 @register("dkd", family="logits", paper="arXiv:2203.08679")
 class DecoupledKD(WithKD):
-    alpha: float = 1.0
-    beta: float = 8.0
+    alpha: float = 1.0  # of the target class
+    beta: float = 8.0  # of the other classes
     warmup: Annotated[float, Field(ge=0, le=1)] = 1 / 12
     standardise: bool = False
 

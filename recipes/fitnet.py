@@ -25,7 +25,7 @@ from ._with_kd import WithKD
 
 @register("fitnet", family="features", paper="arXiv:1412.6550", needs={"maps"})
 class FitNet(WithKD):
-    fitnet_weight: float = 100.0
+    fitnet_weight: float = 100.0  # β
     hint_stage: Annotated[int, Field(ge=0)] = 2  # 0 is the stem
 
     def refuse(self, context: Context) -> str | None:

@@ -31,7 +31,7 @@ from ._maps import to_smaller
 
 @register("fsp", family="relations", paper="CVPR 2017", needs={"maps"})
 class SolutionFlow(WithFirstStage):
-    fsp_weight: float = 50.0
+    fsp_weight: float = 50.0  # β
 
     def refuse(self, context: Context) -> str | None:
         shapes = context.student.stage_shapes, context.teacher.stage_shapes

@@ -36,7 +36,7 @@ SLOPE = 0.1
 
 @register("ft", family="features", paper="arXiv:1802.04977", needs={"maps"})
 class FactorTransfer(WithFirstStage):
-    ft_weight: float = 200.0
+    ft_weight: float = 200.0  # β
     first_rate: PositiveFloat = 0.2
     factor_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the teacher's channels
 

@@ -23,9 +23,9 @@ from ._logits import compared
 
 @register("kd", family="logits", paper="arXiv:1503.02531")
 class KD(Recipe):
-    temperature: PositiveFloat = 4.0
-    ce_weight: float = 0.1
-    kd_weight: float = 0.9
+    temperature: PositiveFloat = 4.0  # T
+    ce_weight: float = 0.1  # γ
+    kd_weight: float = 0.9  # α
     standardise: Annotated[bool, Later] = False
 
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:

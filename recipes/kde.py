@@ -22,7 +22,7 @@ from ._with_kd import WithKD
 
 @register("kde", family="features", paper="arXiv:2201.06945", needs={"embedding"})
 class EmbeddingKD(WithKD):
-    kde_weight: float = 0.02
+    kde_weight: float = 0.02  # β
 
     def build(self, context: Context) -> None:
         widths = context.student.embedding_dim, context.teacher.embedding_dim

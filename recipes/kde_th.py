@@ -22,7 +22,7 @@ from .th_kd import teacher_head_loss
 
 @register("kde-th", family="head", paper="arXiv:2201.06945", needs={"embedding"})
 class EmbeddingAndHeadKD(WithKD):
-    kde_weight: float = 0.02
+    kde_weight: float = 0.02  # β
     th_weight: float = 1.0  # δ
 
     def build(self, context: Context) -> None:

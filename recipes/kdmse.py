@@ -21,7 +21,7 @@ from .kd import probability_mse
 
 @register("kdmse", family="logits", paper="arXiv:2201.06945")
 class ProbabilityMSE(WithKD):
-    mse_weight: float = 100.0
+    mse_weight: float = 100.0  # β
     standardise: bool = False
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:

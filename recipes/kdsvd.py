@@ -31,7 +31,7 @@ EPS = 1e-5  # singular values squared that are nearer than this, of the largest,
 
 @register("kdsvd", family="features", paper="arXiv:1807.06819", needs={"maps"})
 class SingularVectors(WithKD):
-    svd_weight: float = 1.0
+    svd_weight: float = 1.0  # β
 
     def refuse(self, context: Context) -> str | None:
         pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)

@@ -20,9 +20,9 @@ from .kd import kd_loss
 
 @register("ls-kd", family="logits", paper="arXiv:2403.01427")
 class StandardisedKD(Recipe):
-    temperature: PositiveFloat = 2.0
-    ce_weight: float = 0.1
-    kd_weight: float = 9.0
+    temperature: PositiveFloat = 2.0  # T
+    ce_weight: float = 0.1  # γ
+    kd_weight: float = 9.0  # α
 
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         kd = standardised_kd_loss(student.logits, teacher.logits, self.temperature)

@@ -26,7 +26,7 @@ from ._with_kd import WithKD
 
 @register("nst", family="features", paper="arXiv:1707.01219", needs={"maps"})
 class NeuronSelectivity(WithKD):
-    nst_weight: float = 50.0
+    nst_weight: float = 50.0  # β
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         pairs = stage_pairs(student.maps, teacher.maps)

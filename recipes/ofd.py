@@ -26,7 +26,7 @@ from ._with_kd import WithKD
 
 @register("ofd", family="features", paper="arXiv:1904.01866", needs={"maps"})
 class OverhauledFeatures(WithKD):
-    ofd_weight: float = 0.001
+    ofd_weight: float = 0.001  # β
 
     def build(self, context: Context) -> None:
         pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)

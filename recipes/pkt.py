@@ -21,7 +21,7 @@ EPS = 1e-7
 
 @register("pkt", family="relations", paper="arXiv:1803.10837", needs={"embedding"})
 class ProbabilisticTransfer(WithKD):
-    pkt_weight: float = 30000.0
+    pkt_weight: float = 30000.0  # β
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         return {"pkt": self.pkt_weight * pkt_loss(student.embedding, teacher.embedding)}

@@ -35,7 +35,7 @@ POOLED_SIZES = (4, 2, 1)
 
 @register("reviewkd", family="features", paper="arXiv:2104.09044", needs={"embedding", "maps"})
 class KnowledgeReview(WithKD):
-    review_weight: float = 5.0
+    review_weight: float = 5.0  # β
     warmup: Annotated[float, Field(ge=0, le=1)] = 1 / 12
 
     def build(self, context: Context) -> None:

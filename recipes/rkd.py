@@ -21,9 +21,9 @@ from ._with_kd import WithKD
 
 @register("rkd", family="relations", paper="arXiv:1904.05068", needs={"embedding"})
 class RelationalKD(WithKD):
-    rkd_weight: float = 1.0
-    distance_weight: float = 25.0
-    angle_weight: float = 50.0
+    rkd_weight: float = 1.0  # β
+    distance_weight: float = 25.0  # of the distances
+    angle_weight: float = 50.0  # of the angles
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         loss = relational_loss(

@@ -22,9 +22,9 @@ from .kd import KD
 
 @register("self-kd", family="logits", paper="arXiv:1909.11723")
 class SelfKD(KD):
-    temperature: PositiveFloat = 6.0
-    ce_weight: float = 0.05
-    kd_weight: float = 0.475
+    temperature: PositiveFloat = 6.0  # T
+    ce_weight: float = 0.05  # γ
+    kd_weight: float = 0.475  # α
 
     def roles(self, pair: Pair) -> dict[str, Role]:
         return {"teacher": Role(pair.student)}

@@ -18,7 +18,7 @@ from .crd import CRD
 
 @register("sh-kd", family="head", paper="arXiv:2201.06945", needs={"embedding"})
 class StudentHeadKD(CRD):
-    kd_weight: float = 1.0
+    kd_weight: float = 1.0  # α
 
     def roles(self, pair: Pair) -> dict[str, Role]:
         return {"teacher": Role(pair.teacher, "sh-teacher")}

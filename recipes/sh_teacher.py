@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from benchmark import Batch, Network, Outputs, Pair, Recipe, Role, SharedHead, Terms, register
 
 
-@register("sh-teacher", family="head", paper="arXiv:2201.06945")
+@register("sh-teacher", family="head", paper="arXiv:2201.06945", trains="teacher")
 class SharedHeadTeacher(Recipe):
     def roles(self, pair: Pair) -> dict[str, Role]:
         return {"head": Role(pair.student, "vanilla")}

@@ -39,8 +39,8 @@ from ._with_kd import WithKD
 
 @register("simkd", family="head", paper="arXiv:2203.14001", needs={"maps"})
 class SimKD(WithKD):
-    ce_weight: float = 0.0
-    simkd_weight: float = 1.0
+    ce_weight: float = 0.0  # γ
+    simkd_weight: float = 1.0  # β
     reduction: Annotated[int, Field(ge=1)] = 2  # of the teacher's width inside the projector
 
     def adapt(self, network: Network, roles: Mapping[str, Network]) -> Network:

@@ -21,7 +21,7 @@ from ._with_kd import WithKD
 
 @register("sp", family="relations", paper="arXiv:1907.09682", needs={"maps"})
 class SimilarityPreserving(WithKD):
-    sp_weight: float = 3000.0
+    sp_weight: float = 3000.0  # β
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         return {"sp": self.sp_weight * similarity_loss(student.maps[-1], teacher.maps[-1])}

@@ -9,7 +9,7 @@ embedding and logits, W_t and b_t its frozen classifier. The convolution and the
 trained with the student.
 
 Yang et al., "Knowledge Distillation via Softmax Regression Representation Learning", ICLR 2021,
-openreview.net/forum?id=ZzwDy_wiWv.
+https://openreview.net/forum?id=ZzwDy_wiWv.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ from .kd import kd_loss
 @register("th-kd", family="head", paper="arXiv:2201.06945", needs={"embedding"})
 class TeacherHeadKD(CRD):
     form: Literal["published", "paper"] = "published"
-    kd_weight: float = 1.5
-    crd_weight: float = 0.0
+    kd_weight: float = 1.5  # α
+    crd_weight: float = 0.0  # of the contrastive term
     head_weight: float = 0.02  # β, of the published form
     mixture: Annotated[float, Field(gt=0, lt=1)] = 0.5  # a, of the paper's form
 

@@ -30,7 +30,7 @@ FIRST_VARIANCE = 5.0
 
 @register("vid", family="features", paper="arXiv:1904.05835", needs={"maps"})
 class VariationalInformation(WithKD):
-    vid_weight: float = 1.0
+    vid_weight: float = 1.0  # β
 
     def build(self, context: Context) -> None:
         pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)

@@ -21,6 +21,8 @@ from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.stages import lead_of
 
+EVERY = "*"  # in the place of a recipe's name
+
 
 class State(StrEnum):
     """What is known of a run."""
@@ -38,7 +40,7 @@ class Choice:
     Attributes:
         datasets: cards.
         pairs: ``teacher:student``; empty means the usual pairs of each card.
-        recipes: names, with settings in brackets.
+        recipes: names, with settings in brackets; ``*`` stands for every method.
         seeds: of the cells.
         protocol: name; None means each card's default.
         teachers: files of teacher weights by network.
@@ -120,7 +122,7 @@ def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]
     for card in choice.datasets:
         resolver = Resolver(card, card.protocol(choice.protocol), recipes, choice.teachers)
         for pair in map(Pair.parse, choice.pairs or card.pairs):
-            for text in choice.recipes:
+            for text in named(choice.recipes, recipes):
                 name, settings = split_brackets(text)
                 for seed in choice.seeds:
                     run = resolver.run(name, settings, network=pair.student, pair=pair, seed=seed)
@@ -139,6 +141,15 @@ def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]
     if not cells:
         raise UsageError("nothing is chosen. Name a --suite, or --dataset with --recipe.")
     return cells, list(refusals)
+
+
+def named(texts: Sequence[str], recipes: Catalogue) -> list[str]:
+    """What was written of recipes, with ``*`` for every method that there is."""
+    methods = [info.name for info in recipes.infos if info.trains == "student"]
+    names: dict[str, None] = {}
+    for text in texts:
+        names |= dict.fromkeys(methods if text == EVERY else [text])
+    return list(names)
 
 
 def make_plan(cells: Sequence[Cell], store: Store, workspace: Workspace, *, retry: bool) -> Plan:

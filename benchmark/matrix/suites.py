@@ -21,7 +21,7 @@ class Suite(BaseModel):
         title: what it is for.
         datasets: names of cards.
         pairs: ``teacher:student``; empty means the usual pairs of each card.
-        recipes: names, with settings in brackets.
+        recipes: names, with settings in brackets; ``*`` stands for every method.
         protocol: name; None means each card's default.
         seeds: their number.
     """

@@ -309,6 +309,12 @@ def _notes(records: Sequence[Record]) -> Iterable[str]:
         yield f"{spread} of {total} records were trained by several processes."
     if half := sum(record.environment.precision == "bf16" for record in records):
         yield f"{half} of {total} records were trained in bf16."
+    extra: dict[int, set[str]] = defaultdict(set)
+    for record in records:
+        if record.cost is not None and record.cost.extra_epochs:
+            extra[record.cost.extra_epochs].add(record.spec.recipe)
+    for epochs, recipes in sorted(extra.items()):
+        yield f"A first stage of {epochs} more epochs: {', '.join(sorted(recipes))}."
     lengths = {
         canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
         for record in records

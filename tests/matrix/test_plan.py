@@ -58,6 +58,24 @@ def test_a_group_has_one_teacher_and_one_seed(session: Make) -> None:
     assert sorted(len(group) for group in levels[1]) == [1, 1, 1, 1]
 
 
+def test_equally_long_first_stages_train_side_by_side(session: Make) -> None:
+    _, second = labels(session("kd", "ab", "ft", "fsp[first_stage=0.9]"))
+    assert sorted(second) == [
+        ["resnet14→resnet8 ab", "resnet14→resnet8 ft"],
+        ["resnet14→resnet8 fsp[first_stage=0.9]"],
+        ["resnet14→resnet8 kd"],
+    ]
+
+
+def test_a_star_is_every_method_that_trains_a_student(session: Make) -> None:
+    everything = session("*", "kd[temperature=2]")
+    names = [cell.run.recipe_label for cell in everything.cells]
+    assert len(names) == len(set(names))
+    known = {info.name for info in everything.recipes.infos}
+    assert set(names) == known - {"sh-teacher"} | {"kd[temperature=2]"}
+    assert everything.refusals == []
+
+
 def identity(session: Session) -> str:
     return session.cells[-1].run.identity
 
@@ -76,6 +94,39 @@ def test_everything_that_changes_the_result_is_in_the_identity(session: Make) ->
         identity(session("kd", protocol="quick[epochs=3]")),
     ]
     assert len(set(different)) == len(different)
+
+
+LATER = """
+from typing import Annotated
+import torch.nn.functional as F
+from benchmark import Later, Recipe, register
+
+@register("grown", family="logits", paper="none")
+class Grown(Recipe):
+    weight: float = 1.0
+{setting}
+    def forward(self, batch, student, teacher):
+        return {{"ce": self.weight * F.cross_entropy(student.logits, batch.labels)}}
+"""
+
+
+def test_a_setting_of_a_later_date_leaves_older_identities(session: Make, tmp_path: Path) -> None:
+    found = {}
+    for name, setting in {
+        "before": "",
+        "marked": "    new: Annotated[bool, Later] = False",
+        "unmarked": "    new: bool = False",
+    }.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "grown.py").write_text(LATER.format(setting=setting))
+        found[name] = identity(session("grown", paths=(folder,)))
+        if name == "marked":
+            used = session("grown[new=true]", paths=(folder,))
+            assert used.cells[0].run.spec({}).settings == {"weight": 1.0, "new": True}
+            found["used"] = identity(used)
+    assert found["marked"] == found["before"]
+    assert len({found["before"], found["unmarked"], found["used"]}) == 3
 
 
 def test_records_of_different_runs_have_different_places(session: Make) -> None:

@@ -189,6 +189,15 @@ class TestTables:
             "The recipe's file changed between records of one version: kd.",
         )
 
+    def test_what_trains_longer_is_noted(self):
+        longer = students("ft", [62.0])[0]
+        assert longer.cost is not None
+        cost = longer.cost.model_copy(update={"extra_epochs": 30})
+        (table,) = aggregate(
+            [longer.model_copy(update={"cost": cost}), *students("kd", [61.0])]
+        ).tables
+        assert table.notes == ("A first stage of 30 more epochs: ft.",)
+
     def test_nothing_gives_nothing(self):
         assert aggregate([]).tables == ()
 
