@@ -156,10 +156,10 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
     steps: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.spec
-        if "teacher" in spec.roles:
+        if "teacher" in spec.roles and not _is_control(spec):
             taught[spec.roles["teacher"].network, spec.network].append(record)
         else:
-            (steps if spec.roles else alone)[spec.network].append(record)
+            (steps if spec.roles.keys() - {"teacher"} else alone)[spec.network].append(record)
     trained = [record for record in records if record.spec.recipe != IMPORTED]
     ranked = all(record.spec.ranked for record in trained)
     columns = [
@@ -178,6 +178,12 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
     )
 
 
+def _is_control(spec: RunSpec) -> bool:
+    """Whether a run's teacher is not the pair's, but one that the method chose itself."""
+    teacher = (spec.pair or "").partition(":")[0]
+    return bool(teacher) and spec.roles["teacher"].network != teacher
+
+
 def _column(
     pair: tuple[str, str],
     taught: Sequence[Record],
@@ -186,7 +192,7 @@ def _column(
     top1: Mapping[str, float],
     ranked: bool,
 ) -> Column:
-    # A method without a teacher competes in every pair of its student.
+    # A method without a teacher, or with one of its own, competes in every pair of its student.
     baseline = [record for record in alone if method_of(record.spec) == ALONE]
     others = [
         record

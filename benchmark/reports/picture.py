@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -18,16 +19,26 @@ from benchmark.reports.console import result_table
 WIDTH = 84
 
 
-def draw(results: Path, file: Path, *, dataset: str) -> None:
-    """Write the tables of one data set as an SVG file.
+def draw(
+    results: Path, file: Path, *, dataset: str, pair: tuple[str, str], recipes: Collection[str]
+) -> None:
+    """Write the table of one pair as an SVG file.
 
     Args:
         results: folder of records.
         file: to write.
         dataset: name of the data set.
+        pair: teacher and student.
+        recipes: those that are shown, and those that they build on.
     """
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    records = [r for r in Store(results).all().records if r.spec.dataset == dataset]
+    records = [
+        r
+        for r in Store(results).all().records
+        if r.spec.dataset == dataset
+        and r.spec.recipe in recipes
+        and {r.spec.network, *(role.network for role in r.spec.roles.values())} <= set(pair)
+    ]
     for table in result_table(aggregate(records)):
         console.print(table)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -36,4 +47,5 @@ def draw(results: Path, file: Path, *, dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]), Path(sys.argv[2]), dataset=sys.argv[3])
+    folder, picture, name, teacher, student, *shown = sys.argv[1:]
+    draw(Path(folder), Path(picture), dataset=name, pair=(teacher, student), recipes=shown)

@@ -5,6 +5,7 @@ KDBENCH_PATH=my_recipes pytest tests/recipes/test_every_recipe.py -k my-method
 
 from __future__ import annotations
 
+import ast
 import copy
 import functools
 import io
@@ -187,6 +188,25 @@ def test_it_says_what_it_is(info: RecipeInfo) -> None:
     assert info.paper or info.family == "alone", "name the paper, or where the idea is from"
     assert info.name == info.name.lower()
     assert "_" not in info.name, "words of a name are joined by hyphens"
+
+
+LIMITS = {"alone": 40, "logits": 40}  # lines of code; 90 for the others
+
+
+@every_recipe
+def test_it_is_short(info: RecipeInfo) -> None:
+    """Where this fails, the contract lacks something that several recipes need."""
+    text = Path(info.path).read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    told: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            told |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines = enumerate(text.splitlines(), start=1)
+    code = [line for number, line in lines if line.strip() and number not in told]
+    assert len(code) <= LIMITS.get(info.family, 90)
 
 
 @every_recipe

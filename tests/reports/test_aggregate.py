@@ -198,6 +198,19 @@ class TestTables:
         ).tables
         assert table.notes == ("A first stage of 30 more epochs: ft.",)
 
+    def test_a_control_with_its_own_teacher_competes_in_every_pair_of_its_student(self):
+        student = record(60.0)
+        own = RoleRecord(identity=student.identity, network="resnet8", recipe="vanilla", top1=60.0)
+        pair, roles = "resnet20:resnet8", {"teacher": own}
+        control = record(61.0, network="resnet8", recipe="self-kd", pair=pair, roles=roles)
+        (table,) = aggregate([TEACHER, student, control, *students("kd", [62.0])]).tables
+        (column,) = table.columns
+        assert set(column.cells) == {"kd", "self-kd"}
+        assert column.cells["self-kd"].gain is not None
+        assert column.cells["self-kd"].gain.mean == pytest.approx(1.0)
+        assert column.teacher_top1 is not None
+        assert column.teacher_top1.mean == 70.0
+
     def test_nothing_gives_nothing(self):
         assert aggregate([]).tables == ()
 
