@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from benchmark.recipe import Recipe, RecipeInfo
 
+FOR_TOOLS = ("# type:", "# noqa", "# pragma", "# pyright")
 BOUNDS = ("gt", "ge", "lt", "le")
 
 
@@ -137,7 +138,7 @@ def _comments(cls: type, names: typing.Container[str]) -> dict[str, str]:
         by_line = {
             token.start[0]: token.string.lstrip("#").strip()
             for token in tokenize.generate_tokens(io.StringIO(source).readline)
-            if token.type == tokenize.COMMENT
+            if token.type == tokenize.COMMENT and not token.string.startswith(FOR_TOOLS)
         }
         (definition,) = ast.parse(source).body
         for statement in definition.body if isinstance(definition, ast.ClassDef) else []:

@@ -212,7 +212,7 @@ class Recipe(nn.Module):
         return {
             name: settings[name]
             for name, field in cls.settings_model.model_fields.items()
-            if Later not in field.metadata or settings[name] != field.default
+            if not _is_later(field) or settings[name] != field.default
         }
 
     def roles(self, pair: Pair) -> dict[str, Role]:
@@ -348,6 +348,10 @@ def _source_digest(cls: type[Recipe]) -> str:
     for name in sorted(contents):
         digest.update(contents[name])
     return digest.hexdigest()
+
+
+def _is_later(field: pydantic.fields.FieldInfo) -> bool:
+    return any(mark is Later or isinstance(mark, Later) for mark in field.metadata)
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:

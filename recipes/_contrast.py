@@ -122,6 +122,8 @@ class ContrastiveLoss(nn.Module):
 class InBatchLoss(nn.Module):
     """Both directions of InfoNCE among the images of a batch, without a memory.
 
+    With several processes each has its share of the batch, and no negatives beyond it.
+
     Args:
         student_dim: width of the student's embedding.
         teacher_dim: width of the teacher's embedding.

@@ -8,10 +8,12 @@ from typing import TypeVar
 import torch.nn.functional as F
 from torch import Tensor
 
-Stage = TypeVar("Stage")  # a map, or its shape
+MapOrShape = TypeVar("MapOrShape")  # a map, or its shape
 
 
-def stage_pairs(student: Sequence[Stage], teacher: Sequence[Stage]) -> list[tuple[Stage, Stage]]:
+def stage_pairs(
+    student: Sequence[MapOrShape], teacher: Sequence[MapOrShape]
+) -> list[tuple[MapOrShape, MapOrShape]]:
     """The networks' stages side by side, without the stems.
 
     As in the field's published code, stages are counted from the input: where one network has

@@ -34,6 +34,11 @@ SCALE = 3 / 1000
 class ActivationBoundaries(WithFirstStage):
     ab_weight: float = 1.0  # β
 
+    def refuse(self, context: Context) -> str | None:
+        if not (context.student.shows_preactivations and context.teacher.shows_preactivations):
+            return "AB compares maps before the activation, which networks of timm do not show"
+        return None
+
     def build(self, context: Context) -> None:
         pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)
         # A regressor ends with its activation, which has no place before one.
@@ -59,7 +64,7 @@ def boundary_loss(preactivations_s: Sequence[Tensor], preactivations_t: Sequence
         preactivations_t: teacher maps of the same shapes, without gradient. Each stage counts half
             as much as the one behind it.
     """
-    loss = 0.0 * preactivations_s[0].sum()
+    loss = preactivations_s[0].new_zeros(())
     for map_s, map_t in zip(preactivations_s, preactivations_t, strict=True):
         towards = torch.where(map_t > 0, -map_s, map_s)
         loss = loss / 2 + (towards + MARGIN).clamp(min=0).square().sum() / len(map_s)

@@ -3,8 +3,9 @@
     min over the student, max over θ:  L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T)
     T = T_0 + R · sigmoid(θ)
 
-θ is trained with the student by the reversed gradient of the loss, times λ. λ grows from 0 to 1
-as a half cosine over the first part of the training, 10 of 240 epochs, and stays.
+θ is trained with the student by the reversed gradient of the loss, times λ. λ grows from 0 to 1 as
+a half cosine over the first part of the training, 10 of 240 epochs, and stays. With
+standardise=true the divergence compares standardised logits (ls_kd.py).
 
 Li et al., "Curriculum Temperature for Knowledge Distillation", arXiv:2211.16231, with one
 temperature for all images.
@@ -31,8 +32,8 @@ from .kd import kd_loss
 class CurriculumTemperature(Recipe):
     ce_weight: float = 0.1  # γ
     kd_weight: float = 0.9  # α
-    lowest: PositiveFloat = 1.0  # T_0
-    span: PositiveFloat = 20.0  # R
+    lowest_temperature: PositiveFloat = 1.0  # T_0
+    temperature_range: PositiveFloat = 20.0  # R
     rise: Annotated[float, Field(ge=0, le=1)] = 1 / 24  # of the training, until λ is 1
     standardise: bool = False
 
@@ -42,7 +43,8 @@ class CurriculumTemperature(Recipe):
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         logits = compared(student, teacher, standardise=self.standardise)
         strength = (1 - math.cos(math.pi * warmed_up(batch.progress, self.rise))) / 2
-        temperature = self.lowest + self.span * reversed_gradient(self.theta, strength).sigmoid()
+        share = reversed_gradient(self.theta, strength).sigmoid()
+        temperature = self.lowest_temperature + self.temperature_range * share
         return {
             "ce": self.ce_weight * F.cross_entropy(student.logits, batch.labels),
             "kd": self.kd_weight * kd_loss(*logits, temperature),

@@ -4,16 +4,19 @@
         + β_intra · (1 − mean_k ρ(p_s,:k , p_t,:k)))
 
 ρ is Pearson's correlation, over the classes of an image and over the images for a class; p are
-softened by T, after standardise has brought the logits to mean 0 and deviation 1 (ls_kd.py).
+softened by T. With standardise=true these terms compare logits that were brought to mean 0 and
+deviation 1 for every image (ls_kd.py).
 
 Huang et al., "Knowledge Distillation from A Stronger Teacher", arXiv:2205.10536.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor
 
-from benchmark import Batch, Outputs, Terms, register
+from benchmark import Batch, Later, Outputs, Terms, register
 
 from ._logits import compared
 from ._with_kd import WithKD
@@ -25,7 +28,7 @@ EPS = 1e-8
 class Dist(WithKD):
     inter_weight: float = 2.0  # β_inter
     intra_weight: float = 2.0  # β_intra
-    standardise: bool = False
+    standardise: Annotated[bool, Later] = False
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         logits = compared(student, teacher, standardise=self.standardise)

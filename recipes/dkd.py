@@ -7,7 +7,7 @@ training that is done; 20 of 240 epochs are the warm-up. standardise is logit st
 (ls_kd.py), published as dkd[standardise=true,alpha=9,beta=72,temperature=2].
 
 Zhao et al., "Decoupled Knowledge Distillation", arXiv:2203.08679; β was tuned per pair: 2 for
-resnet56→20 and 110→32, 6 for vgg13→vgg8, vgg13→MobileNetV2 and the WRN pairs, else 8.
+resnet56→20 and 110→32, 6 for vgg13→vgg8, vgg13→MobileNetV2 and pairs of two WRNs, else 8.
 """
 
 from __future__ import annotations

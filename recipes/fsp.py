@@ -7,11 +7,12 @@
 
 F^l are the maps of stem and stages; the larger one of two neighbours is averaged to the size of the
 smaller. Channels are compared one by one, so both networks need equal widths. The first stage
-trains the student without its classifier, for first_stage · the protocol's epochs, which it adds
-to them.
+trains the student without its classifier, for first_stage · the protocol's epochs, which it adds to
+them.
 
 Yim et al., "A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and
-Transfer Learning", CVPR 2017; stages and weights as in arXiv:1910.10699.
+Transfer Learning", CVPR 2017; stages as in arXiv:1910.10699. The β = 50 given there stands before a
+term that its code has in neither stage; its first stage minimises the plain sum.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ._maps import to_smaller
 
 @register("fsp", family="relations", paper="CVPR 2017", needs={"maps"})
 class SolutionFlow(WithFirstStage):
-    fsp_weight: float = 50.0  # β
+    fsp_weight: float = 1.0  # β
 
     def refuse(self, context: Context) -> str | None:
         shapes = context.student.stage_shapes, context.teacher.stage_shapes

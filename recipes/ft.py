@@ -10,7 +10,9 @@ student's last map. Factors are compared at the smaller height and width of the 
 takes first_stage · the protocol's epochs, which it adds to them.
 
 Kim, Park, Kwak, "Paraphrasing Complex Network: Network Compression via Factor Transfer",
-arXiv:1802.04977; stages, widths and weights as in arXiv:1910.10699.
+arXiv:1802.04977; stages, widths and weights as in arXiv:1910.10699. Its first stage has the rate
+0.01 for ResNets and WRNs, a fifth of the main one, which is taken for all students here; there the
+others keep theirs (first_rate=1).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ SLOPE = 0.1
 @register("ft", family="features", paper="arXiv:1802.04977", needs={"maps"})
 class FactorTransfer(WithFirstStage):
     ft_weight: float = 200.0  # β
-    first_rate: PositiveFloat = 0.2
+    first_rate: PositiveFloat = 0.2  # of the protocol's learning rate
     factor_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the teacher's channels
 
     def build(self, context: Context) -> None:

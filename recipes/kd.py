@@ -2,8 +2,8 @@
 
     L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T)
 
-p are the softmax of the logits, p^T of the logits over T; standardise brings the logits of every
-image to mean 0 and deviation 1 before that (ls_kd.py).
+p are the softmax of the logits, p^T of the logits over T. With standardise=true the divergence
+compares logits that were brought to mean 0 and deviation 1 for every image (ls_kd.py).
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531.
 """

@@ -2,9 +2,8 @@
 
     L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + β · Σ ‖ e_s / ‖e_s‖ − e_t / ‖e_t‖ ‖²
 
-The sum runs over the batch, and no weight is published: 0.02 is our choice, with which the term is
-as large as the cross entropy at the beginning. Where the widths differ, a linear projector trained
-with the student stands before its embedding.
+The sum runs over the batch, of 64 images as a rule. No weight is published; 0.02 is our choice.
+Where the widths differ, a linear projector trained with the student stands before its embedding.
 
 A baseline of Ben-Baruch et al., "It's All in the Head: Representation Knowledge Distillation
 through Classifier Sharing", arXiv:2201.06945.
@@ -20,7 +19,7 @@ from benchmark import Batch, Context, Outputs, Terms, register
 from ._with_kd import WithKD
 
 
-@register("kde", family="features", paper="arXiv:2201.06945", needs={"embedding"})
+@register("kde", family="features", paper="arXiv:2201.06945", version=2, needs={"embedding"})
 class EmbeddingKD(WithKD):
     kde_weight: float = 0.02  # β
 

@@ -20,7 +20,7 @@ from .kde import embedding_loss
 from .th_kd import teacher_head_loss
 
 
-@register("kde-th", family="head", paper="arXiv:2201.06945", needs={"embedding"})
+@register("kde-th", family="head", paper="arXiv:2201.06945", version=2, needs={"embedding"})
 class EmbeddingAndHeadKD(WithKD):
     kde_weight: float = 0.02  # β
     th_weight: float = 1.0  # δ

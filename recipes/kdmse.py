@@ -19,7 +19,7 @@ from ._with_kd import WithKD
 from .kd import probability_mse
 
 
-@register("kdmse", family="logits", paper="arXiv:2201.06945")
+@register("kdmse", family="logits", paper="arXiv:2201.06945", version=2)
 class ProbabilityMSE(WithKD):
     mse_weight: float = 100.0  # β
     standardise: bool = False

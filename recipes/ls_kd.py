@@ -3,6 +3,9 @@
     L = γ · CE(p_s, y) + α · T² · KL(softmax(Z(z_t) / T) ‖ softmax(Z(z_s) / T))
     Z(z) = (z − mean z) / std z
 
+The same as kd[standardise=true,temperature=2,kd_weight=9], under the name and with the settings of
+its paper.
+
 Sun et al., "Logit Standardization in Knowledge Distillation", arXiv:2403.01427.
 """
 

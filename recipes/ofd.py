@@ -7,7 +7,8 @@
 F are maps before the activation, r^l is a trained 1×1 convolution with batch normalisation, n the
 number of stages. The margin m^l is a channel's mean negative response. It is measured on the
 training images seen so far, one of the two ways that the paper gives; the published code takes it
-from the teacher's normalisation. The larger map is averaged to the size of the smaller.
+from the teacher's normalisation. The larger map is averaged to the size of the smaller. Networks of
+timm do not show what stands before an activation; what stands behind it takes its place.
 
 Heo et al., "A Comprehensive Overhaul of Feature Distillation", arXiv:1904.01866.
 """

@@ -37,7 +37,7 @@ from ._maps import pooled, to_smaller
 from ._with_kd import WithKD
 
 
-@register("simkd", family="head", paper="arXiv:2203.14001", needs={"maps"})
+@register("simkd", family="head", paper="arXiv:2203.14001", version=2, needs={"maps"})
 class SimKD(WithKD):
     ce_weight: float = 0.0  # γ
     simkd_weight: float = 1.0  # β

@@ -23,7 +23,7 @@ from ._layers import conv_bn
 from ._with_kd import WithKD
 
 
-@register("srrl", family="head", paper="ICLR 2021", needs={"embedding", "maps"})
+@register("srrl", family="head", paper="ICLR 2021", version=2, needs={"embedding", "maps"})
 class SoftmaxRegression(WithKD):
     feature_weight: float = 1.0  # β
     regression_weight: float = 1.0  # δ

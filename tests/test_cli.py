@@ -229,19 +229,23 @@ def test_help_and_lists_do_without_torch(
 def test_two_processes_write_one_set_of_records(
     tiny_words: list[str], tmp_path: Path, cache_dir: Path
 ) -> None:
-    """Also that they see the global batches of one process, and count each test image once."""
+    """Also that they see the global batches of one process, and count each test image once.
+
+    A method in two stages trains other parameters in each, which the processes must agree on.
+    """
     launch = [
         sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
         "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
         "-m", "benchmark",
     ]  # fmt: skip
-    words = ["run", *tiny_words, "--recipe", "vanilla", "--recipe", "crd"]
+    recipes = [word for name in ("vanilla", "crd", "ab", "ft") for word in ("--recipe", name)]
+    words = ["run", *tiny_words, *recipes]
     done = subprocess.run(
         [*launch, *words], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("seed0.json")]
-    assert len(records) == 3
+    assert len(records) == 5
     for record in records:
         assert record["status"] == "ok"
         assert record["environment"]["processes"] == 2

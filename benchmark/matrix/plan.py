@@ -144,10 +144,18 @@ def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]
 
 
 def named(texts: Sequence[str], recipes: Catalogue) -> list[str]:
-    """What was written of recipes, with ``*`` for every method that there is."""
+    """What was written of recipes, with ``*`` for every method that there is.
+
+    Raises:
+        UsageError: settings behind the star, which not every method has.
+    """
     methods = [info.name for info in recipes.infos if info.trains == "student"]
     names: dict[str, None] = {}
     for text in texts:
+        if text.startswith(EVERY) and text != EVERY:
+            raise UsageError(
+                f"'{text}': '{EVERY}' is every method as it is. Name one to change it."
+            )
         names |= dict.fromkeys(methods if text == EVERY else [text])
     return list(names)
 

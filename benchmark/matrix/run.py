@@ -30,7 +30,7 @@ class Run:
         changed: those that are not the defaults.
         protocol: how long and how.
         seed: of initial weights, order and augmentation.
-        pair: of the cell; None for a run that builds on no other.
+        pair: of the cell; None for a run that no teacher of a pair has a part in.
         roles: the runs it builds on.
         weights: file of imported weights; None for a run that is trained.
     """
@@ -123,6 +123,12 @@ def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:
     )
 
 
+def _mentions_teacher(recipe: Recipe, pair: Pair) -> bool:
+    """Whether the roles of a recipe are of the pair's teacher, whatever that is."""
+    mark = "a network of no name"
+    return any(role.network == mark for role in recipe.roles(Pair(mark, pair.student)).values())
+
+
 class Resolver:
     """Makes runs from names.
 
@@ -176,6 +182,12 @@ class Resolver:
         roles = {
             name: self._role(role, pair, seed, (*above, recipe)) for name, role in asked.items()
         }
+        try:
+            own = not _mentions_teacher(instance, pair)
+        except Exception as error:
+            raise fault_in(info, "roles", error) from error
+        # A run that builds on its own network alone is the same run in every pair of it.
+        alike = own and network == pair.student and not any(role.pair for role in roles.values())
         return Run(
             card=self.card,
             network=network,
@@ -185,7 +197,7 @@ class Resolver:
             changed={name: value for name, value in values.items() if value != defaults[name]},
             protocol=self.protocol,
             seed=seed,
-            pair=pair if roles else None,
+            pair=None if alike else pair,
             roles=roles,
         )
 

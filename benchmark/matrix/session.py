@@ -247,9 +247,9 @@ def make_accelerator(precision: str) -> Accelerator:
 
 
 def has_bf16() -> bool:
-    """Whether bfloat16 is faster than float32 here, and not emulated."""
+    """Whether the device has units for bfloat16 that are made to be faster than float32's."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    # AVX-512 multiplies bfloat16 too, but at half the rate of float32: 181 against 334 GFLOP/s.
+    # AVX-512 has bfloat16 instructions too; on a Xeon without AMX they gave half of float32's rate.
     return any(capabilities.get(name) for name in ("amx_bf16", "bf16"))

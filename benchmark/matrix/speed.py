@@ -40,6 +40,8 @@ def measure(
 ) -> dict[str, Any]:
     """Images/s of loader, teacher, every recipe alone and all of them as a group.
 
+    Of a recipe with several stages it is the last one, the protocol's own.
+
     Args:
         request: one data set; of several pairs the first is measured.
         data_dir: local folder that is looked at before anything is downloaded.

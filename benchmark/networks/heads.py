@@ -67,8 +67,10 @@ class SharedHead(Network):
 
     @property
     def feature_shape(self) -> Shape:
-        """Of the network, whose features stand before the projector."""
-        return self.network.feature_shape
+        """Of the network; one position where a projector stands between them and the classifier."""
+        if isinstance(self.head.projector, nn.Identity):
+            return self.network.feature_shape
+        return self.embedding_dim, 1, 1
 
     @property
     def classifier(self) -> nn.Linear:
@@ -79,7 +81,11 @@ class SharedHead(Network):
         """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
         outputs: Outputs = self.network(images, maps=maps)
         embedding = self.head.projector(outputs.embedding)
-        return replace(outputs, logits=self.head.classifier(embedding), embedding=embedding)
+        features = outputs.features
+        if features is not None and not isinstance(self.head.projector, nn.Identity):
+            features = embedding[:, :, None, None]
+        logits = self.head.classifier(embedding)
+        return replace(outputs, logits=logits, embedding=embedding, features=features)
 
 
 def classifier_key(network: Network) -> str:

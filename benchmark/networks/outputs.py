@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -19,7 +20,8 @@ class Outputs:
         embedding: (B, D), what the classifier sees.
         maps: stage outputs (B, C, H, W), stem first, after the last activation of each stage;
             empty unless asked for.
-        preactivations: the same before that activation.
+        preactivations: the same before that activation; the maps once more where a network does
+            not show it (``NetworkShape.shows_preactivations``).
         features: (B, D, H, W), whose spatial mean is the embedding; of one position where a network
             makes its embedding otherwise. Empty unless maps are asked for. The last map is not
             always it: layers may follow.
@@ -52,12 +54,15 @@ class NetworkShape:
         embedding_dim: width D of what the classifier sees.
         stage_shapes: (C, H, W) of every stage map, stem first.
         feature_shape: (D, H, W) of what is averaged to the embedding.
+        shows_preactivations: whether ``Outputs.preactivations`` are what stands before the
+            activation, and not the maps once more.
     """
 
     classes: int
     embedding_dim: int
     stage_shapes: tuple[Shape, ...]
     feature_shape: Shape
+    shows_preactivations: bool = True
 
 
 class Network(nn.Module, ABC):
@@ -70,6 +75,7 @@ class Network(nn.Module, ABC):
 
     embedding_dim: int
     stage_shapes: tuple[Shape, ...]
+    shows_preactivations: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -90,5 +96,9 @@ class Network(nn.Module, ABC):
     def shape(self) -> NetworkShape:
         """The widths of this network."""
         return NetworkShape(
-            self.classifier.out_features, self.embedding_dim, self.stage_shapes, self.feature_shape
+            self.classifier.out_features,
+            self.embedding_dim,
+            self.stage_shapes,
+            self.feature_shape,
+            self.shows_preactivations,
         )

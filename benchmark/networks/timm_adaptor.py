@@ -45,6 +45,8 @@ class TimmNetwork(Network):
             images of this size.
     """
 
+    shows_preactivations = False
+
     def __init__(self, model: nn.Module, name: str, image_size: tuple[int, int]) -> None:
         super().__init__()
         # timm declares its interfaces by convention only, which a type checker cannot see.

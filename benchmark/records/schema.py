@@ -48,7 +48,8 @@ class RunSpec(Strict):
         dataset: name of the card.
         data_revision: of the data.
         network: that was trained.
-        pair: ``teacher:student`` of the cell; None for a run that builds on no other.
+        pair: ``teacher:student`` of the cell; None for a run that no teacher of a pair has a part
+            in: it builds on no other, or on runs of its own network.
         recipe, recipe_version: the method, and the version of its mathematics.
         settings: all settings of the recipe, with defaults filled in; one that the recipe was
             given later (``benchmark.recipe.Later``) only where it is not at its default.

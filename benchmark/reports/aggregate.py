@@ -179,9 +179,8 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
 
 
 def _is_control(spec: RunSpec) -> bool:
-    """Whether a run's teacher is not the pair's, but one that the method chose itself."""
-    teacher = (spec.pair or "").partition(":")[0]
-    return bool(teacher) and spec.roles["teacher"].network != teacher
+    """Whether a run has a teacher that is no pair's, but one of its own network."""
+    return "teacher" in spec.roles and spec.pair is None
 
 
 def _column(

@@ -12,8 +12,7 @@ LONGEST = 8  # figures; 30000.0 and 0.02083 are no strain to read
 
 def own_first(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """A recipe's own settings, then those that it shares with others; else in their order."""
-    inherited = sorted(settings.items(), key=lambda item: "inherited_from" in item[1])
-    return dict(inherited)
+    return dict(sorted(settings.items(), key=lambda item: "inherited_from" in item[1]))
 
 
 def shown(value: object) -> str:

@@ -129,12 +129,18 @@ class Lesson(nn.Module):
         return self.stage.terms(batch, student.float(), teacher)
 
 
-def over_processes(lesson: Lesson, accelerator: Accelerator) -> nn.Module:
+def over_processes(lesson: Lesson, accelerator: Accelerator, *, partial: bool) -> nn.Module:
     """The lesson with its gradients averaged over all processes.
 
     Not ``accelerator.prepare``: buffers must stay each process's own while it trains. BatchNorm's
     statistics are shared before every evaluation, and state over the training set (a bank of 51 MB,
     say) is kept equal by ``gather``; sending either with every step would cost more than the step.
+
+    Args:
+        lesson: the module.
+        accelerator: owns device and processes.
+        partial: a step may leave parameters without a gradient, as a stage that learns from maps
+            leaves layers behind the last one; they are searched for in every step.
     """
     if accelerator.num_processes == 1:
         return lesson
@@ -142,7 +148,9 @@ def over_processes(lesson: Lesson, accelerator: Accelerator) -> nn.Module:
     newer = "forward_sync_buffers" in known  # its older name is deprecated in torch 2.15
     own: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
     devices = [accelerator.device] if accelerator.device.type == "cuda" else None
-    return DistributedDataParallel(lesson, device_ids=devices, **own)
+    return DistributedDataParallel(
+        lesson, device_ids=devices, find_unused_parameters=partial, **own
+    )
 
 
 class Learner:
@@ -191,15 +199,21 @@ class Learner:
         """Begin a stage: an optimiser without a past, on what it trains."""
         protocol = self.job.protocol
         self.span = span
+        trained = self.lesson.enter(span.stage)
+        if not trained:
+            raise RecipeError(
+                f"recipe '{self.recipe.info.name}' trains nothing in its stage "
+                f"'{span.stage.name}': everything rests."
+            )
         self.optimiser = torch.optim.SGD(
-            self.lesson.enter(span.stage),
+            trained,
             lr=protocol.lr,
             momentum=protocol.momentum,
             nesterov=protocol.nesterov,
             weight_decay=protocol.weight_decay,
             fused=True,
         )
-        self._forward = over_processes(self.lesson, self.accelerator)
+        self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
 
     def start_epoch(self, epoch: int) -> None:
         """Be in the epoch's stage, in training mode, and forget the last epoch's sums."""
@@ -273,5 +287,6 @@ class Learner:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what ``state_dict`` gave."""
         self.lesson.load_state_dict(state["lesson"])
-        self._enter(self.spans[state["stage"]])
+        if (span := self.spans[state["stage"]]) is not self.span:
+            self._enter(span)
         self.optimiser.load_state_dict(state["optimiser"])

@@ -71,6 +71,7 @@ class Seat:
     progress: Progress = field(default_factory=Progress)
     scores: Scores | None = None
     trouble: Trouble | None = None
+    lead: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.lead = lead_of(self.job.recipe, self.job.protocol)
@@ -225,6 +226,8 @@ class Group:
         return sorted(s.job.identity for s in self.seats if s is not seat)
 
     def _agree_on_epoch(self) -> None:
+        if len({seat.lead for seat in self.seats}) > 1:
+            raise ValueError("a group's members must have equally long first stages")
         epochs = {seat.progress.epochs for seat in self.active()}
         if len(epochs) > 1:
             raise ValueError(f"a group must stand at one epoch, not {sorted(epochs)}")

@@ -49,14 +49,16 @@ def spans_of(recipe: Recipe, protocol: Protocol) -> tuple[Span, ...]:
     """The stages of a recipe one after the other; the last one begins at epoch 0.
 
     Raises:
-        RecipeError: the last stage is not the protocol's whole training, or one has no length.
+        RecipeError: the last stage is not the protocol's whole training, or one has no length or
+            no rate.
     """
-    *first, main = recipe.stages()
-    if main.share != 1 or any(stage.share <= 0 for stage in first):
+    stages = recipe.stages()
+    if not stages or stages[-1].share != 1 or not all(s.share > 0 and s.rate > 0 for s in stages):
         raise RecipeError(
-            f"recipe '{recipe.info.name}': the last of its stages must have the share 1, and those "
-            "before it more than 0."
+            f"recipe '{recipe.info.name}': the last of its stages must have the share 1, those "
+            "before it more than 0, and every one a rate above 0."
         )
+    *first, main = stages
     lengths = [max(1, round(stage.share * protocol.epochs)) for stage in first]
     start = -sum(lengths)
     spans = []

@@ -76,6 +76,21 @@ def test_a_star_is_every_method_that_trains_a_student(session: Make) -> None:
     assert everything.refusals == []
 
 
+def test_what_builds_on_its_own_network_is_one_run_for_all_pairs(session: Make) -> None:
+    two = session("self-kd", "kd", pairs=("resnet14:resnet8", "resnet8:resnet8"))
+    own = [cell.run for cell in two.cells if cell.run.recipe == "self-kd"]
+    assert len({run.identity for run in own}) == 1
+    assert [run.spec({}).pair for run in own] == [None, None]
+    pairs = [cell.run.spec({}).pair for cell in two.cells if cell.run.recipe == "kd"]
+    assert pairs == ["resnet14:resnet8", "resnet8:resnet8"]
+    [sh] = session("sh-kd").cells
+    assert [run.spec({}).pair for run in sh.run.family()] == [
+        None,
+        "resnet14:resnet8",
+        "resnet14:resnet8",
+    ]
+
+
 def identity(session: Session) -> str:
     return session.cells[-1].run.identity
 

@@ -196,7 +196,7 @@ def test_the_constant_of_the_noise_is_counted(crd: ModuleType) -> None:
 
 
 def test_in_batch_negatives_are_of_other_classes(
-    recipe_module: Callable[[str], ModuleType],
+    crd: ModuleType,
 ) -> None:
     """Against the plain sum over the images that count, a row at a time."""
     torch.manual_seed(0)

@@ -199,17 +199,28 @@ class TestTables:
         assert table.notes == ("A first stage of 30 more epochs: ft.",)
 
     def test_a_control_with_its_own_teacher_competes_in_every_pair_of_its_student(self):
-        student = record(60.0)
+        student, other = record(60.0), record(75.0, network="resnet56")
         own = RoleRecord(identity=student.identity, network="resnet8", recipe="vanilla", top1=60.0)
-        pair, roles = "resnet20:resnet8", {"teacher": own}
-        control = record(61.0, network="resnet8", recipe="self-kd", pair=pair, roles=roles)
-        (table,) = aggregate([TEACHER, student, control, *students("kd", [62.0])]).tables
-        (column,) = table.columns
-        assert set(column.cells) == {"kd", "self-kd"}
-        assert column.cells["self-kd"].gain is not None
-        assert column.cells["self-kd"].gain.mean == pytest.approx(1.0)
-        assert column.teacher_top1 is not None
-        assert column.teacher_top1.mean == 70.0
+        control = record(61.0, recipe="self-kd", roles={"teacher": own})
+        methods = [*students("kd", [62.0]), taught(63.0, other, recipe="kd")]
+        (table,) = aggregate([TEACHER, other, student, control, *methods]).tables
+        assert [column.teacher for column in table.columns] == ["resnet20", "resnet56"]
+        for column in table.columns:
+            assert set(column.cells) == {"kd", "self-kd"}
+            assert column.cells["self-kd"].gain is not None
+            assert column.cells["self-kd"].gain.mean == pytest.approx(1.0)
+        assert table.columns[0].teacher_top1.mean == 70.0
+
+    def test_a_teacher_between_is_not_a_control(self):
+        """Its run is another in every pair, and stays in the column of who taught it."""
+        between = record(66.0, network="resnet14", recipe="kd", pair="resnet20:resnet14")
+        role = RoleRecord(identity=between.identity, network="resnet14", recipe="kd", top1=66.0)
+        last = record(63.0, recipe="assisted", pair="resnet20:resnet8", roles={"teacher": role})
+        (table,) = aggregate([TEACHER, between, last, *students("kd", [62.0])]).tables
+        assert {c.teacher: set(c.cells) for c in table.columns} == {
+            "resnet14": {"assisted"},
+            "resnet20": {"kd"},
+        }
 
     def test_nothing_gives_nothing(self):
         assert aggregate([]).tables == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
-from trained import assert_same, run
+from trained import assert_same, run, weights
 
 from benchmark.data.card import Protocol
 from benchmark.data.splits import DataSet
@@ -47,7 +48,7 @@ def test_it_keeps_the_base_rate_and_the_main_stage_has_the_protocols_own() -> No
     assert [first.progress(at) for at in (-3.0, -1.5)] == [0.0, 0.5]
 
 
-@pytest.mark.parametrize("shares", [(0.5,), (0.0, 1.0), (1.0, 0.5)], ids=str)
+@pytest.mark.parametrize("shares", [(), (0.5,), (0.0, 1.0), (math.nan, 1.0), (1.0, 0.5)], ids=str)
 def test_the_last_stage_is_the_whole_protocol(shares: tuple[float, ...]) -> None:
     odd = recipe("vanilla")
     odd.stages = lambda: tuple(  # type: ignore[method-assign]
@@ -111,7 +112,7 @@ def test_what_rests_stays_as_it_is(
         assert any(key.startswith(part) for key in changed), part
 
 
-@pytest.mark.parametrize("stop_in", [1, 2])
+@pytest.mark.parametrize("stop_in", [2, 3, 5])
 def test_a_run_goes_on_from_either_stage(
     job_of: Callable[..., Job],
     tiny: DataSet,
@@ -119,18 +120,41 @@ def test_a_run_goes_on_from_either_stage(
     tmp_path: Path,
     stop_in: int,
 ) -> None:
-    """Stopped at the end of the first stage or within the main one."""
-    names = ("ab", "ft", "fsp")
-    whole = run([job_of(name) for name in names], tiny, accelerator, tmp_path / "whole")
-    stopped = run(
-        [job_of(name) for name in names], tiny, accelerator, tmp_path / "parts", stop_in=stop_in
+    """Stopped within the first stage, at its end, and within the main one; three epochs each."""
+    whole, stopped, continued = (
+        run(
+            [job_of(name, first_stage=1) for name in ("ab", "ft", "fsp")],
+            tiny,
+            accelerator,
+            tmp_path / folder,
+            stop_in=at,
+        )
+        for folder, at in (("whole", None), ("parts", stop_in), ("parts", None))
     )
     assert [seat.progress.epochs for seat in stopped] == [stop_in] * 3
-    continued = run([job_of(name) for name in names], tiny, accelerator, tmp_path / "parts")
     for first, second in zip(whole, continued, strict=True):
         assert second.finished
-        assert [row["epoch"] for row in second.progress.history] == [1, 2, 3, 4]
+        assert [row["epoch"] for row in second.progress.history] == [1, 2, 3, 4, 5, 6]
         assert_same(first, second)
+
+
+@pytest.mark.parametrize(("name", "part"), [("ab", "recipe.connectors."), ("ft", "recipe.p")])
+def test_what_rests_later_stays_as_the_first_stage_left_it(
+    name: str,
+    part: str,
+    make_job: Callable[..., Job],
+    tiny: DataSet,
+    accelerator: Accelerator,
+    tmp_path: Path,
+) -> None:
+    [first] = run([make_job(name)], tiny, accelerator, tmp_path, stop_in=1)
+    before = {key: value.clone() for key, value in weights(first).items()}
+    [last] = run([make_job(name)], tiny, accelerator, tmp_path)
+    assert last.finished
+    kept = [key for key in before if key.startswith(part)]
+    assert kept
+    assert all(torch.equal(weights(last)[key], before[key]) for key in kept)
+    assert not torch.equal(weights(last)["network.conv1.weight"], before["network.conv1.weight"])
 
 
 def test_the_main_stage_sees_the_batches_of_every_other_method(
