@@ -343,6 +343,38 @@ def new_recipe(
     )
 
 
+@new_app.command("dataset")
+def new_dataset(
+    name: Annotated[str, typer.Argument(help="Lower case, words joined by hyphens.")],
+    source: Annotated[
+        Path,
+        typer.Option("--from", help="Folder of images: train/CLASS and test/CLASS, or a CSV file."),
+    ],
+    path: Annotated[
+        Path, typer.Option("--path", help="Folder to write the card to; made if need be.")
+    ] = Path("my_datasets"),
+) -> None:
+    """Write the card of a folder of images, so that it can be trained on."""
+    from benchmark.listing import write_dataset
+
+    file, found = write_dataset(name, source, path)
+    console = _console()
+    console.print(
+        f"Wrote {file}: {len(found.class_names)} classes, {found.images['train']:,} training and "
+        f"{found.images['test']:,} test images, at least {found.fewest} a class. Look at it, then:",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"  kdbench run --path {path} --dataset {name} --protocol quick --recipe vanilla "
+        "--recipe kd",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 def cache_folder() -> Path:
     """Where drawn and decoded images and the index of recipes are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
