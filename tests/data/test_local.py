@@ -454,6 +454,17 @@ def test_an_option_takes_its_values_alone() -> None:
         make_card(hub_source(local=[copy]))
 
 
+def test_a_truncated_image_stops_the_epoch_and_is_named(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "images")
+    broken = tmp_path / "images" / "train" / "ash" / "1.jpg"
+    cut(broken, 0.6)
+    data = load_data(own_card(tmp_path, "images"), None, tmp_path / "cache")
+    loader = make_loader(
+        data.train, data.card, batch_size=4, seed=0, device="cpu", train=True, workers=0
+    )
+    expect(lambda: list(loader.epoch(0)), str(broken), "truncated", "Fetch the file again")
+
+
 # Image size
 
 
