@@ -353,11 +353,14 @@ def new_dataset(
     path: Annotated[
         Path, typer.Option("--path", help="Folder to write the card to; made if need be.")
     ] = Path("my_datasets"),
+    layout: Annotated[
+        str | None, typer.Option("--layout", help="How the images lie; else it is found out.")
+    ] = None,
 ) -> None:
     """Write the card of a folder of images, so that it can be trained on."""
     from benchmark.listing import write_dataset
 
-    file, found = write_dataset(name, source, path)
+    file, found = write_dataset(name, source, path, layout=layout)
     console = _console()
     console.print(
         f"Wrote {file}: {len(found.class_names)} classes, {found.images['train']:,} training and "

@@ -159,13 +159,16 @@ def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:
     return file
 
 
-def write_dataset(name: str, source: Path, folder: Path) -> tuple[Path, Survey]:
+def write_dataset(
+    name: str, source: Path, folder: Path, *, layout: str | None = None
+) -> tuple[Path, Survey]:
     """Write a card for a folder of images.
 
     Args:
         name: lower case, words joined by hyphens or underscores.
         source: holds the images.
         folder: of the card; made if it does not exist.
+        layout: of the images; None finds it out.
 
     Returns:
         The card, and what was found in the folder of images.
@@ -188,7 +191,7 @@ def write_dataset(name: str, source: Path, folder: Path) -> tuple[Path, Survey]:
     file = folder / f"{name}.toml"
     if file.exists():
         raise UsageError(f"the file {file} exists. Choose another name or folder.")
-    found = survey(source)
+    found = survey(source, layout)
     small = found.image_size <= 64
     batch = 64 if found.images["train"] >= 2000 else 32
     _write(

@@ -90,6 +90,8 @@ def _places(copy: LocalCopy, bases: list[Path], cache_dir: Path) -> Places | Non
         packed = [base / name for name in copy.archives if (base / name).is_file()]
         if packed:
             folders = [unpacked(path, cache_dir) for path in packed]
-            inner = [folder / copy.folder for folder in folders if (folder / copy.folder).is_dir()]
-            return Places((*inner, *folders, base))  # what lies beside archives belongs to them
+            name = Path(copy.folder).name
+            inner = [folder / name for folder in folders if (folder / name).is_dir()]
+            # What lies beside archives belongs to them.
+            return Places((*inner, *folders, packed[0].parent))
     return None

@@ -42,8 +42,9 @@ class LocalCopy(_InLayout):
     """The official archive of a data set, as a user may have it under ``--data``.
 
     Attributes:
-        folder: name of the unpacked folder; it may lie in a folder of the data set's name.
-        archives: names of the archives that unpack to it; all that are there are unpacked.
+        folder: name of the unpacked folder, or its path there; it may also lie in a folder of the
+            data set's name.
+        archives: the same of the archives that unpack to it; all that are there are unpacked.
     """
 
     folder: str

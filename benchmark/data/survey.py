@@ -53,21 +53,23 @@ class Survey:
     fingerprint: str
 
 
-def survey(folder: Path, *, sample: int = SAMPLE) -> Survey:
+def survey(folder: Path, layout: str | None = None, *, sample: int = SAMPLE) -> Survey:
     """Count classes and images, and open some of the training images.
 
     Args:
-        folder: in one of the layouts; which one is found out.
+        folder: holds the images.
+        layout: its layout's name; None finds it out.
         sample: most training images that are opened, evenly spread over the list.
 
     Raises:
+        UnknownName: there is no such layout.
         DataError: it is no folder, has no known layout, holds fewer than two classes, or an opened
             image cannot be decoded.
     """
     folder = folder.expanduser().resolve()
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}. Correct --from.")
-    layout, options = _layout_of(folder)
+    layout, options = (layout, {}) if layout else _layout_of(folder)
     listing = LAYOUTS.get(layout).read(Places((folder,)), options)
     listing.check_files(str(folder))
     counts = _counts(listing, folder)
@@ -109,8 +111,8 @@ def _layout_of(folder: Path) -> tuple[str, dict[str, str]]:
         known = "\n".join(f"  {layout.name}: {layout.about}" for layout in LAYOUTS.values())
         like = f"looks like several: {', '.join(found)}" if found else "is in no known layout"
         raise DataError(
-            f"{folder} {like}. Known are:\n{known}\nBring the images into one of them; "
-            "docs/add-a-data-set.md shows how."
+            f"{folder} {like}. Known are:\n{known}\nBring the images into one of them, as "
+            "docs/add-a-data-set.md shows, or say with --layout which one it is."
         )
     return found[0], {}
 

@@ -353,6 +353,22 @@ def test_the_first_classes_of_a_larger_set(hub_cache: Path, tmp_path: Path, wher
     assert len(data.class_names) == 2
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_whole_may_lie_where_another_card_keeps_it(tmp_path: Path, packed: bool) -> None:
+    folder = tmp_path / "data" / "whole" / "CUB_200_2011"
+    write_cub(folder)
+    if packed:
+        pack(folder, folder.with_suffix(".tgz"))
+        shutil.rmtree(folder)
+    copy = {
+        "layout": "cub",
+        "folder": "whole/CUB_200_2011",
+        "archives": ["whole/CUB_200_2011.tgz"],
+    }
+    card = make_card(hub_source(local=[copy]))
+    assert_is_the_miniature(load_data(card, tmp_path / "data", tmp_path / "cache"))
+
+
 def test_a_part_that_holds_these_classes_alone(tmp_path: Path) -> None:
     write_cub(tmp_path / "data" / "CUB_200_2011", classes=BIRDS[:2])
     source = hub_source(keep=2, local=[{"layout": "cub"} | COPIES["cub"]])

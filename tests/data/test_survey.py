@@ -69,6 +69,17 @@ def test_the_image_size_follows_the_images(tmp_path: Path, edge: int, size: int)
     assert card.pairs[0].startswith("timm/") == (size >= 112)
 
 
+def test_a_folder_that_looks_like_two_layouts(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "images")
+    write_csv(tmp_path / "images")
+    with pytest.raises(DataError, match=r"looks like several: csv, image_folder(.|\n)*--layout"):
+        survey(tmp_path / "images")
+    file, _ = write_dataset("mine", tmp_path / "images", tmp_path, layout="csv")
+    assert read_card(file).source.layout == "csv"  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="Did you mean 'csv'"):
+        survey(tmp_path / "images", "cvs")
+
+
 def test_a_sample_is_spread_over_the_list(tmp_path: Path) -> None:
     write_image_folder(tmp_path)
     assert survey(tmp_path, sample=4).opened == 3
