@@ -135,7 +135,8 @@ def inside(folder: Path, name: str, place: str) -> Path:
         DataError: the path is empty, absolute, or leads out of the folder.
     """
     parts = PurePosixPath(name.replace("\\", "/"))
-    if not name or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    drive = name[1:2] == ":"
+    if not parts.parts or parts.is_absolute() or ".." in parts.parts or drive:
         raise DataError(
             f"{place}: the path '{name}' leaves the folder {folder}. Paths must be relative to it "
             "and without '..'; correct the list, and trust no other line of it unseen."
