@@ -16,6 +16,7 @@ import typer
 
 import benchmark
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.new_files import new_app
 from benchmark.options import (
     DataOption,
     DatasetOption,
@@ -34,6 +35,7 @@ from benchmark.options import (
     SeedsOption,
     SuiteOption,
     TeacherOption,
+    cache_folder,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +50,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-new_app = typer.Typer(help="Write a new file from a template.", no_args_is_help=True)
 app.add_typer(new_app, name="new")
 
 
@@ -321,67 +322,6 @@ def speed(
         typer.echo(json.dumps(figures, indent=2))
     else:
         _console().print(speed_table(figures))
-
-
-@new_app.command("recipe")
-def new_recipe(
-    name: Annotated[str, typer.Argument(help="Lower case, words joined by hyphens.")],
-    path: Annotated[
-        Path, typer.Option("--path", help="Folder to write the file to; made if need be.")
-    ] = Path("my_recipes"),
-) -> None:
-    """Write a recipe that trains as it is, to be changed into your method."""
-    from benchmark.listing import write_recipe
-
-    file = write_recipe(name, path, cache_folder())
-    console = _console()
-    console.print(f"Wrote {file}. Change it, then:", highlight=False)
-    console.print(
-        f"  kdbench run --path {path} --recipe vanilla --recipe {name}",
-        highlight=False,
-        markup=False,
-    )
-
-
-@new_app.command("dataset")
-def new_dataset(
-    name: Annotated[str, typer.Argument(help="Lower case, words joined by hyphens.")],
-    source: Annotated[
-        Path,
-        typer.Option("--from", help="Folder of images: train/CLASS and test/CLASS, or a CSV file."),
-    ],
-    path: Annotated[
-        Path, typer.Option("--path", help="Folder to write the card to; made if need be.")
-    ] = Path("my_datasets"),
-    layout: Annotated[
-        str | None, typer.Option("--layout", help="How the images lie; else it is found out.")
-    ] = None,
-) -> None:
-    """Write the card of a folder of images, so that it can be trained on."""
-    from benchmark.listing import write_dataset
-
-    file, found = write_dataset(name, source, path, layout=layout)
-    console = _console()
-    console.print(
-        f"Wrote {file}: {len(found.class_names)} classes, {found.images['train']:,} training and "
-        f"{found.images['test']:,} test images, at least {found.fewest} a class. Look at it, then:",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    console.print(
-        f"  kdbench run --path {path} --dataset {name} --protocol quick --recipe vanilla "
-        "--recipe kd",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-def cache_folder() -> Path:
-    """Where drawn and decoded images and the index of recipes are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()
 
 
 def _request(
