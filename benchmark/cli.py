@@ -16,6 +16,7 @@ import typer
 
 import benchmark
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.new_files import new_app
 from benchmark.options import (
     DataOption,
     DatasetOption,
@@ -34,6 +35,7 @@ from benchmark.options import (
     SeedsOption,
     SuiteOption,
     TeacherOption,
+    cache_folder,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +50,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-new_app = typer.Typer(help="Write a new file from a template.", no_args_is_help=True)
 app.add_typer(new_app, name="new")
 
 
@@ -321,32 +322,6 @@ def speed(
         typer.echo(json.dumps(figures, indent=2))
     else:
         _console().print(speed_table(figures))
-
-
-@new_app.command("recipe")
-def new_recipe(
-    name: Annotated[str, typer.Argument(help="Lower case, words joined by hyphens.")],
-    path: Annotated[
-        Path, typer.Option("--path", help="Folder to write the file to; made if need be.")
-    ] = Path("my_recipes"),
-) -> None:
-    """Write a recipe that trains as it is, to be changed into your method."""
-    from benchmark.listing import write_recipe
-
-    file = write_recipe(name, path, cache_folder())
-    console = _console()
-    console.print(f"Wrote {file}. Change it, then:", highlight=False)
-    console.print(
-        f"  kdbench run --path {path} --recipe vanilla --recipe {name}",
-        highlight=False,
-        markup=False,
-    )
-
-
-def cache_folder() -> Path:
-    """Where drawn and decoded images and the index of recipes are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()
 
 
 def _request(

@@ -6,6 +6,7 @@ need is imported by them: the list of recipes answers in under half a second.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from benchmark.discovery import builtin_folder, describe_recipes, search_folders
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
+    from benchmark.data.survey import Survey
     from benchmark.records.schema import RunSpec
     from benchmark.reports.staleness import Current
 
@@ -46,6 +48,7 @@ def describe(kind: str, paths: Sequence[Path], cache_dir: Path) -> list[dict[str
 def current(paths: Sequence[Path], cache_dir: Path) -> Current:
     """What recipes and cards say today, to tell stale records."""
     from benchmark.data.catalogue import read_cards
+    from benchmark.records.schema import IMPORTED
     from benchmark.reports.staleness import Current
 
     catalogue = read_cards(search_folders("datasets", paths))
@@ -53,7 +56,7 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
 
     def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:
         """What the card's protocol of this name asks of the network today."""
-        if spec.dataset not in catalogue.registry or not spec.protocol_values:
+        if spec.dataset not in catalogue.registry or spec.recipe == IMPORTED:
             return None  # no such card any more, or weights that were brought
         try:
             return catalogue.get(spec.dataset).protocol(spec.protocol).for_network(spec.network)
@@ -139,8 +142,6 @@ def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:
     Raises:
         UsageError: the name cannot be a recipe's or is taken, or the file cannot be written.
     """
-    import jinja2
-
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(
             f"'{name}' cannot be a recipe's name. "
@@ -153,13 +154,75 @@ def write_recipe(name: str, folder: Path, cache_dir: Path) -> Path:
     file = folder / f"{name.replace('-', '_')}.py"
     if file.exists():
         raise UsageError(f"the file {file} exists. Choose another name or folder.")
-    template = jinja2.Template(
-        (TEMPLATES / "recipe.py.jinja").read_text("utf-8"), keep_trailing_newline=True
-    )
     words = [word.capitalize() for word in name.split("-")]
+    _write(file, "recipe.py.jinja", name=name, class_name="".join(words))
+    return file
+
+
+def write_dataset(
+    name: str, source: Path, folder: Path, *, layout: str | None = None
+) -> tuple[Path, Survey]:
+    """Write a card for a folder of images.
+
+    Args:
+        name: lower case, words joined by hyphens or underscores.
+        source: holds the images.
+        folder: of the card; made if it does not exist.
+        layout: of the images; None finds it out.
+
+    Returns:
+        The card, and what was found in the folder of images.
+
+    Raises:
+        UsageError: the name cannot be a data set's or is taken, or the file cannot be written.
+        DataError: the images cannot be listed or opened.
+    """
+    from benchmark.data.catalogue import read_cards
+    from benchmark.data.survey import survey
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise UsageError(
+            f"'{name}' cannot be a data set's name. "
+            "Use lower case, words joined by hyphens: my-birds."
+        )
+    known = read_cards(search_folders("datasets", [folder] if folder.is_dir() else []))
+    if name in known.paths:
+        raise UsageError(f"the data set '{name}' exists: {known.paths[name]}. Choose another name.")
+    file = folder / f"{name}.toml"
+    if file.exists():
+        raise UsageError(f"the file {file} exists. Choose another name or folder.")
+    found = survey(source, layout)
+    small = found.image_size <= 64
+    batch = 64 if found.images["train"] >= 2000 else 32
+    _write(
+        file,
+        "dataset.toml.jinja",
+        name=name,
+        survey=found,
+        # JSON's strings are TOML's.
+        title=json.dumps(name.replace("-", " ").replace("_", " ").capitalize()),
+        folder=json.dumps(str(found.folder), ensure_ascii=False),
+        pairs=("resnet56:resnet20",) if small else ("timm/resnet34:timm/resnet18",),
+        batch_size=batch,
+        # About twenty thousand steps, between 30 and 200 passes.
+        epochs=min(200, max(30, 20_000 * batch // found.images["train"])),
+    )
+    return file, found
+
+
+def _write(file: Path, template: str, **values: object) -> None:
+    """Render a template into a new file."""
+    import jinja2
+
+    text = jinja2.Template(
+        (TEMPLATES / template).read_text("utf-8"),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    ).render(values)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(template.render(name=name, class_name="".join(words)), "utf-8")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}.") from None
-    return file

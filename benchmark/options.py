@@ -1,7 +1,8 @@
-"""The options that several commands share, and the words that they take."""
+"""What several commands share: options, the words that they take, the folder of the cache."""
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -87,3 +88,9 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option("--precision", help="Of the training; auto: bf16 if the device computes in it."),
 ]
+
+
+def cache_folder() -> Path:
+    """Where drawn and decoded images and the index of recipes are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from benchmark.data.card import HubSource, LocalCopy, Protocol
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "docs" / "add-a-recipe.md"]
@@ -18,6 +21,21 @@ def test_shown_recipes_stand_in_their_files(page: Path) -> None:
     assert blocks
     for block in blocks:
         assert any(block in file for file in files), block
+
+
+def test_shown_parts_of_cards_are_valid() -> None:
+    page = (ROOT / "docs" / "add-a-data-set.md").read_text("utf-8")
+    checked = set()
+    for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
+        values = tomllib.loads(block)
+        for name, protocol in values.get("protocols", {}).items():
+            checked.add(Protocol.model_validate({"name": name} | protocol).name)
+        source = values.get("source", {})
+        for copy in source.get("local", ()):
+            checked.add(LocalCopy.model_validate(copy).layout)
+        if "kind" in source:
+            checked.add(HubSource.model_validate(source).hub)
+    assert {"scratch", "finetune", "aircraft", "bentrevett/caltech-ucsd-birds-200-2011"} <= checked
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)

@@ -13,20 +13,35 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from benchmark.data.origin import DrawnSource, FolderSource, HubSource, LocalCopy, Source
+from benchmark.data.protocol import Protocol
+from benchmark.data.schema import SPLITS, SplitName, Strict
 from benchmark.errors import CardError, UnknownName, UsageError, suggestion
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+__all__ = [
+    "SPLITS",
+    "Card",
+    "ColorJitter",
+    "DrawnSource",
+    "FolderSource",
+    "HorizontalFlip",
+    "HubSource",
+    "LocalCopy",
+    "Protocol",
+    "RandomCrop",
+    "RandomResizedCrop",
+    "SplitName",
+    "Transform",
+    "read_card",
+    "split_brackets",
+]
+
 Triple = tuple[float, float, float]
-SplitName = Literal["train", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "test")
 
-
-class Strict(BaseModel):
-    """Unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+_NOT_OVERRIDDEN = {"name", "ranked", "lr_by_network", "pairs"}
+"""What of a protocol is not changed in brackets."""
 
 
 class RandomCrop(Strict):
@@ -64,114 +79,6 @@ class ColorJitter(Strict):
 Transform = Annotated[
     RandomCrop | HorizontalFlip | RandomResizedCrop | ColorJitter, Field(discriminator="name")
 ]
-
-
-class HubSource(Strict):
-    """A data set of the Hugging Face hub, or its files in a local folder.
-
-    Attributes:
-        hub: repository id.
-        revision: the pinned commit of the repository.
-        image: column of the images.
-        label: column of the labels.
-        files: glob of the parquet shards by split, inside the repository.
-        folder: name of the local folder in which ``--data`` may hold the shards.
-        archive: name of the local folder of the official python archive, if there is one: pickled
-            ``train``, ``test`` and ``meta``, with the labels under the column's name in the plural
-            and the class names under ``<label>_names``.
-        mixed_sizes: images differ in size; they are then kept encoded and resized when read.
-    """
-
-    kind: Literal["hub"]
-    hub: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    image: str
-    label: str
-    files: dict[SplitName, str]
-    folder: str
-    archive: str = ""
-    mixed_sizes: bool = False
-
-    @model_validator(mode="after")
-    def _both_splits(self) -> HubSource:
-        if set(self.files) != set(SPLITS):
-            raise ValueError("files must name the shards of train and of test")
-        return self
-
-
-class DrawnSource(Strict):
-    """Images that a program draws at first use.
-
-    Attributes:
-        revision: raised by hand when the drawing changes.
-        families: number of body plans.
-        species: number of species in each family.
-        train_per_class: training images of each class.
-        test_per_class: test images of each class.
-        seed: of the drawing.
-    """
-
-    kind: Literal["drawn"]
-    revision: str
-    families: Annotated[int, Field(gt=0)]
-    species: Annotated[int, Field(gt=0)]
-    train_per_class: Annotated[int, Field(gt=0)]
-    test_per_class: Annotated[int, Field(gt=0)]
-    seed: int
-
-
-Source = Annotated[HubSource | DrawnSource, Field(discriminator="kind")]
-
-
-class Protocol(Strict):
-    """How long and how one trains.
-
-    Attributes:
-        name: as written in the card, with the overrides in brackets.
-        epochs: passes over the training set.
-        batch_size: images of a step over all processes.
-        lr: learning rate after warm-up.
-        lr_by_network: learning rates of networks that need another one.
-        schedule: ``step`` multiplies by ``gamma`` at ``milestones`` (epochs); ``cosine`` falls to
-            zero at the end.
-        warmup_epochs: the learning rate rises linearly for so long.
-        validation: share of the training set that is held out and evaluated on instead of the
-            test set, for tuning.
-        evaluate_every: epochs from one evaluation to the next; the last epoch always has one.
-        ranked: whether the leaderboard ranks it.
-    """
-
-    name: str
-    epochs: Annotated[int, Field(gt=0)]
-    batch_size: Annotated[int, Field(gt=0)]
-    lr: Annotated[float, Field(gt=0)]
-    lr_by_network: dict[str, float] = {}
-    momentum: Share = 0.9
-    nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    schedule: Literal["step", "cosine"] = "step"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.1
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    validation: Share = 0.0
-    evaluate_every: Annotated[int, Field(gt=0)] = 1
-    ranked: bool = False
-
-    @model_validator(mode="after")
-    def _milestones_fit(self) -> Protocol:
-        if self.schedule == "step" and list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError("milestones must rise")
-        if self.schedule == "cosine" and self.milestones:
-            raise ValueError("a cosine schedule has no milestones")
-        return self
-
-    def for_network(self, network: str) -> dict[str, Any]:
-        """What of the protocol changes the result of this network: the part of its identity."""
-        values = self.model_dump(exclude={"lr_by_network", "evaluate_every", "ranked", "name"})
-        values["lr"] = self.lr_by_network.get(network, self.lr)
-        if self.schedule == "cosine":
-            del values["milestones"], values["gamma"]
-        return values
 
 
 class Card(Strict):
@@ -233,7 +140,9 @@ class Card(Strict):
         parts = self.model_dump(
             mode="json",
             include={"source", "classes", "image_size", "mean", "std", "augmentation"},
-            exclude={"source": {"folder", "archive", "files"}},  # only where the same data lie
+            # Only where the same data lie.
+            exclude={"source": {"folder", "archive", "files", "local"}},
+            exclude_none=True,  # what is not set changes nothing, and older records knew it not
         )
         text = json.dumps(parts, sort_keys=True)
         return f"{self.source.revision[:12]}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -242,6 +151,20 @@ class Card(Strict):
     def default_protocol(self) -> Protocol:
         """The first protocol of the card."""
         return next(iter(self.protocols.values()))
+
+    def for_protocol(self, protocol: Protocol) -> Card:
+        """This card with the protocol's image size, if it asks for one.
+
+        What it says of the data, its ``revision`` above all, is to be asked of the card itself: the
+        protocol's image size is identified with the protocol.
+        """
+        if protocol.image_size in (None, self.image_size):
+            return self
+        return self.model_copy(update={"image_size": protocol.image_size})
+
+    def pairs_of(self, protocol: Protocol) -> tuple[str, ...]:
+        """The usual pairs under a protocol."""
+        return protocol.pairs or self.pairs
 
     def protocol(self, text: str | None) -> Protocol:
         """The protocol ``NAME`` or ``NAME[key=value,…]``; None is the default.
@@ -262,7 +185,7 @@ class Card(Strict):
         if not overrides:
             return self.protocols[name]
         for key in overrides:
-            if key not in Protocol.model_fields or key in {"name", "ranked", "lr_by_network"}:
+            if key not in Protocol.model_fields or key in _NOT_OVERRIDDEN:
                 raise UsageError(
                     f"a protocol has no '{key}'.{suggestion(key, Protocol.model_fields)}"
                 )
@@ -278,16 +201,15 @@ class Card(Strict):
             asked = Protocol.model_validate(base | changes | {"ranked": False})
         except ValidationError as error:
             raise UsageError(f"protocol '{text}': {_explain(error, 'it')}") from None
-        applies = asked.for_network("")
-        if unused := [key for key in overrides if key not in applies and key != "evaluate_every"]:
+        if unused := [key for key in overrides if key in asked.unused]:
             raise UsageError(
                 f"protocol '{text}': a {asked.schedule} schedule has no {' and no '.join(unused)}."
             )
         # The label comes from the values, so that one protocol has one name: 0.10 is 0.1.
         known = self.protocols[name]
         label = ",".join(
-            f"{key}={'-'.join(map(str, value)) if isinstance(value, tuple) else value}"
-            for key in sorted(applies.keys() & overrides)
+            f"{key}={_spelled(value)}"
+            for key in sorted(overrides.keys() - {"evaluate_every"})
             if (value := getattr(asked, key)) != getattr(known, key)
         )
         if not label:
@@ -339,7 +261,19 @@ def read_card(path: Path) -> Card:
         raise CardError(f"the card {path} calls itself '{card.name}'; file and name must agree.")
     if not card.protocols:
         raise CardError(f"the card {path} has no protocol.")
+    if isinstance(card.source, FolderSource):
+        # A relative folder is meant from the card, wherever kdbench is called.
+        folder = path.parent / Path(card.source.folder).expanduser()
+        source = card.source.model_copy(update={"folder": str(folder)})
+        return card.model_copy(update={"source": source})
     return card
+
+
+def _spelled(value: object) -> str:
+    """A setting's value as one writes it in brackets."""
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _explain(error: ValidationError, whole: str = "the file") -> str:

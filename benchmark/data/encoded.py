@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.data.card import SPLITS, HubSource, SplitName
-from benchmark.data.shards import Shards, decode_image
+from benchmark.data.decoding import decode_image
+from benchmark.data.shards import Shards
 from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
 

@@ -27,6 +27,7 @@ def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> P
     (enable_progress_bars if show_progress else disable_progress_bars)()
     endpoint = huggingface_hub.constants.ENDPOINT
     reachable = _reachable(endpoint)
+    globs = [glob for split in SPLITS for glob in source.patterns(split)]
     try:
         # Without a connection the client tries for half a minute; asked for local files it answers
         # at once, from its cache or that it has none.
@@ -34,7 +35,7 @@ def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> P
             source.hub,
             repo_type="dataset",
             revision=source.revision,
-            allow_patterns=[source.files[split] for split in SPLITS],
+            allow_patterns=globs,
             local_files_only=not reachable,
         )
     except Exception as error:  # the HTTP library's own kinds are not OSErrors
@@ -42,14 +43,21 @@ def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> P
         if reachable:
             reason = str(error).strip().partition("\n")[0]
         looked = f" It was not in {data_dir} either." if data_dir else ""
+        # Some repositories hold far more than the card's two splits.
+        files = " ".join(f'--include "{glob}"' for glob in globs)
         raise DataError(
             f"cannot fetch '{source.hub}' from the Hugging Face hub: {reason}{looked}\n"
             "Where there is a connection, run\n"
             f"  hf download --repo-type dataset {source.hub} --revision {source.revision} "
-            f"--local-dir DIR/{source.folder}\n"
-            "and then give --data DIR, or set KDBENCH_DATA=DIR."
+            f"{files} --local-dir DIR/{source.folder}\n"
+            f"and then give --data DIR, or set KDBENCH_DATA=DIR.{_archives(source)}"
         ) from None
-    return Path(snapshot) / Path(source.files["train"]).parent
+    return Path(snapshot) / source.inside
+
+
+def _archives(source: HubSource) -> str:
+    names = " or ".join(name for copy in source.local for name in (copy.folder, *copy.archives))
+    return f" The official archive does as well: {names} in DIR." if names else ""
 
 
 def _reachable(endpoint: str) -> bool:

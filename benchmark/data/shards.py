@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from benchmark.data.card import SPLITS, Card, HubSource, SplitName
+from benchmark.data.decoding import decode_image
 from benchmark.errors import DataError
 
 _NUMBERED = re.compile(r"^(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<end>\..*)$")
@@ -49,23 +48,30 @@ def find_shards(folders: Sequence[Path], source: HubSource) -> Shards | None:
         DataError: a split has none there, or one that its neighbours' names promise is missing.
     """
     for folder in folders:
-        files = {
-            split: sorted(folder.glob(Path(source.files[split]).name)) for split in source.files
+        found = {
+            (split, glob): sorted(folder.glob(Path(glob).name))
+            for split in SPLITS
+            for glob in source.patterns(split)
         }
-        if not any(files.values()):
+        if not any(found.values()):
             continue
-        for split in SPLITS:
-            _check_numbers(folder, split, files[split], source)
+        for (split, glob), paths in found.items():
+            _check_numbers(folder, split, glob, paths, source)
+        files: dict[SplitName, list[Path]] = {split: [] for split in SPLITS}
+        for (split, _), paths in found.items():
+            files[split] += paths
         return Shards(folder, files)
     return None
 
 
-def _check_numbers(folder: Path, split: SplitName, files: list[Path], source: HubSource) -> None:
+def _check_numbers(
+    folder: Path, split: SplitName, glob: str, files: list[Path], source: HubSource
+) -> None:
     names = [path.name for path in files]
     if not files:
         present = ", ".join(sorted(path.name for path in folder.glob("*.parquet")))
         raise DataError(
-            f"{folder} has no file for split '{split}' ({Path(source.files[split]).name}); have "
+            f"{folder} has no file for split '{split}' ({Path(glob).name}); have "
             f"{present}. Copy the missing shards of '{source.hub}' there."
         )
     matches = [match for match in map(_NUMBERED.match, names) if match]
@@ -109,7 +115,7 @@ def check_counts(shards: Shards, card: Card, source: HubSource) -> tuple[str, ..
                         f"another data set than '{source.hub}'?"
                     )
             names = names or _class_names(notes, source.label)
-        if rows != card.splits[split]:
+        if rows != card.splits[split] and source.keep is None:
             files = ", ".join(path.name for path in shards.files[split])
             less = rows < card.splits[split]
             raise DataError(
@@ -181,25 +187,6 @@ def decode(
     if done != images:
         raise DataError(f"there are {done:,} images, the card says {images:,}.")
     return torch.from_numpy(pixels), torch.from_numpy(labels)
-
-
-def decode_image(encoded: bytes, place: str) -> NDArray[np.uint8]:
-    """Pixels (H, W, 3) of an image file.
-
-    Args:
-        encoded: PNG, JPEG, WebP or whatever else Pillow reads.
-        place: where it comes from, for the message.
-
-    Raises:
-        DataError: it cannot be decoded.
-    """
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # Pillow's plugins fail in many ways
-        raise DataError(
-            f"{place}: the image cannot be decoded: {error}. Fetch the file again."
-        ) from None
 
 
 def _encoded(column: pa.ChunkedArray, origin: str) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,9 +19,19 @@ from torch import Tensor
 
 from benchmark.data.archive import Archive, find_archive, read_archive
 from benchmark.data.cache import Decoded, cached
-from benchmark.data.card import SPLITS, Card, DrawnSource, HubSource, SplitName
+from benchmark.data.card import (
+    SPLITS,
+    Card,
+    DrawnSource,
+    FolderSource,
+    HubSource,
+    Protocol,
+    SplitName,
+)
 from benchmark.data.encoded import open_encoded
+from benchmark.data.files import open_files
 from benchmark.data.hub import fetch
+from benchmark.data.local import find_folder, find_local, read_folder
 from benchmark.data.shards import Shards, check_counts, decode, find_shards, read_tables
 from benchmark.data.sketches import SketchSpec, class_names, draw
 from benchmark.data.splits import DataSet, ImageSplit
@@ -31,7 +42,12 @@ _FORMAT = 1
 
 
 def load_data(
-    card: Card, data_dir: Path | None, cache_dir: Path, *, console: Console | None = None
+    card: Card,
+    data_dir: Path | None,
+    cache_dir: Path,
+    *,
+    protocol: Protocol | None = None,
+    console: Console | None = None,
 ) -> DataSet:
     """Load a data set and check it against its card.
 
@@ -39,22 +55,36 @@ def load_data(
         card: says what to load.
         data_dir: folder that is looked at before anything is fetched (``--data``).
         cache_dir: where decoded images are kept.
+        protocol: its image size stands in the card of the result, if it asks for one.
         console: shows the progress of decoding, drawing and fetching; None shows nothing.
 
     Raises:
         DataError: the data are missing, damaged, or not what the card says.
     """
+    data = _load(card, data_dir, cache_dir, console)
+    return data if protocol is None else replace(data, card=card.for_protocol(protocol))
+
+
+def _load(card: Card, data_dir: Path | None, cache_dir: Path, console: Console | None) -> DataSet:
     if data_dir is not None and not data_dir.is_dir():
         fault = "is not a folder" if data_dir.exists() else "does not exist"
         raise DataError(f"the data folder {data_dir} {fault}. Correct --data or KDBENCH_DATA.")
     if isinstance(card.source, DrawnSource):
         return _drawn(card, card.source, cache_dir, console)
+    if isinstance(card.source, FolderSource):
+        folder = find_folder(card.source, data_dir)
+        listing = read_folder(card.source, folder)
+        return _checked(card, open_files(listing), listing.class_names, f"images in {folder}")
     source = card.source
     folders = _local_folders(source, data_dir)
     if (shards := find_shards(folders, source)) is not None:
         return _from_shards(card, source, shards, cache_dir, console)
     if source.archive and (archive := find_archive(folders, source.archive)) is not None:
         return _from_archive(card, source, archive, cache_dir)
+    if (found := find_local(source, data_dir, cache_dir)) is not None:
+        listing, place = found
+        splits, names = _kept(source, open_files(listing), listing.class_names)
+        return _checked(card, splits, names, f"official archive {place}")
     if data_dir is not None and (data_dir / source.folder).is_dir():
         raise DataError(_nothing_there(data_dir / source.folder, source))
     return _from_hub(card, source, data_dir, cache_dir, console)
@@ -64,7 +94,7 @@ def _local_folders(source: HubSource, data_dir: Path | None) -> list[Path]:
     """Where in the data folder the files may lie; some copies keep the repository's subfolder."""
     if data_dir is None:
         return []
-    inside = Path(source.files["train"]).parent
+    inside = source.inside
     folders = [
         data_dir / source.folder,
         data_dir / source.folder / inside,
@@ -75,9 +105,13 @@ def _local_folders(source: HubSource, data_dir: Path | None) -> list[Path]:
 
 
 def _nothing_there(folder: Path, source: HubSource) -> str:
-    wanted = " and ".join(Path(source.files[split]).name for split in SPLITS)
+    globs = [Path(glob).name for split in SPLITS for glob in source.patterns(split)]
+    wanted = " and ".join(globs)
     found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-    archive = f", or the archive's folder '{source.archive}'" if source.archive else ""
+    archives = [source.archive] if source.archive else []
+    archives += [name for copy in source.local for name in (copy.folder, *copy.archives)]
+    names = " or ".join(f"'{name}'" for name in archives)
+    archive = f", or the official archive {names}" if archives else ""
     return (
         f"{folder} holds no data set: wanted {wanted}{archive}; found {found}.\n"
         f"Put the files of the hub data set '{source.hub}' there, or take the folder away to "
@@ -91,7 +125,8 @@ def _from_shards(
     names = check_counts(shards, card, source)
     origin = f"parquet files in {shards.folder}"
     if source.mixed_sizes:
-        return _checked(card, open_encoded(shards, source, cache_dir), names, origin)
+        splits, names = _kept(source, open_encoded(shards, source, cache_dir), names)
+        return _checked(card, splits, names, origin)
     key = [(path.name, *_stamp(path)) for path in shards.all_files]
     return _from_cache(card, cache_dir, key, lambda: _decode(card, source, shards, console), origin)
 
@@ -115,14 +150,19 @@ def _from_hub(
         folder = fetch(source, data_dir, show_progress=console is not None)
         found = find_shards([folder], source)
         if found is None:
-            raise DataError(f"revision {source.revision} of '{source.hub}' has no such files.")
+            globs = ", ".join(glob for split in SPLITS for glob in source.patterns(split))
+            raise DataError(
+                f"revision {source.revision} of '{source.hub}' has no {globs}. Correct hub, "
+                "revision and files in the card."
+            )
         return found
 
     origin = f"hub data set {source.hub}, revision {source.revision}"
     if source.mixed_sizes:
         fetched = shards()
         names = check_counts(fetched, card, source)
-        return _checked(card, open_encoded(fetched, source, cache_dir), names, origin)
+        splits, names = _kept(source, open_encoded(fetched, source, cache_dir), names)
+        return _checked(card, splits, names, origin)
 
     def make() -> Decoded:
         fetched = shards()
@@ -177,6 +217,19 @@ def _decode(card: Card, source: HubSource, shards: Shards, console: Console | No
     return Decoded(images, labels, check_counts(shards, card, source))
 
 
+def _kept(
+    source: HubSource, splits: dict[SplitName, ImageSplit], names: tuple[str, ...]
+) -> tuple[dict[SplitName, ImageSplit], tuple[str, ...]]:
+    """The part of the classes that the card asks for, in the order of the whole."""
+    if source.keep is None:
+        return splits, names
+    kept = {
+        split: part.select(torch.where(part.labels < source.keep)[0])
+        for split, part in splits.items()
+    }
+    return kept, names[: source.keep]
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     """Size and time of the last change: what tells one version of a file from another."""
     status = path.stat()
@@ -187,7 +240,8 @@ def _from_cache(
     card: Card, cache_dir: Path, key: Sequence[object], make: Callable[[], Decoded], origin: str
 ) -> DataSet:
     """The decoded data set, from the cache if it holds what belongs to this source and key."""
-    parts = [_FORMAT, card.source.model_dump(mode="json"), card.image_size, key]
+    described = card.source.model_dump(mode="json", exclude={"local"}, exclude_none=True)
+    parts = [_FORMAT, described, card.image_size, key]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
     decoded = cached(cache_dir / card.name / f"{digest}.safetensors", make)
     splits = {split: ImageSplit(decoded.images[split], decoded.labels[split]) for split in SPLITS}
@@ -207,15 +261,11 @@ def _checked(
         where = f"{origin}, split '{split}'"
         if len(part) != card.splits[split]:
             raise DataError(
-                f"{where} has {len(part):,} images, the card says {card.splits[split]:,}. "
-                "Fetch the files again, or correct the card."
+                f"{where} has {len(part):,} images, the card says {card.splits[split]:,}. Is it "
+                "another version of the data, or a part of them? Fetch the files again, or correct "
+                "the card."
             )
-        low, high = int(part.labels.min()), int(part.labels.max())
-        if low < 0 or high >= card.classes:
-            raise DataError(
-                f"{where} has labels from {low} to {high}, the card says 0 to "
-                f"{card.classes - 1}. Correct classes or the label column in the card."
-            )
+        _check_labels(part.labels, card, names, where)
         size = (card.image_size, card.image_size, 3)
         if isinstance(part.images, Tensor) and part.images.shape[1:] != size:
             height, width = part.images.shape[1:3]
@@ -230,6 +280,25 @@ def _checked(
         class_names=names or tuple(str(label) for label in range(card.classes)),
         origin=origin,
     )
+
+
+def _check_labels(labels: Tensor, card: Card, names: tuple[str, ...], where: str) -> None:
+    """Refuse labels (N,) out of range and classes without an image."""
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= card.classes:
+        from_one = " They seem to count from 1." if (low, high) == (1, card.classes) else ""
+        raise DataError(
+            f"{where} has labels from {low} to {high}, the card says 0 to "
+            f"{card.classes - 1}.{from_one} Correct classes or the label column in the card."
+        )
+    empty = torch.where(torch.bincount(labels, minlength=card.classes) == 0)[0].tolist()
+    if empty:
+        first = f"{empty[0]} ({names[empty[0]]})" if names else str(empty[0])
+        more = f" and of {len(empty) - 1} more" if len(empty) > 1 else ""
+        raise DataError(
+            f"{where} has no image of class {first}{more}. Every class needs images in both "
+            "splits: add them, or correct the card."
+        )
 
 
 @contextmanager

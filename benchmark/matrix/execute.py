@@ -75,7 +75,7 @@ class Execution:
     def __post_init__(self) -> None:
         self._deadline = time.monotonic() + 60 * self.minutes if self.minutes is not None else None
         self._environment = environment(self.accelerator)  # the code as it is when work begins
-        self._data: dict[str, DataSet] = {}
+        self._data: dict[tuple[str, int], DataSet] = {}
         self._accuracies: dict[str, float] = {}
 
     def execute(self, plan: Plan) -> None:
@@ -83,7 +83,7 @@ class Execution:
         self.listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
         for run in plan.runs:
             self._remember_accuracy(run)
-        for run in {run.card.name: run for run in plan.todo}.values():
+        for run in {_data_key(run): run for run in plan.todo}.values():
             self._data_of(run)  # what cannot be read is said before anything is trained
         for level in plan.groups(self.workspace, self.recipes):
             for runs in level:
@@ -213,13 +213,15 @@ class Execution:
         return networks[run.identity]
 
     def _data_of(self, run: Run) -> DataSet:
-        name = run.card.name
-        if name not in self._data:
+        key = _data_key(run)
+        if key not in self._data:
             self._data.clear()  # one data set at a time is in memory
             self.listener.note(f"reading {run.card.title}")
             with self.accelerator.main_process_first():
-                self._data[name] = load_data(run.card, self.data_dir, self.cache_dir)
-        return self._data[name]
+                self._data[key] = load_data(
+                    run.card, self.data_dir, self.cache_dir, protocol=run.protocol
+                )
+        return self._data[key]
 
     def _remember_accuracy(self, run: Run) -> None:
         record = self.store.find(run.spec({}))
@@ -299,7 +301,7 @@ class Execution:
         rows = progress.history
         best = max((row for row in rows if "top1" in row), key=lambda row: row["top1"])
         terms = {k.removeprefix("loss_"): v for k, v in rows[-1].items() if k.startswith("loss_")}
-        size = run.card.shape
+        size = run.sized_card.shape
         recipe_layers = sum(p.numel() for p in learner.recipe.parameters())
         extra = [module for module in learner.deployed() if module is not learner.network]
         macs = count_macs(learner.network, size) + sum(_linear_macs(module) for module in extra)
@@ -349,6 +351,11 @@ class Execution:
             environment=self._environment,
             error=error,
         )
+
+
+def _data_key(run: Run) -> tuple[str, int]:
+    """Runs with the same one see the same images, at the same size."""
+    return run.card.name, run.sized_card.image_size
 
 
 def _metrics(scores: Scores, split: str) -> Metrics:

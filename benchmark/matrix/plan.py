@@ -39,7 +39,7 @@ class Choice:
 
     Attributes:
         datasets: cards.
-        pairs: ``teacher:student``; empty means the usual pairs of each card.
+        pairs: ``teacher:student``; empty means the usual pairs of each card's protocol.
         recipes: names, with settings in brackets; ``*`` stands for every method.
         seeds: of the cells.
         protocol: name; None means each card's default.
@@ -120,8 +120,9 @@ def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]
     cells: list[Cell] = []
     refusals: dict[str, None] = {}
     for card in choice.datasets:
-        resolver = Resolver(card, card.protocol(choice.protocol), recipes, choice.teachers)
-        for pair in map(Pair.parse, choice.pairs or card.pairs):
+        protocol = card.protocol(choice.protocol)
+        resolver = Resolver(card, protocol, recipes, choice.teachers)
+        for pair in map(Pair.parse, choice.pairs or card.pairs_of(protocol)):
             for text in named(choice.recipes, recipes):
                 name, settings = split_brackets(text)
                 for seed in choice.seeds:
@@ -216,7 +217,8 @@ def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> lis
         if run.weights is None:
             source = source_digest(recipes.get(run.recipe))
             done = workspace.epochs_done(run.identity, source)
-        geometry = (run.protocol.epochs, run.protocol.batch_size, run.protocol.validation)
+        protocol = run.protocol
+        geometry = (protocol.epochs, protocol.batch_size, protocol.validation, protocol.image_size)
         stand = (lead(run, recipes), done)
         key = (run.card.name, run.weights is not None, *geometry, run.seed, *stand)
         by_batches.setdefault(key, []).append(run)
@@ -257,10 +259,9 @@ class _Shapes:
     def of(self, network: str, card: Card) -> NetworkShape:
         key = (network, card.classes, card.image_size)
         if key not in self._known:
-            size = (card.image_size, card.image_size)
             with torch.device("meta"):
                 self._known[key] = create_network(
-                    network, classes=card.classes, image_size=size
+                    network, classes=card.classes, image_size=card.shape
                 ).shape
         return self._known[key]
 
@@ -268,13 +269,13 @@ class _Shapes:
 def _refusal(run: Run, recipes: Catalogue, shapes: _Shapes) -> str | None:
     """Why a run, or one that it builds on, cannot be trained; None if it can."""
     for member in run.family():
-        student = shapes.of(member.network, member.card)
+        student = shapes.of(member.network, member.sized_card)
         if member.weights is not None:
             continue
         teacher = member.roles.get("teacher")
         context = Context(
             student=student,
-            teacher=shapes.of(teacher.network, member.card) if teacher else None,
+            teacher=shapes.of(teacher.network, member.sized_card) if teacher else None,
             labels=torch.arange(member.card.classes),  # the data are not loaded yet
         )
         info = recipes.get(member.recipe)

@@ -47,6 +47,11 @@ class Run:
     roles: Mapping[str, Run] = field(default_factory=dict)
     weights: Path | None = None
 
+    @property
+    def sized_card(self) -> Card:
+        """The card with the image size that the network sees."""
+        return self.card.for_protocol(self.protocol)
+
     @cached_property
     def identity(self) -> str:
         """Sha256 of everything that changes the result."""
@@ -59,6 +64,9 @@ class Run:
             accuracies: top-1 in percent by identity, for the roles.
         """
         imported = self.weights is not None
+        # Of a protocol, weights that were brought know the image size alone.
+        size = self.protocol.image_size
+        seen = {} if size is None else {"image_size": size}
         return RunSpec(
             dataset=self.card.name,
             data_revision=self.card.revision,
@@ -69,8 +77,9 @@ class Run:
             settings=dict(self.settings),
             changed=dict(self.changed),
             protocol=self.protocol.name,
-            protocol_values={} if imported else self.protocol.for_network(self.network),
-            default_protocol=imported or self.protocol.name == self.card.default_protocol.name,
+            protocol_values=self.protocol.for_network(self.network) if not imported else seen,
+            default_protocol=(imported and not seen)
+            or self.protocol.name == self.card.default_protocol.name,
             ranked=self.protocol.ranked,
             seed=self.seed,
             roles={

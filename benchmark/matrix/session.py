@@ -223,7 +223,7 @@ def check_weights(run: Run) -> None:
     Raises:
         NetworkError: they cannot be read, or are those of another network or class count.
     """
-    card = run.card
+    card = run.sized_card
     network = create_network(run.network, classes=card.classes, image_size=card.shape)
     load_weights(network, run.weights or "")
 

@@ -55,7 +55,7 @@ def measure(
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     accelerator = make_accelerator(precision)
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-    data = load_data(first.card, data_dir, cache_dir)
+    data = load_data(first.card, data_dir, cache_dir, protocol=first.run.protocol)
     bench = Bench(data, recipes, accelerator, seconds)
     peaks = {name: peak_gflops(accelerator.device, name) for name in ("fp32", "bf16")}
     figures: dict[str, Any] = {
@@ -96,8 +96,7 @@ class Bench:
     ) -> None:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds
-        size = (data.card.image_size, data.card.image_size)
-        self.setting = Setting(data.card.classes, size, data.train.labels)
+        self.setting = Setting(data.card.classes, data.card.shape, data.train.labels)
         self._teachers: dict[str, Network] = {}
 
     def loader(self, cell: Cell) -> float:

@@ -131,8 +131,7 @@ class Group:
             test, data.card, batch_size=EVALUATION_BATCH, seed=seed, device=device,
             shard=shard, train=False,
         )  # fmt: skip
-        size = data.card.image_size
-        self.setting = Setting(data.card.classes, (size, size), train.labels)
+        self.setting = Setting(data.card.classes, data.card.shape, train.labels)
         self.test_images = len(test.labels)
         self.lead = seats[0].lead
         for seat in seats:

@@ -163,3 +163,67 @@ def test_listing_cards_does_not_import_torch() -> None:
     )  # fmt: skip
     assert "cifar100" in done.stdout
     assert done.stdout.strip().endswith("False")
+
+
+# What a protocol may carry
+
+
+def with_protocol(folder: Path, more: str) -> Path:
+    return write_card(folder, "leaves", f"{CARD}{more}\n")
+
+
+def test_image_size_and_weights_are_identified_where_they_are_set(tmp_path: Path) -> None:
+    more = 'image_size = 16\npretrained = true\npairs = ["resnet56:resnet20"]'
+    card = read_card(with_protocol(tmp_path, more))
+    plain, sized = card.protocol("long"), card.protocol("short")
+    assert not {"image_size", "pretrained", "pairs"} & set(plain.for_network("resnet8"))
+    values = sized.for_network("resnet8")
+    assert (values["image_size"], values["pretrained"]) == (16, True)
+    assert "pairs" not in values
+
+
+def test_a_protocol_changes_the_size_and_not_the_revision(tmp_path: Path) -> None:
+    card = read_card(with_protocol(tmp_path, 'image_size = 16\npairs = ["resnet56:resnet20"]'))
+    plain, sized = card.protocol("long"), card.protocol("short")
+    assert card.for_protocol(plain) is card
+    assert card.for_protocol(sized).shape == (16, 16)
+    assert card.revision == read_card(write_card(tmp_path / "b", "leaves")).revision
+    assert card.pairs_of(plain) == ("resnet20:resnet8",)
+    assert card.pairs_of(sized) == ("resnet56:resnet20",)
+
+
+def test_image_size_and_weights_can_be_overridden(tmp_path: Path) -> None:
+    card = read_card(with_protocol(tmp_path, "pretrained = true"))
+    changed = card.protocol("short[image_size=16,pretrained=false]")
+    assert changed.name == "short[image_size=16,pretrained=false]"
+    assert "pretrained" not in changed.for_network("resnet8")
+    assert card.protocol("short[pretrained=yes]") == card.protocol("short")
+    with pytest.raises(UsageError, match="has no 'pairs'"):
+        card.protocol("short[pairs=a]")
+    with pytest.raises(UsageError, match="cosine schedule has no gamma"):
+        card.protocol("short[gamma=0.2]")
+
+
+FINE = {"cub200": (200, 5994, 5794), "cub50": (50, 1500, 1389), "cars": (196, 8144, 8041),
+        "aircraft": (100, 6667, 3333)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FINE))
+def test_the_fine_grained_cards(name: str) -> None:
+    card = find_card(name, [SHIPPED])
+    assert (card.classes, card.splits["train"], card.splits["test"]) == FINE[name]
+    assert card.citation
+    assert (card.mean, card.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    finetune, scratch = card.protocol("finetune"), card.protocol("scratch")
+    assert finetune.pretrained
+    assert card.for_protocol(finetune).shape == (224, 224)
+    assert "timm/resnet101:timm/resnet18" in card.pairs_of(finetune)
+    assert not scratch.pretrained
+    assert not scratch.ranked
+    assert card.for_protocol(scratch).shape == (112, 112)
+    assert set(card.pairs_of(scratch)).isdisjoint(card.pairs_of(finetune))
+
+
+def test_the_card_for_trying_at_home_needs_no_weights() -> None:
+    assert find_card("cub50", [SHIPPED]).default_protocol.name == "scratch"
+    assert find_card("cub200", [SHIPPED]).default_protocol.name == "finetune"

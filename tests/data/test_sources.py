@@ -227,6 +227,25 @@ def test_labels_out_of_range(
     expect_error(card, tmp_path, "labels from 0 to 6", "0 to 3", "split 'train'")
 
 
+def test_labels_that_count_from_1(
+    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+) -> None:
+    for split, part in (("train", train), ("test", test)):
+        files = [as_file(image) for image in part.images]
+        write_shards(tmp_path / "trees", split, files, part.labels + 1, names=False)
+    expect_error(card, tmp_path, "labels from 1 to 4", "0 to 3", "count from 1")
+
+
+def test_a_class_without_an_image_in_one_split(
+    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+) -> None:
+    for split, part in (("train", train), ("test", test)):
+        files = [as_file(image) for image in part.images]
+        labels = part.labels if split == "train" else part.labels.clip(0, 2)
+        write_shards(tmp_path / "trees", split, files, labels)
+    expect_error(card, tmp_path, "split 'test' has no image of class 3 (yew)", "both splits")
+
+
 def test_an_archive_that_would_run_a_program(
     card: Card, tmp_path: Path, train: Pictures, test: Pictures
 ) -> None:

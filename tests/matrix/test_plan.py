@@ -91,6 +91,26 @@ def test_what_builds_on_its_own_network_is_one_run_for_all_pairs(session: Make) 
     ]
 
 
+def test_a_protocol_may_have_its_own_pairs_and_image_size(
+    session: Make, card_folder: Path, tmp_path: Path
+) -> None:
+    card = (card_folder / "datasets" / "tiny.toml").read_text().replace('"tiny"', '"own"')
+    more = 'image_size = 48\npairs = ["resnet20:resnet8", "resnet32:resnet8"]\n'
+    (tmp_path / "own.toml").write_text(f"{card}{more}")
+    words: dict[str, object] = {"datasets": ("own",), "recipes": ("kd",), "seeds": "1"}
+
+    def pairs(**others: object) -> list[str]:
+        request = Request(paths=(tmp_path,), **(words | others))  # type: ignore[arg-type]
+        cells = Session(request, runs=tmp_path, results=tmp_path, retry=False).cells
+        assert {cell.card.image_size for cell in cells} == {32}
+        assert {cell.run.sized_card.shape[0] for cell in cells} == {48 if others else 32}
+        return [str(cell.pair) for cell in cells]
+
+    assert pairs() == ["resnet14:resnet8"]
+    assert pairs(protocol="longer") == ["resnet20:resnet8", "resnet32:resnet8"]
+    assert pairs(protocol="longer", pairs=("resnet8:resnet8",)) == ["resnet8:resnet8"]
+
+
 def identity(session: Session) -> str:
     return session.cells[-1].run.identity
 

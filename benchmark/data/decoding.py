@@ -1,0 +1,58 @@
+"""From an image file to pixels: upright, three channels, eight bits."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from benchmark.errors import DataError
+
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def decode_image(encoded: bytes, place: str) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) of an image file.
+
+    The image is turned as its EXIF note says. Grey, palette and CMYK images become RGB, 16 bits
+    are brought to eight, and what is transparent is laid on white. Of several frames the first is
+    taken.
+
+    Args:
+        encoded: PNG, JPEG, WebP or whatever else Pillow reads.
+        place: where it comes from, for the message.
+
+    Raises:
+        DataError: it cannot be decoded, or its pixels have no fixed range (32 bits).
+    """
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _eight_bits(image, place)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's plugins fail in many ways
+        raise DataError(
+            f"{place}: the image cannot be decoded: {error}. Fetch the file again."
+        ) from None
+
+
+def _eight_bits(image: Image.Image, place: str) -> NDArray[np.uint8]:
+    """RGB pixels of an opened image."""
+    if image.mode in _SIXTEEN_BITS:
+        # Pillow itself would cut off everything above 255.
+        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise DataError(
+            f"{place}: the image has 32 bits a pixel, whose range is not known. Save it with 8 or "
+            "16 bits."
+        )
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        paper = Image.new("RGBA", seen.size, "white")
+        return np.asarray(Image.alpha_composite(paper, seen).convert("RGB"))
+    return np.asarray(image.convert("RGB"))

@@ -1,0 +1,126 @@
+"""What a folder holds becomes a card that can be loaded as it is."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miniatures import picture, put, write_csv, write_cub, write_image_folder
+from PIL import Image
+
+from benchmark.data.card import read_card
+from benchmark.data.sources import load_data
+from benchmark.data.survey import survey
+from benchmark.errors import DataError, UsageError
+from benchmark.listing import write_dataset
+
+
+@pytest.mark.parametrize(
+    ("layout", "write"),
+    [("image_folder", write_image_folder), ("csv", write_csv), ("cub", write_cub)],
+)
+def test_a_written_card_loads_what_was_surveyed(
+    tmp_path: Path, layout: str, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "images")
+    file, found = write_dataset("my-birds", tmp_path / "images", tmp_path / "cards")
+    card = read_card(file)
+    data = load_data(card, None, tmp_path / "cache")
+    assert (len(data.train), len(data.test)) == (9, 6)
+    assert data.class_names == found.class_names
+    assert found.layout == layout
+    assert card.title == "My birds"
+    assert card.source.fingerprint == found.fingerprint  # type: ignore[union-attr]
+    assert card.default_protocol.name == "scratch"
+    assert all(len(line) <= 110 for line in file.read_text().splitlines())
+
+
+def test_mean_and_deviation_are_those_of_the_training_images(tmp_path: Path) -> None:
+    write_image_folder(tmp_path)
+    pixels = [
+        np.asarray(Image.open(io.BytesIO(path.read_bytes()))).reshape(-1, 3) / 255
+        for path in sorted((tmp_path / "train").rglob("*.jpg"))
+    ]
+    found = survey(tmp_path)
+    # Images differ by a few pixels in size, and each counts alike.
+    mean = np.mean([part.mean(0) for part in pixels], 0)
+    squares = np.mean([(part**2).mean(0) for part in pixels], 0)
+    np.testing.assert_allclose(found.mean, mean, atol=1e-4)
+    deviation = np.sqrt(np.maximum(squares - mean**2, 0))
+    np.testing.assert_allclose(found.std, deviation, atol=1.1e-3)  # blue is the same everywhere
+    assert found.fewest == 3
+
+
+@pytest.mark.parametrize(("edge", "size"), [(20, 32), (64, 64), (130, 112), (300, 224)])
+def test_the_image_size_follows_the_images(tmp_path: Path, edge: int, size: int) -> None:
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            stream = io.BytesIO()
+            Image.new("RGB", (edge, 2 * edge)).save(stream, "PNG")
+            put(tmp_path / "images" / split / name / "0.png", stream.getvalue())
+    file, found = write_dataset("mine", tmp_path / "images", tmp_path)
+    assert found.image_size == size
+    card = read_card(file)
+    assert ("finetune" in card.protocols) == (size >= 112)
+    assert card.pairs[0].startswith("timm/") == (size >= 112)
+
+
+def test_a_folder_that_looks_like_two_layouts(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "images")
+    write_csv(tmp_path / "images")
+    with pytest.raises(DataError, match=r"looks like several: csv, image_folder(.|\n)*--layout"):
+        survey(tmp_path / "images")
+    file, _ = write_dataset("mine", tmp_path / "images", tmp_path, layout="csv")
+    assert read_card(file).source.layout == "csv"  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="Did you mean 'csv'"):
+        survey(tmp_path / "images", "cvs")
+
+
+def test_a_sample_is_spread_over_the_list(tmp_path: Path) -> None:
+    write_image_folder(tmp_path)
+    assert survey(tmp_path, sample=4).opened == 3
+    assert survey(tmp_path).opened == 9
+
+
+def test_a_table_of_any_name_is_found(tmp_path: Path) -> None:
+    write_csv(tmp_path / "images")
+    (tmp_path / "images" / "labels.csv").rename(tmp_path / "images" / "all mine.csv")
+    file, _ = write_dataset("mine", tmp_path / "images", tmp_path)
+    assert len(load_data(read_card(file), None, tmp_path / "cache").train) == 9
+
+
+@pytest.mark.parametrize("name", ["My Birds", "", "-x", "vögel", "a/b"])
+def test_a_name_that_cannot_be(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a data set's name"):
+        write_dataset(name, tmp_path, tmp_path)
+
+
+def test_a_name_that_is_taken(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "images")
+    with pytest.raises(UsageError, match="'cifar100' exists"):
+        write_dataset("cifar100", tmp_path / "images", tmp_path)
+    write_dataset("mine", tmp_path / "images", tmp_path)
+    with pytest.raises(UsageError, match="'mine' exists"):
+        write_dataset("mine", tmp_path / "images", tmp_path)
+
+
+def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no folder .* Correct --from"):
+        survey(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"in no known layout(.|\n)*image_folder: train/CLASS"):
+        survey(tmp_path / "empty")
+    write_image_folder(tmp_path / "one")
+    for split in ("train", "test"):
+        for name in ("birch", "cedar"):
+            shutil.rmtree(tmp_path / "one" / split / name)
+    with pytest.raises(DataError, match="1 class; there must be two"):
+        survey(tmp_path / "one")
+    write_image_folder(tmp_path / "broken")
+    (tmp_path / "broken" / "train" / "ash" / "0.jpg").write_bytes(picture(0, 0)[:300])
+    with pytest.raises(DataError, match=r"ash/0\.jpg.* cannot be decoded"):
+        survey(tmp_path / "broken")

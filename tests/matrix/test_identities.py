@@ -1,0 +1,77 @@
+"""Records stay valid: today's code and cards compute the identities that stand in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.data.card import Card
+from benchmark.data.catalogue import read_cards
+from benchmark.discovery import builtin_folder, load_recipes
+from benchmark.matrix.run import Resolver
+from benchmark.recipe import Pair
+from benchmark.records.schema import IMPORTED, Record, RunSpec
+from benchmark.records.store import Store
+
+RESULTS = Path(__file__).parents[2] / "results"
+RECORDS = sorted(path.relative_to(RESULTS) for path in RESULTS.glob("*/*/*/seed*.json"))
+
+
+@pytest.fixture(scope="module")
+def cards() -> dict[str, Card]:
+    return {card.name: card for card in read_cards([builtin_folder("datasets")]).cards}
+
+
+def pair_of(spec: RunSpec) -> Pair:
+    """The pair of a run; one that is trained alone may be of any."""
+    return Pair.parse(spec.pair or f"{spec.network}:{spec.network}")
+
+
+@pytest.mark.skipif(not RECORDS, reason="this copy has no records")
+@pytest.mark.parametrize("path", RECORDS, ids=str)
+def test_a_committed_record_has_the_identity_that_is_computed(
+    path: Path, cards: dict[str, Card]
+) -> None:
+    record: Record = Store(RESULTS).read(RESULTS / path)
+    spec = record.spec
+    if spec.recipe == IMPORTED or spec.dataset not in cards or spec.variant:
+        pytest.skip("it depends on more than this repository")
+    card = cards[spec.dataset]
+    resolver = Resolver(card, card.protocol(spec.protocol), load_recipes())
+    run = resolver.run(
+        spec.recipe, spec.changed, network=spec.network, pair=pair_of(spec), seed=spec.seed
+    )
+    assert run.spec({}).data_revision == spec.data_revision
+    assert run.spec({}).protocol_values == spec.protocol_values
+    assert run.identity == record.identity
+
+
+def test_a_protocols_image_size_makes_another_run(cards: dict[str, Card]) -> None:
+    card, recipes = cards["sketchbirds"], load_recipes()
+
+    def run(protocol: str, recipe: str = "kd") -> str:
+        resolver = Resolver(card, card.protocol(protocol), recipes)
+        pair = Pair.parse("resnet14:resnet8")
+        return resolver.run(recipe, {}, network="resnet8", pair=pair, seed=0).identity
+
+    runs = [run(text) for text in ("quick", "quick[image_size=64]", "quick[pretrained=true]")]
+    assert len(set(runs)) == 3
+
+
+def test_brought_weights_are_scored_at_each_size_apart(
+    cards: dict[str, Card], tmp_path: Path
+) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"any")
+    card = cards["sketchbirds"]
+    specs = [
+        Resolver(card, card.protocol(text), load_recipes(), {"resnet14": tmp_path / "weights.pt"})
+        .imported("resnet14")
+        .spec({})
+        for text in ("quick", "quick[epochs=3]", "quick[image_size=64]")
+    ]
+    paths = [Store(tmp_path).path_of(spec) for spec in specs]
+    assert paths[0] == paths[1]
+    assert paths[0] != paths[2]
+    assert specs[0].protocol_values == {}
+    assert specs[2].protocol_values == {"image_size": 64}
