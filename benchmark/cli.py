@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import benchmark
+from benchmark.data_commands import data_app
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.new_files import new_app
 from benchmark.options import (
@@ -51,6 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(new_app, name="new")
+app.add_typer(data_app, name="data")
 
 
 def _version(wanted: bool) -> None:

@@ -281,3 +281,17 @@ def test_a_folder_of_images_becomes_a_data_set_that_trains(kdbench: Kdbench) -> 
     assert values["spec"]["protocol_values"]["image_size"] == 16
     assert values["metrics"]["images"] == 4
     assert kdbench("run", *words)[1].count("runs to train: 0") == 1
+
+
+def test_data_check_counts_and_draws(card_folder: Path, tmp_path: Path, kdbench: Kdbench) -> None:
+    picture = tmp_path / "tiny.png"
+    words = ["data", "check", "tiny", "--path", str(card_folder), "--sheet", str(picture)]
+    code, out, _ = kdbench(*words)
+    assert code == 0
+    assert "Nothing is wrong with it." in out
+    assert picture.stat().st_size > 1000
+    code, out, _ = kdbench(*words, "--json")
+    assert json.loads(out)["splits"]["train"]["images"] == 40
+    code, _, error = kdbench("data", "fetch", "tiny", "--path", str(card_folder))
+    assert code == 2
+    assert "not fetched from anywhere" in error

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from benchmark.data.origin import DrawnSource, FolderSource, HubSource, LocalCopy, Source
+from benchmark.data.origin import Download, DrawnSource, FolderSource, HubSource, LocalCopy, Source
 from benchmark.data.protocol import Protocol
 from benchmark.data.schema import SPLITS, SplitName, Strict
 from benchmark.errors import CardError, UnknownName, UsageError, suggestion
@@ -92,6 +92,7 @@ class Card(Strict):
         augmentation: of the training images, in order.
         protocols: by name; the first is the default.
         pairs: ``teacher:student``, the usual ones.
+        downloads: the official archive, where it can still be had and its checksum is known.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -108,6 +109,7 @@ class Card(Strict):
     augmentation: tuple[Transform, ...] = ()
     protocols: dict[str, Protocol]
     pairs: tuple[str, ...]
+    downloads: tuple[Download, ...] = ()
 
     @model_validator(mode="after")
     def _both_splits(self) -> Card:

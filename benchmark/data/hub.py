@@ -10,13 +10,16 @@ from benchmark.errors import DataError
 _PROBE_SECONDS = 10
 
 
-def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> Path:
+def fetch(
+    source: HubSource, data_dir: Path | None, *, show_progress: bool, to: Path | None = None
+) -> Path:
     """The folder with the shards, downloaded or from Hugging Face's own cache.
 
     Args:
         source: which repository, revision and files.
         data_dir: where the files were looked for before; named in the message.
         show_progress: whether the hub's client draws its bars.
+        to: folder for the files; None keeps them in Hugging Face's own cache.
 
     Raises:
         DataError: the hub cannot be reached, or has no such revision or files.
@@ -37,6 +40,7 @@ def fetch(source: HubSource, data_dir: Path | None, *, show_progress: bool) -> P
             revision=source.revision,
             allow_patterns=globs,
             local_files_only=not reachable,
+            local_dir=to,
         )
     except Exception as error:  # the HTTP library's own kinds are not OSErrors
         reason = f"{endpoint} does not answer, and its local cache has no such files."

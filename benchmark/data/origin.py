@@ -38,6 +38,20 @@ class _InLayout(Strict):
         return self
 
 
+class Download(Strict):
+    """A file of the official archive that can be fetched without the hub.
+
+    Attributes:
+        file: its name, as it is looked for under ``--data``.
+        url: where it is.
+        checksum: ``md5:…`` or ``sha256:…``.
+    """
+
+    file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
+
+
 class LocalCopy(_InLayout):
     """The official archive of a data set, as a user may have it under ``--data``.
 

@@ -200,14 +200,13 @@ class Execution:
     def _network(self, run: Run, data: DataSet, networks: dict[str, Network]) -> Network:
         """The trained network of a run, frozen, in eval mode; each is loaded once a group."""
         if run.identity not in networks:
-            size = data.card.shape
+            card = data.card
             if run.weights is not None:
-                network = create_network(run.network, classes=data.card.classes, image_size=size)
+                network = create_network(run.network, classes=card.classes, image_size=card.shape)
                 load_weights(network, run.weights)
             else:
                 seat = self._seat(run, data, networks)
-                setting = Setting(data.card.classes, size, data.train.labels)
-                network = make_network(seat.job, setting)
+                network = make_network(seat.job, Setting(card, data.train.labels), load=True)
                 network.load_state_dict(self.workspace.load_weights(run.identity))
             networks[run.identity] = network.eval().requires_grad_(False)
         return networks[run.identity]

@@ -96,7 +96,7 @@ class Bench:
     ) -> None:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds
-        self.setting = Setting(data.card.classes, data.card.shape, data.train.labels)
+        self.setting = Setting(data.card, data.train.labels)
         self._teachers: dict[str, Network] = {}
 
     def loader(self, cell: Cell) -> float:
@@ -141,7 +141,7 @@ class Bench:
 
     def flops_per_image(self, run: Run) -> float:
         """Operations of the networks for one image: 2 a multiply-add, backward twice forward."""
-        size = self.setting.image_size
+        size = self.setting.card.shape
         flops = 6.0 * count_macs(self._network(run), size)
         if "teacher" in run.roles:
             flops += 2.0 * count_macs(self._network(run.roles["teacher"]), size)
@@ -155,7 +155,8 @@ class Bench:
         info = self.recipes.get(run.recipe)
         roles = {name: self._network(role) for name, role in run.roles.items()}
         recipe = info.cls(**run.settings)
-        return Job(run.identity, run.label, run.network, recipe, run.protocol, run.seed, roles)
+        protocol = run.protocol.model_copy(update={"pretrained": False})
+        return Job(run.identity, run.label, run.network, recipe, protocol, run.seed, roles)
 
     def _network(self, run: Run) -> Network:
         if run.identity not in self._teachers:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 Shape = tuple[int, int, int]
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,17 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
         """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
+
+    def expect(self, mean: Triple, std: Triple) -> None:
+        """Be told how the images come normalised.
+
+        A network whose published weights want them otherwise corrects them itself, so that teacher
+        and student may differ.
+
+        Args:
+            mean: of pixels in [0, 1] by channel, by which the images are normalised.
+            std: likewise.
+        """
 
     @property
     def feature_shape(self) -> Shape:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.errors import NetworkError, UnknownName
 from benchmark.networks.catalogue import TIMM_PREFIX
 from benchmark.networks.cost import meta_copy, meta_images, trace_shapes
-from benchmark.networks.outputs import Network, Outputs, Shape
+from benchmark.networks.outputs import Network, Outputs, Shape, Triple
 
 # Plain transformers have no stages; so many of their blocks are shown instead.
 TRANSFORMER_STAGES = 4
@@ -46,12 +46,16 @@ class TimmNetwork(Network):
     """
 
     shows_preactivations = False
+    _scale: Tensor | None
+    _shift: Tensor | None
 
     def __init__(self, model: nn.Module, name: str, image_size: tuple[int, int]) -> None:
         super().__init__()
         # timm declares its interfaces by convention only, which a type checker cannot see.
         self.model = cast("Any", model)
         self.name = name
+        self.register_buffer("_scale", None, persistent=False)
+        self.register_buffer("_shift", None, persistent=False)
         self.map_indices = self._map_indices()
         self._averages = False
         try:
@@ -75,6 +79,18 @@ class TimmNetwork(Network):
         """The layer that maps the embedding to logits."""
         return cast("nn.Linear", self.model.get_classifier())
 
+    def expect(self, mean: Triple, std: Triple) -> None:
+        """Be told how the images come normalised; corrects them where the weights differ."""
+        config = getattr(self.model, "pretrained_cfg", {})
+        wanted = [tuple(config.get(key) or given) for key, given in (("mean", mean), ("std", std))]
+        if wanted == [tuple(mean), tuple(std)]:
+            return
+        given_mean, given_std, own_mean, own_std = (
+            torch.tensor(values)[:, None, None] for values in (mean, std, *wanted)
+        )
+        self._scale = given_std / own_std
+        self._shift = (given_mean - own_mean) / own_std
+
     @property
     def feature_shape(self) -> Shape:
         """(D, H, W) of what is averaged to the embedding, one position if nothing is."""
@@ -83,6 +99,8 @@ class TimmNetwork(Network):
     def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
         """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
         stages: tuple[Tensor, ...] = ()
+        if self._scale is not None and self._shift is not None:
+            images = images * self._scale + self._shift
         if maps:
             last, intermediates = self.model.forward_intermediates(
                 images, indices=self.map_indices, output_fmt="NCHW"

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from benchmark.reports.settings import own_first, shown
 
+MOST_PROBLEMS = 20
+
 
 def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> RenderableType:
     """What there is of a kind; broken files below, each with its error."""
@@ -86,6 +88,30 @@ def speed_table(figures: Mapping[str, Any]) -> RenderableType:
     )
 
 
+def data_table(report: Mapping[str, Any]) -> RenderableType:
+    """What is in a data set, by split, and what is wrong with it."""
+    table = _table("split", "images", "of a class", "pixels", "broken")
+    for split, part in report["splits"].items():
+        fewest, most = part["fewest_of_a_class"], part["most_of_a_class"]
+        sizes = list(dict.fromkeys(f"{width}x{height}" for height, width in part["sizes"] or ()))
+        table.add_row(
+            split,
+            f"{part['images']:,}",
+            str(fewest) if fewest == most else f"{fewest} to {most}",
+            " … ".join(sizes),
+            f"{part['broken']:,}",
+        )
+    problems = report["problems"]
+    lines = [Text(problem, style="red") for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(Text(f"and {len(problems) - MOST_PROBLEMS} more; --json names all."))
+    return Group(
+        Text(f"{report['dataset']}: {report['classes']} classes, {report['origin']}"),
+        table,
+        *(lines or [Text("Nothing is wrong with it.", style="green")]),
+    )
+
+
 def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("name", "family", "what it minimises, paper, needs, settings")
     for entry in entries:
@@ -138,7 +164,7 @@ def _run(run: Mapping[str, Any]) -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
-               "of peak", "seed", "step"}  # fmt: skip
+               "of peak", "seed", "step", "images", "broken"}  # fmt: skip
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmark.data.batches import LoadedBatch, stable_seed
-from benchmark.data.card import Protocol
+from benchmark.data.card import Card, Protocol
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
@@ -49,24 +49,52 @@ class Setting:
     """What the data say that a learner needs.
 
     Attributes:
-        classes: number of classes.
-        image_size: height and width in pixels.
+        card: of the data set, with the image size of the protocol.
         labels: (N,) int64, class of every training sample by position.
     """
 
-    classes: int
-    image_size: tuple[int, int]
+    card: Card
     labels: Tensor
 
 
-def make_network(job: Job, setting: Setting) -> Network:
+def plain_network(name: str, protocol: Protocol, card: Card, *, pretrained: bool) -> Network:
+    """A network of the card's classes and image size, as it is before any recipe.
+
+    Args:
+        name: of the architecture.
+        protocol: if its networks start from published weights, they are told how the images come.
+        card: of the data set, with the image size of the protocol.
+        pretrained: fetch the published weights; otherwise others are loaded, or random ones stay.
+
+    Raises:
+        NetworkError: it cannot be built, or its weights cannot be had.
+    """
+    network = create_network(
+        name, classes=card.classes, image_size=card.shape, pretrained=pretrained
+    )
+    if protocol.pretrained:
+        network.expect(card.mean, card.std)
+    return network
+
+
+def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
     """A job's network as its recipe wants it, with weights as a function of the seed.
 
     Equal networks start from equal weights under every recipe, so that methods are compared on
     the same draw.
+
+    Args:
+        job: names network, protocol and seed.
+        setting: what the data say.
+        load: trained weights will be loaded, so that the first ones do not matter.
     """
     torch.manual_seed(stable_seed(job.seed, "network", job.network))
-    network = create_network(job.network, classes=setting.classes, image_size=setting.image_size)
+    network = plain_network(
+        job.network,
+        job.protocol,
+        setting.card,
+        pretrained=job.protocol.pretrained and not load,
+    )
     torch.manual_seed(stable_seed(job.seed, "head", job.network))
     return job.recipe.adapt(network, job.roles)
 

@@ -131,7 +131,7 @@ class Group:
             test, data.card, batch_size=EVALUATION_BATCH, seed=seed, device=device,
             shard=shard, train=False,
         )  # fmt: skip
-        self.setting = Setting(data.card.classes, data.card.shape, train.labels)
+        self.setting = Setting(data.card, train.labels)
         self.test_images = len(test.labels)
         self.lead = seats[0].lead
         for seat in seats:
@@ -278,7 +278,7 @@ class Group:
         all_scores = evaluate(
             [self._predictor(seat) for seat in seats],
             self.test,
-            classes=self.setting.classes,
+            classes=self.setting.card.classes,
             accelerator=self.accelerator,
             references=[self._reference if "teacher" in seat.job.roles else None for seat in seats],
         )

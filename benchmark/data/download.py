@@ -1,0 +1,117 @@
+"""Fetching one large file: with progress, going on where an earlier try stopped, and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from benchmark.errors import DataError
+
+_BLOCK = 1 << 20
+_PATIENCE_S = 30.0
+_NO_MORE = 416  # the answer to a range that begins behind the file's end
+
+
+def download(url: str, path: Path, *, checksum: str, console: Console | None = None) -> Path:
+    """Fetch a file, unless it is there already.
+
+    What arrived of it is kept beside it as ``NAME.partial`` when the connection breaks, and the
+    next call asks for the rest only. The file gets its name when its checksum is right.
+
+    Args:
+        url: of the file.
+        path: where it shall lie.
+        checksum: ``md5:…`` or ``sha256:…``, in hexadecimal digits.
+        console: shows the progress; None shows nothing.
+
+    Raises:
+        DataError: no connection, no such file, no room, or another file than was expected.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    with FileLock(f"{path}.lock"):
+        if path.is_file():
+            return path
+        try:
+            _fetch_rest(url, partial, console)
+        except urllib.error.HTTPError as error:
+            raise DataError(
+                f"{url} cannot be fetched: the server answers {error.code}. "
+                f"Fetch the file another way and put it at {path}."
+            ) from None
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+            have = partial.stat().st_size if partial.exists() else 0
+            raise DataError(
+                f"{url} cannot be fetched: {getattr(error, 'reason', None) or error}. {have:,} "
+                f"bytes have arrived; the same command goes on. Or put the file at {path} yourself."
+            ) from None
+        except OSError as error:
+            raise DataError(
+                f"cannot write {partial}: {error.strerror or error}. Make room and repeat."
+            ) from None
+        _require(partial, checksum, url)
+        os.replace(partial, path)
+    return path
+
+
+def _fetch_rest(url: str, partial: Path, console: Console | None) -> None:
+    """Append what is missing of the file; start over if the server cannot go on."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=_PATIENCE_S)
+    except urllib.error.HTTPError as error:
+        if have and error.code == _NO_MORE:
+            return  # the checksum will tell whether it is whole
+        raise
+    with answer:
+        goes_on = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        have = have if goes_on else 0
+        length = answer.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with (
+            partial.open("ab" if goes_on else "wb") as file,
+            _bar(console, partial.stem, have, total) as advance,
+        ):
+            while block := answer.read(_BLOCK):
+                file.write(block)
+                advance(len(block))
+    if total is not None and partial.stat().st_size < total:
+        raise http.client.HTTPException("the connection broke")
+
+
+@contextlib.contextmanager
+def _bar(
+    console: Console | None, name: str, have: int, total: int | None
+) -> Iterator[Callable[[int], None]]:
+    """A bar on the console; what it gives is told how many more bytes arrived."""
+    if console is None:
+        yield lambda _: None
+        return
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(name, total=total, completed=have)
+        yield lambda more: progress.advance(task, more)
+
+
+def _require(file: Path, checksum: str, url: str) -> None:
+    """Delete the file and raise DataError if it is not the one that was expected."""
+    kind, _, expected = checksum.partition(":")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, lambda: hashlib.new(kind)).hexdigest()
+    if found != expected:
+        file.unlink()
+        raise DataError(
+            f"what {url} gave is not the file that the card means: its {kind} is {found}, not "
+            f"{expected}. It was deleted; fetch it again, or correct the card."
+        )

@@ -1,0 +1,93 @@
+"""The commands of ``kdbench data``: look at a data set, fetch it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.options import DataOption, JsonOption, PathOption, cache_folder
+
+if TYPE_CHECKING:
+    from benchmark.data.card import Card
+
+data_app = typer.Typer(help="Look at data sets, and fetch them.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="Name of a data set.")]
+
+
+@data_app.command()
+def check(
+    name: NameArgument,
+    data: DataOption = None,
+    path: PathOption = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Picture to write; NAME.png in this folder if not said."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every image; count, compare with the card, name what is broken, draw a picture."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from benchmark.data.inspection import inspect
+    from benchmark.data.inspection import sheet as draw
+    from benchmark.data.sources import load_data
+    from benchmark.errors import DataError
+    from benchmark.reports.listings import data_table
+
+    card, aside, out = _card(name, path), Console(stderr=True), Console()
+    found = load_data(card, data, cache_folder(), console=aside)
+    with Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), console=aside, transient=True
+    ) as bar:
+        task = bar.add_task(f"reading {card.title}", total=sum(card.splits.values()))
+        report = inspect(found, advance=lambda more: bar.advance(task, more))
+    picture = sheet or Path(f"{name}.png")
+    try:
+        draw(found).save(picture)
+    except OSError as error:
+        raise DataError(f"cannot write the picture {picture}: {error}. Choose --sheet.") from None
+    if as_json:
+        typer.echo(json.dumps(report.as_json() | {"sheet": str(picture)}, indent=2))
+    else:
+        out.print(data_table(report.as_json()))
+        out.print(f"Picture of the training images: {picture}", highlight=False)
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@data_app.command()
+def fetch(
+    name: NameArgument,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Folder for the files, to be given as --data elsewhere."),
+    ] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="The official archive, not the hub's files.")
+    ] = False,
+    path: PathOption = None,
+) -> None:
+    """Fetch a data set before it is needed, e.g. where there is a connection.
+
+    A broken download goes on when the command is repeated. Without --to the files go to the hub's
+    own cache, where every command finds them.
+    """
+    from rich.console import Console
+
+    from benchmark.data.fetching import fetch as fetch_files
+
+    aside, out = Console(stderr=True), Console()
+    where = fetch_files(_card(name, path), to, archive=archive, console=aside)
+    out.print(f"{name}: {where}", highlight=False, markup=False, soft_wrap=True)
+    if to is not None:
+        out.print(f"Use it with --data {to}.", highlight=False, markup=False, soft_wrap=True)
+
+
+def _card(name: str, path: list[Path] | None) -> Card:
+    from benchmark.data.catalogue import read_cards
+    from benchmark.discovery import search_folders
+
+    return read_cards(search_folders("datasets", path or [])).get(name)
