@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from benchmark.data.cache import Decoded, cached
 from benchmark.data.card import SPLITS, Card, DrawnSource, HubSource, SplitName
 from benchmark.data.encoded import open_encoded
 from benchmark.data.hub import fetch
+from benchmark.data.mapped import mapped
 from benchmark.data.shards import Shards, check_counts, decode, find_shards, read_tables
 from benchmark.data.sketches import SketchSpec, class_names, draw
 from benchmark.data.splits import DataSet, ImageSplit
@@ -90,9 +91,10 @@ def _from_shards(
 ) -> DataSet:
     names = check_counts(shards, card, source)
     origin = f"parquet files in {shards.folder}"
-    if source.mixed_sizes:
-        return _checked(card, open_encoded(shards, source, cache_dir), names, origin)
     key = [(path.name, *_stamp(path)) for path in shards.all_files]
+    if source.mixed_sizes:
+        splits = open_encoded(shards, source, cache_dir)
+        return _checked(card, _mapped(card, cache_dir, key, splits, console), names, origin)
     return _from_cache(card, cache_dir, key, lambda: _decode(card, source, shards, console), origin)
 
 
@@ -122,7 +124,9 @@ def _from_hub(
     if source.mixed_sizes:
         fetched = shards()
         names = check_counts(fetched, card, source)
-        return _checked(card, open_encoded(fetched, source, cache_dir), names, origin)
+        splits = open_encoded(fetched, source, cache_dir)
+        splits = _mapped(card, cache_dir, [source.revision], splits, console)
+        return _checked(card, splits, names, origin)
 
     def make() -> Decoded:
         fetched = shards()
@@ -187,11 +191,48 @@ def _from_cache(
     card: Card, cache_dir: Path, key: Sequence[object], make: Callable[[], Decoded], origin: str
 ) -> DataSet:
     """The decoded data set, from the cache if it holds what belongs to this source and key."""
-    parts = [_FORMAT, card.source.model_dump(mode="json"), card.image_size, key]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-    decoded = cached(cache_dir / card.name / f"{digest}.safetensors", make)
+    decoded = cached(_cache_name(card, cache_dir, key).with_suffix(".safetensors"), make)
     splits = {split: ImageSplit(decoded.images[split], decoded.labels[split]) for split in SPLITS}
     return _checked(card, splits, decoded.class_names, origin)
+
+
+def _mapped(
+    card: Card,
+    cache_dir: Path,
+    key: Sequence[object],
+    splits: Mapping[SplitName, ImageSplit],
+    console: Console | None,
+) -> dict[SplitName, ImageSplit]:
+    """The splits, with every list of images decoded once and mapped from a file.
+
+    Args:
+        card: gives the image size.
+        cache_dir: where the files are kept.
+        key: tells one version of the data from another.
+        splits: of images in lists, which decode them one by one.
+        console: shows the progress.
+    """
+    name = _cache_name(card, cache_dir, key)
+    result: dict[SplitName, ImageSplit] = {}
+    for split, part in splits.items():
+        images = part.images
+        if not isinstance(images, Tensor):
+            images = mapped(
+                images,
+                image_size=card.image_size,
+                path=name.with_name(f"{name.name}-{split}.pixels"),
+                title=f"{card.title}, {split}",
+                console=console,
+            )
+        result[split] = ImageSplit(images, part.labels)
+    return result
+
+
+def _cache_name(card: Card, cache_dir: Path, key: Sequence[object]) -> Path:
+    """Where decoded images are kept that belong to this source and key, without a suffix."""
+    parts = [_FORMAT, card.source.model_dump(mode="json"), card.image_size, key]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return cache_dir / card.name / digest
 
 
 def _checked(
