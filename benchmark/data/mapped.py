@@ -37,7 +37,7 @@ from benchmark.data.pixel_file import (
 )
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.splits import ImageList
-from benchmark.data.workers import processors
+from benchmark.data.workers import default_workers
 from benchmark.errors import BenchmarkError, DataError
 
 _JOURNAL = struct.Struct("<8sIQ")
@@ -117,7 +117,7 @@ def _build(
     # Pillow and OpenCV work without the interpreter's lock, so threads are as good as processes.
     with (
         _Growing(path, short, len(images)) as growing,
-        ThreadPoolExecutor(processors(), "decode") as pool,
+        ThreadPoolExecutor(default_workers(), "decode") as pool,
     ):
         done = growing.resume(advance)
         sample = list(pool.map(read, _spread(done, len(images))))
@@ -148,7 +148,7 @@ def _in_order(
     pool: Executor, read: Callable[[int], NDArray[np.uint8]], positions: range
 ) -> Iterator[NDArray[np.uint8]]:
     """The images at these positions, read ahead by the threads of the pool."""
-    ahead = 8 * processors()  # they wait made smaller, so many take little room
+    ahead = 8 * default_workers()  # they wait made smaller, so many take little room
     waiting: deque[Future[NDArray[np.uint8]]] = deque()
     try:
         for position in positions:
