@@ -218,7 +218,9 @@ class Execution:
             self._data.clear()  # one data set at a time is in memory
             self.listener.note(f"reading {run.card.title}")
             with self.accelerator.main_process_first():
-                self._data[name] = load_data(run.card, self.data_dir, self.cache_dir)
+                self._data[name] = load_data(
+                    run.card, self.data_dir, self.cache_dir, console=self.listener.console
+                )
         return self._data[name]
 
     def _remember_accuracy(self, run: Run) -> None:
