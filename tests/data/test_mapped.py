@@ -8,10 +8,11 @@ import os
 import pickle
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import psutil
@@ -29,6 +30,7 @@ from benchmark.data.cache import cache_files
 from benchmark.data.card import Card
 from benchmark.data.mapped import mapped
 from benchmark.data.pixel_file import RECORD, MappedImages, trailing
+from benchmark.data.shards import decode_image
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.sources import load_data
 from benchmark.data.splits import ImageSplit
@@ -49,7 +51,7 @@ class Photos:
         self.asked: Counter[int] = Counter()
 
     @classmethod
-    def random(cls, sizes: Sequence[tuple[int, int]], seed: int = 0) -> Photos:
+    def random(cls, sizes: Sequence[tuple[int, int]], seed: int = 0) -> Self:
         rng = np.random.default_rng(seed)
         return cls([rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes])
 
@@ -72,6 +74,16 @@ class Dying(Photos):
     def __getitem__(self, position: int) -> Image:
         if position == len(self) - 1:
             os._exit(9)
+        return super().__getitem__(position)
+
+
+class Gated(Photos):
+    """Gives no image before it may."""
+
+    gate: threading.Event
+
+    def __getitem__(self, position: int) -> Image:
+        assert self.gate.wait(60)
         return super().__getitem__(position)
 
 
@@ -336,8 +348,10 @@ def test_a_build_of_another_size_is_not_continued(
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_only_one_of_several_makes_what_all_want(photos: Photos, path: Path) -> None:
-    stream = io.StringIO()
+def test_one_makes_what_several_want_and_the_others_wait(path: Path) -> None:
+    gate, stream = threading.Event(), io.StringIO()
+    photos = Gated.random(SIZES)
+    photos.gate = gate
     console = Console(file=stream, width=100)
     threads = [
         threading.Thread(target=make, args=(photos, path), kwargs={"console": console})
@@ -345,6 +359,10 @@ def test_only_one_of_several_makes_what_all_want(photos: Photos, path: Path) -> 
     ]
     for thread in threads:
         thread.start()
+    while stream.getvalue().count("waiting for another process that decodes photos") < 2:
+        assert any(thread.is_alive() for thread in threads)
+        time.sleep(0.01)
+    gate.set()
     for thread in threads:
         thread.join()
     assert set(photos.asked.values()) == {1}
@@ -503,6 +521,25 @@ def test_hub_images_of_different_sizes_are_decoded_once(
                 data.train.images[position], shrink(photo, short_side(card.image_size))
             )
     assert len([f for f in cache_files(tmp_path / "cache") if f.path.suffix == ".pixels"]) == 2
+
+
+@pytest.mark.realdata
+def test_photos_of_birds_are_evaluated_as_their_originals(
+    make_card: MakeCard, tmp_path: Path
+) -> None:
+    files = sorted(Path(os.environ["KDBENCH_DATA"]).glob("cub50/CUB_200_2011/images/*/*.jpg"))
+    if not files:
+        pytest.skip("KDBENCH_DATA has no cub50")
+    photos = Photos([decode_image(f.read_bytes(), f.name) for f in files[::60]])
+    found = make(photos, tmp_path / "x.pixels", image_size=112)
+    assert found.damaged() == []
+    assert {min(found[i].shape[:2]) for i in range(len(found))} == {128}
+    card, labels = make_card(image_size=112), torch.zeros(len(photos)).long()
+    options: dict[str, Any] = {"batch_size": 8, "seed": 0, "device": "cpu", "train": False}
+    originals = WorkersLoader(ImageSplit(photos, labels), card, workers=0, **options)
+    kept = WorkersLoader(ImageSplit(found, labels), card, workers=0, **options)
+    for one, other in zip(originals.epoch(0), kept.epoch(0), strict=True):
+        assert torch.equal(one.images, other.images)
 
 
 # Memory
