@@ -560,8 +560,8 @@ def large_file(path: Path, *, images: int, edge: int) -> None:
 def test_memory_does_not_grow_with_the_set(
     make_card: MakeCard, tmp_path: Path, workers: int
 ) -> None:
-    images, edge = 8000, 256
-    large_file(tmp_path / "x.pixels", images=images, edge=edge)  # 1.6 GB
+    images, edge = 5000, 256
+    large_file(tmp_path / "x.pixels", images=images, edge=edge)  # 1 GB
     card = make_card(
         image_size=224,
         augmentation=({"name": "random_resized_crop"}, {"name": "horizontal_flip"}),
@@ -574,7 +574,7 @@ def test_memory_does_not_grow_with_the_set(
     for number, _ in enumerate(loader.epoch(0)):
         if number == 15:
             early = memory_of_all()
-        if number in (60, 110, 159):
+        if number in (45, 70, 99):
             late = max(late, memory_of_all())
     # What is private stays the same. What is resident includes up to 256 MB of the map a process.
     assert late[0] - early[0] < 100 << 20

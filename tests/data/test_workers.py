@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_pictures import Pictures, as_file, write_shards
 
-from benchmark.data.batches import LoadedBatch
+from benchmark.data.batches import LoadedBatch, Normalise
 from benchmark.data.card import Card, HubSource
 from benchmark.data.encoded import open_encoded
 from benchmark.data.resident import ResidentLoader
@@ -156,3 +156,13 @@ def test_an_image_that_cannot_be_decoded_is_one_short_error(
     with pytest.raises(DataError, match="row 7: the image cannot be decoded") as caught:
         list(load(encoded["train"], card, workers=workers).epoch(0))
     assert "Traceback" not in str(caught.value)
+
+
+def test_large_batches_are_normalised_like_small_ones() -> None:
+    pixels = torch.randint(0, 256, (40, 96, 96, 3), dtype=torch.uint8)
+    normalise = Normalise((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), size=96, device=torch.device("cpu"))
+    whole = normalise(pixels)
+    assert torch.equal(whole, torch.cat([normalise(pixels[i : i + 2]) for i in range(0, 40, 2)]))
+    assert whole.is_contiguous(memory_format=torch.channels_last)
+    whole += 1  # it may be written to
+    assert torch.equal(whole, normalise(pixels) + 1)
