@@ -319,6 +319,7 @@ def speed(
         cache_dir=cache_folder(),
         precision=precision.value,
         seconds=seconds,
+        console=_console(stderr=True),
     )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(figures, indent=2))

@@ -34,12 +34,12 @@ def check(
 
     from benchmark.data.inspection import inspect
     from benchmark.data.inspection import sheet as draw
-    from benchmark.data.sources import load_data
+    from benchmark.data.sources import open_data
     from benchmark.errors import DataError
     from benchmark.reports.listings import data_table
 
     card, aside, out = _card(name, path), Console(stderr=True), Console()
-    found = load_data(card, data, cache_folder(), console=aside)
+    found = open_data(card, data, cache_folder(), console=aside)
     with Progress(
         *Progress.get_default_columns(), MofNCompleteColumn(), console=aside, transient=True
     ) as bar:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,13 @@ class LearnerEpoch:
 
 
 class Silent:
-    """A listener that shows nothing."""
+    """A listener that shows nothing.
+
+    Attributes:
+        console: for the progress of what takes long before anything is trained; None shows none.
+    """
+
+    console: Console | None = None
 
     def matrix_started(self, runs: int, skipped: int) -> None:
         """The matrix has so many runs to train; so many are recorded already."""

@@ -39,6 +39,39 @@ class Decoded:
     class_names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class CacheFile:
+    """A file of decoded images, finished or not.
+
+    Attributes:
+        dataset: name of the card that it was made for.
+        size_bytes: on the disk.
+        changed: when, in seconds since 1970.
+    """
+
+    path: Path
+    dataset: str
+    size_bytes: int
+    changed: float
+
+
+_KEPT = (".safetensors", ".pixels", ".partial", ".journal", ".tmp")
+
+
+def cache_files(cache_dir: Path) -> list[CacheFile]:
+    """All that is kept of decoded images, of every revision and size, the largest first.
+
+    Nothing deletes the files of older revisions by itself: this tells which there are.
+    """
+    found = []
+    for path in cache_dir.glob("*/*"):
+        if path.suffix in _KEPT:
+            with contextlib.suppress(FileNotFoundError):  # another process moved it meanwhile
+                status = path.stat()
+                found.append(CacheFile(path, path.parent.name, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda file: (-file.size_bytes, file.path))
+
+
 def cached(path: Path, make: Callable[[], Decoded]) -> Decoded:
     """Read the file, or make its contents and write it.
 
@@ -49,7 +82,7 @@ def cached(path: Path, make: Callable[[], Decoded]) -> Decoded:
     Raises:
         DataError: the folder cannot be written.
     """
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock")
         lock.acquire()
@@ -57,7 +90,7 @@ def cached(path: Path, make: Callable[[], Decoded]) -> Decoded:
         found = _read(path)
         if found is None:
             made = make()
-            with _explained(path):
+            with explained(path):
                 _write(path, made)
             # What was made is read back, so that a first start maps the file like any other.
             found = _read(path)
@@ -69,13 +102,15 @@ def cached(path: Path, make: Callable[[], Decoded]) -> Decoded:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the system says about a file of the cache into what to do about it."""
     try:
         yield
     except OSError as error:
         raise DataError(
             f"cannot keep decoded images in {path.parent}: {error}.\n"
-            "Make room or give the folder write permission, or choose another cache folder."
+            "Make room or give the folder write permission, or choose another cache folder with "
+            "KDBENCH_CACHE."
         ) from None
 
 

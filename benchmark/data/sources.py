@@ -32,6 +32,7 @@ from benchmark.data.encoded import open_encoded
 from benchmark.data.files import open_files
 from benchmark.data.hub import fetch
 from benchmark.data.local import find_folder, find_local, read_folder
+from benchmark.data.mapped import mapped
 from benchmark.data.shards import Shards, check_counts, decode, find_shards, read_tables
 from benchmark.data.sketches import SketchSpec, class_names, draw
 from benchmark.data.splits import DataSet, ImageSplit
@@ -49,7 +50,7 @@ def load_data(
     protocol: Protocol | None = None,
     console: Console | None = None,
 ) -> DataSet:
-    """Load a data set and check it against its card.
+    """Load a data set to train on: images of different sizes are decoded once and kept.
 
     Args:
         card: says what to load.
@@ -61,11 +62,26 @@ def load_data(
     Raises:
         DataError: the data are missing, damaged, or not what the card says.
     """
-    data = _load(card, data_dir, cache_dir, console)
-    return data if protocol is None else replace(data, card=card.for_protocol(protocol))
+    data = open_data(card, data_dir, cache_dir, console=console)
+    if protocol is not None:
+        data = replace(data, card=card.for_protocol(protocol))
+    return _mapped(data, cache_dir, console)
 
 
-def _load(card: Card, data_dir: Path | None, cache_dir: Path, console: Console | None) -> DataSet:
+def open_data(
+    card: Card, data_dir: Path | None, cache_dir: Path, *, console: Console | None = None
+) -> DataSet:
+    """Find a data set and check it against its card; images of different sizes stay encoded.
+
+    Args:
+        card: says what to open.
+        data_dir: folder that is looked at before anything is fetched (``--data``).
+        cache_dir: where decoded images of one size are kept.
+        console: shows the progress of decoding, drawing and fetching; None shows nothing.
+
+    Raises:
+        DataError: the data are missing, damaged, or not what the card says.
+    """
     if data_dir is not None and not data_dir.is_dir():
         fault = "is not a folder" if data_dir.exists() else "does not exist"
         raise DataError(f"the data folder {data_dir} {fault}. Correct --data or KDBENCH_DATA.")
@@ -74,7 +90,8 @@ def _load(card: Card, data_dir: Path | None, cache_dir: Path, console: Console |
     if isinstance(card.source, FolderSource):
         folder = find_folder(card.source, data_dir)
         listing = read_folder(card.source, folder)
-        return _checked(card, open_files(listing), listing.class_names, f"images in {folder}")
+        splits, names = open_files(listing), listing.class_names
+        return _checked(card, splits, names, f"images in {folder}", listing.stamps())
     source = card.source
     folders = _local_folders(source, data_dir)
     if (shards := find_shards(folders, source)) is not None:
@@ -84,7 +101,7 @@ def _load(card: Card, data_dir: Path | None, cache_dir: Path, console: Console |
     if (found := find_local(source, data_dir, cache_dir)) is not None:
         listing, place = found
         splits, names = _kept(source, open_files(listing), listing.class_names)
-        return _checked(card, splits, names, f"official archive {place}")
+        return _checked(card, splits, names, f"official archive {place}", listing.stamps())
     if data_dir is not None and (data_dir / source.folder).is_dir():
         raise DataError(_nothing_there(data_dir / source.folder, source))
     return _from_hub(card, source, data_dir, cache_dir, console)
@@ -124,10 +141,10 @@ def _from_shards(
 ) -> DataSet:
     names = check_counts(shards, card, source)
     origin = f"parquet files in {shards.folder}"
+    key = [(path.name, *_stamp(path)) for path in shards.all_files]
     if source.mixed_sizes:
         splits, names = _kept(source, open_encoded(shards, source, cache_dir), names)
-        return _checked(card, splits, names, origin)
-    key = [(path.name, *_stamp(path)) for path in shards.all_files]
+        return _checked(card, splits, names, origin, key)
     return _from_cache(card, cache_dir, key, lambda: _decode(card, source, shards, console), origin)
 
 
@@ -162,7 +179,7 @@ def _from_hub(
         fetched = shards()
         names = check_counts(fetched, card, source)
         splits, names = _kept(source, open_encoded(fetched, source, cache_dir), names)
-        return _checked(card, splits, names, origin)
+        return _checked(card, splits, names, origin, [source.revision])
 
     def make() -> Decoded:
         fetched = shards()
@@ -240,16 +257,44 @@ def _from_cache(
     card: Card, cache_dir: Path, key: Sequence[object], make: Callable[[], Decoded], origin: str
 ) -> DataSet:
     """The decoded data set, from the cache if it holds what belongs to this source and key."""
-    described = card.source.model_dump(mode="json", exclude={"local"}, exclude_none=True)
-    parts = [_FORMAT, described, card.image_size, key]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-    decoded = cached(cache_dir / card.name / f"{digest}.safetensors", make)
+    decoded = cached(_cache_name(card, cache_dir, key).with_suffix(".safetensors"), make)
     splits = {split: ImageSplit(decoded.images[split], decoded.labels[split]) for split in SPLITS}
     return _checked(card, splits, decoded.class_names, origin)
 
 
+def _mapped(data: DataSet, cache_dir: Path, console: Console | None) -> DataSet:
+    """The data set with every list of images decoded once and mapped from a file."""
+    name = _cache_name(data.card, cache_dir, data.version)
+
+    def kept(split: SplitName, part: ImageSplit) -> ImageSplit:
+        if isinstance(part.images, Tensor):
+            return part
+        images = mapped(
+            part.images,
+            image_size=data.card.image_size,
+            path=name.with_name(f"{name.name}-{split}.pixels"),
+            title=f"{data.card.title}, {split}",
+            console=console,
+        )
+        return ImageSplit(images, part.labels)
+
+    return replace(data, train=kept("train", data.train), test=kept("test", data.test))
+
+
+def _cache_name(card: Card, cache_dir: Path, key: Sequence[object]) -> Path:
+    """Where decoded images are kept that belong to this source and key, without a suffix."""
+    described = card.source.model_dump(mode="json", exclude={"local"}, exclude_none=True)
+    parts = [_FORMAT, described, card.image_size, key]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return cache_dir / card.name / digest
+
+
 def _checked(
-    card: Card, splits: dict[SplitName, ImageSplit], names: tuple[str, ...], origin: str
+    card: Card,
+    splits: dict[SplitName, ImageSplit],
+    names: tuple[str, ...],
+    origin: str,
+    version: Sequence[object] = (),
 ) -> DataSet:
     """Compare with the card what can be compared once the data are open."""
     if names and len(names) != card.classes:
@@ -279,6 +324,7 @@ def _checked(
         test=splits["test"],
         class_names=names or tuple(str(label) for label in range(card.classes)),
         origin=origin,
+        version=tuple(version),
     )
 
 

@@ -61,6 +61,8 @@ class DataSet:
     Attributes:
         class_names: by label.
         origin: for a person: where the data came from.
+        version: tells one version of the files from another, for what is kept of their images;
+            empty where nothing is.
     """
 
     card: Card
@@ -68,6 +70,7 @@ class DataSet:
     test: ImageSplit
     class_names: tuple[str, ...]
     origin: str
+    version: tuple[object, ...] = ()
 
 
 def hold_out(train: ImageSplit, share: float, seed: int) -> tuple[ImageSplit, ImageSplit]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from benchmark.data.batches import (
     LoadedBatch,
@@ -35,6 +35,7 @@ from benchmark.data.card import (
     RandomResizedCrop,
     Transform,
 )
+from benchmark.data.shrink import short_side
 from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
 
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 
 Key = tuple[int, int]
 """An epoch and a position: all that a worker needs to make a sample."""
-
-_MARGIN = 8 / 7
-"""Short side before the centre crop, in image sizes: 256 for 224, as the field evaluates."""
 
 _MOST_WORKERS = 8
 
@@ -86,7 +84,7 @@ class WorkersLoader:
         self._chunks = chunks_of_epoch(len(split), batch_size=batch_size, shard=shard)
         self._plan = _Plan()
         if workers is None:
-            workers = min(_MOST_WORKERS, _processors())
+            workers = default_workers()
         self._batches: DataLoader[Any] = DataLoader(
             _Samples(split, make_compose(split, card, train=train), seed),
             batch_sampler=self._plan,
@@ -145,7 +143,7 @@ def make_compose(split: ImageSplit, card: Card, *, train: bool) -> albumentation
     steps: list[Any] = []
     if not crops_itself and not has_size(split, size):
         steps += [
-            A.SmallestMaxSize(max_size=round(size * _MARGIN), area_for_downscale="image"),
+            A.SmallestMaxSize(max_size=short_side(size), area_for_downscale="image"),
             A.CenterCrop(size, size),
         ]
     for transform in transforms:
@@ -221,14 +219,19 @@ def _collate(samples: list[Tensor | str]) -> Tensor | str:
         if isinstance(sample, str):
             return sample
         pixels.append(sample)
-    return torch.stack(pixels)
+    # It stacks them where the main process can read them; torch.stack would need another copy.
+    stacked: Tensor = default_collate(pixels)
+    return stacked
 
 
-def _processors() -> int:
-    """Processors that this process may use, which on a shared machine are not all."""
+def default_workers() -> int:
+    """As many as this process may use processors, which on a shared machine are not all; 8 at most.
+
+    More would fill the memory with images that wait.
+    """
     if hasattr(os, "sched_getaffinity"):  # Linux alone has it
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _one_thread(worker: int) -> None:

@@ -218,7 +218,11 @@ class Execution:
             self.listener.note(f"reading {run.card.title}")
             with self.accelerator.main_process_first():
                 self._data[key] = load_data(
-                    run.card, self.data_dir, self.cache_dir, protocol=run.protocol
+                    run.card,
+                    self.data_dir,
+                    self.cache_dir,
+                    protocol=run.protocol,
+                    console=self.listener.console,
                 )
         return self._data[key]
 

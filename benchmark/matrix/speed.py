@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from rich.console import Console
 
 from benchmark.data.batches import LoadedBatch, Loader
 from benchmark.data.loaders import make_loader
+from benchmark.data.pixel_file import MappedImages
 from benchmark.data.sources import load_data
-from benchmark.data.splits import DataSet
+from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.discovery import Catalogue, load_recipes
 from benchmark.errors import UsageError
 from benchmark.matrix.plan import Cell, cells_of
@@ -36,11 +38,19 @@ MATRIX = 2048
 
 
 def measure(
-    request: Request, *, data_dir: Path | None, cache_dir: Path, precision: str, seconds: float
+    request: Request,
+    *,
+    data_dir: Path | None,
+    cache_dir: Path,
+    precision: str,
+    seconds: float,
+    console: Console | None = None,
 ) -> dict[str, Any]:
     """Images/s of loader, teacher, every recipe alone and all of them as a group.
 
     Of a recipe with several stages it is the last one, the protocol's own.
+    Where images are read from a map of what was decoded once, the loader is measured on the
+    originals as well.
 
     Args:
         request: one data set; of several pairs the first is measured.
@@ -48,6 +58,7 @@ def measure(
         cache_dir: for decoded and drawn images.
         precision: ``fp32``, ``bf16`` or ``auto``.
         seconds: spent on each figure.
+        console: shows the progress of fetching and decoding; None shows nothing.
     """
     recipes = load_recipes(request.paths)
     cells, _ = cells_of(choice_of(request), recipes)
@@ -55,7 +66,8 @@ def measure(
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     accelerator = make_accelerator(precision)
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-    data = load_data(first.card, data_dir, cache_dir, protocol=first.run.protocol)
+    protocol = first.run.protocol
+    data = load_data(first.card, data_dir, cache_dir, protocol=protocol, console=console)
     bench = Bench(data, recipes, accelerator, seconds)
     peaks = {name: peak_gflops(accelerator.device, name) for name in ("fp32", "bf16")}
     figures: dict[str, Any] = {
@@ -66,7 +78,7 @@ def measure(
         "device": str(accelerator.device),
         "threads": torch.get_num_threads(),
         "peak": {f"{name}_gflops": value for name, value in peaks.items()},
-        "loader": {"images_per_s": bench.loader(first)},
+        "loader": bench.loader(first),
         "teacher": {"images_per_s": bench.teacher(first)},
         "recipes": {},
     }
@@ -99,9 +111,20 @@ class Bench:
         self.setting = Setting(data.card, data.train.labels)
         self._teachers: dict[str, Network] = {}
 
-    def loader(self, cell: Cell) -> float:
-        """Images/s of loading and augmentation alone."""
-        return self._clock(self._batches(cell.run), lambda batch: None)
+    def loader(self, cell: Cell) -> dict[str, float]:
+        """Images/s of loading and augmentation alone.
+
+        Where images were decoded beforehand, also what decoding them every time gives, and how
+        much faster the loader is without.
+        """
+        figures = {"images_per_s": self._clock(self._batches(cell.run), lambda batch: None)}
+        images = self.data.train.images
+        if isinstance(images, MappedImages) and images.original is not None:
+            encoded = ImageSplit(images.original, self.data.train.labels)
+            batches = self._batches(cell.run, encoded)
+            figures["uncached_images_per_s"] = self._clock(batches, lambda batch: None)
+            figures["cache_speedup"] = figures["images_per_s"] / figures["uncached_images_per_s"]
+        return figures
 
     def teacher(self, cell: Cell) -> float:
         """Images/s of the teacher's forward, batches at hand."""
@@ -169,9 +192,10 @@ class Bench:
         dtype = torch.bfloat16 if half else torch.float32
         return Teacher(network, device=self.accelerator.device, dtype=dtype, maps=maps)
 
-    def _batches(self, run: Run) -> Iterator[LoadedBatch]:
+    def _batches(self, run: Run, split: ImageSplit | None = None) -> Iterator[LoadedBatch]:
+        """Full batches of a run without end, from a split instead of the training set if given."""
         loader: Loader = make_loader(
-            self.data.train, self.data.card, batch_size=run.protocol.batch_size, seed=0,
+            split or self.data.train, self.data.card, batch_size=run.protocol.batch_size, seed=0,
             device=self.accelerator.device, shard=(0, 1), train=True,
         )  # fmt: skip
         full = run.protocol.batch_size

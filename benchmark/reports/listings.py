@@ -63,8 +63,12 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
 def speed_table(figures: Mapping[str, Any]) -> RenderableType:
     """Images/s of every part, with the share of the machine's measured peak."""
     table = _table("what", "images/s", "of peak")
-    for name in ("loader", "teacher"):
-        table.add_row(name, f"{figures[name]['images_per_s']:,.0f}", "")
+    loader = figures["loader"]
+    table.add_row("loader", f"{loader['images_per_s']:,.0f}", "")
+    if "uncached_images_per_s" in loader:
+        label = f"loader without the cache: 1/{loader['cache_speedup']:.1f}"
+        table.add_row(label, f"{loader['uncached_images_per_s']:,.0f}", "")
+    table.add_row("teacher", f"{figures['teacher']['images_per_s']:,.0f}", "")
     for name, figure in figures["recipes"].items():
         table.add_row(
             name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %"

@@ -28,6 +28,8 @@ def listener(console: Console) -> Silent:
 class Lines(Silent):
     """One line for every epoch and every result; for logs and pipes."""
 
+    console: Console
+
     def __init__(self, console: Console) -> None:
         self.console = console
         self._epochs = 0
@@ -71,6 +73,8 @@ class Lines(Silent):
 
 class Bars(Silent):
     """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch."""
+
+    console: Console
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -8,14 +8,14 @@ import pytest
 from miniatures import official, write_cub
 
 from benchmark.data.inspection import inspect, sheet
-from benchmark.data.sources import load_data
+from benchmark.data.sources import open_data
 from benchmark.data.splits import DataSet
 
 
 @pytest.fixture
 def birds(tmp_path: Path) -> DataSet:
     write_cub(tmp_path / "data" / "CUB_200_2011")
-    return load_data(official("cub"), tmp_path / "data", tmp_path / "cache")
+    return open_data(official("cub"), tmp_path / "data", tmp_path / "cache")
 
 
 def test_counts_and_sizes(birds: DataSet) -> None:

@@ -368,7 +368,7 @@ def test_a_cache_that_cannot_be_written(card: Card, data_dir: Path, tmp_path: Pa
 # Other kinds of data
 
 
-def test_images_of_different_sizes_stay_encoded(
+def test_images_of_different_sizes_are_read_one_by_one(
     make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures
 ) -> None:
     card = make_card(source={"mixed_sizes": True})

@@ -12,9 +12,11 @@ import pytest
 import torch
 from small_pictures import Pictures, as_file, write_shards
 
-from benchmark.data.batches import LoadedBatch
-from benchmark.data.card import Card
+from benchmark.data.batches import LoadedBatch, Normalise
+from benchmark.data.card import Card, HubSource
+from benchmark.data.encoded import open_encoded
 from benchmark.data.resident import ResidentLoader
+from benchmark.data.shards import find_shards
 from benchmark.data.sources import load_data
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.data.workers import WorkersLoader
@@ -145,7 +147,22 @@ def test_an_image_that_cannot_be_decoded_is_one_short_error(
     files[7] = b"no picture"
     write_shards(tmp_path / "trees", "train", files, train.labels)
     write_shards(tmp_path / "trees", "test", list(map(as_file, test.images)), test.labels)
-    data = load_data(card, tmp_path, tmp_path / "cache")
+    with pytest.raises(DataError, match="row 7: the image cannot be decoded"):
+        load_data(card, tmp_path, tmp_path / "cache")
+    assert isinstance(card.source, HubSource)
+    shards = find_shards([tmp_path / "trees"], card.source)
+    assert shards is not None
+    encoded = open_encoded(shards, card.source, tmp_path / "cache")
     with pytest.raises(DataError, match="row 7: the image cannot be decoded") as caught:
-        list(load(data.train, card, workers=workers).epoch(0))
+        list(load(encoded["train"], card, workers=workers).epoch(0))
     assert "Traceback" not in str(caught.value)
+
+
+def test_large_batches_are_normalised_like_small_ones() -> None:
+    pixels = torch.randint(0, 256, (40, 96, 96, 3), dtype=torch.uint8)
+    normalise = Normalise((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), size=96, device=torch.device("cpu"))
+    whole = normalise(pixels)
+    assert torch.equal(whole, torch.cat([normalise(pixels[i : i + 2]) for i in range(0, 40, 2)]))
+    assert whole.is_contiguous(memory_format=torch.channels_last)
+    whole += 1  # it may be written to
+    assert torch.equal(whole, normalise(pixels) + 1)

@@ -6,6 +6,7 @@ Nothing here opens an image or imports torch.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -44,6 +45,11 @@ class Listing:
                 name = path.relative_to(root).as_posix()
                 digest.update(f"{split}\t{label}\t{name}\t{_size(path)}\n".encode())
         return digest.hexdigest()[:16]
+
+    def stamps(self) -> tuple[str]:
+        """What tells one version of the files from another, wherever they lie."""
+        paths = [path for split in SPLITS for path, _ in self.items[split]]
+        return (self.fingerprint(Path(os.path.commonpath(paths))),)
 
     def check_files(self, place: str) -> None:
         """Refuse a folder that is not whole.
