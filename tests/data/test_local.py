@@ -36,7 +36,7 @@ from miniatures import (
 from benchmark.data import hub, unpack
 from benchmark.data.card import Card, read_card
 from benchmark.data.loaders import make_loader
-from benchmark.data.sources import load_data
+from benchmark.data.sources import load_data, open_data
 from benchmark.data.splits import DataSet
 from benchmark.data.unpack import unpacked
 from benchmark.errors import CardError, DataError
@@ -70,7 +70,7 @@ def test_an_unpacked_archive_is_read_where_it_lies(tmp_path: Path, layout: str, 
     data = load_data(official(layout), tmp_path / "data", tmp_path / "cache")
     assert_is_the_miniature(data)
     assert str(folder) in data.origin
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / "unpacked").exists()
 
 
 @pytest.mark.parametrize("layout", sorted(COPIES))
@@ -470,11 +470,13 @@ def test_an_option_takes_its_values_alone() -> None:
         make_card(hub_source(local=[copy]))
 
 
-def test_a_truncated_image_stops_the_epoch_and_is_named(tmp_path: Path) -> None:
+def test_a_truncated_image_stops_what_reads_it_and_is_named(tmp_path: Path) -> None:
     write_image_folder(tmp_path / "images")
     broken = tmp_path / "images" / "train" / "ash" / "1.jpg"
     cut(broken, 0.6)
-    data = load_data(own_card(tmp_path, "images"), None, tmp_path / "cache")
+    card = own_card(tmp_path, "images")
+    expect(lambda: load_data(card, None, tmp_path / "cache"), str(broken), "Fetch the file again")
+    data = open_data(card, None, tmp_path / "cache")
     loader = make_loader(
         data.train, data.card, batch_size=4, seed=0, device="cpu", train=True, workers=0
     )

@@ -315,6 +315,7 @@ def rearranged(outputs: Outputs, order: Tensor) -> Outputs:
         outputs.embedding.detach()[order],
         tuple(m.detach()[order] for m in outputs.maps),
         tuple(p.detach()[order] for p in outputs.preactivations),
+        None if outputs.features is None else outputs.features.detach()[order],
     )
 
 
