@@ -147,16 +147,20 @@ def _networks(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _suites(entries: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("name", "what for", "data sets", "protocol", "recipes", "seeds")
+    table = _table("name", "seeds", "what for, and of what")
     for entry in entries:
-        table.add_row(
-            entry["name"],
-            entry["title"],
-            ", ".join(entry["datasets"]),
-            entry["protocol"] or "default",
-            ", ".join(entry["recipes"]),
-            str(entry["seeds"]),
-        )
+        pairs = entry["pairs"] or ["the usual pairs"]
+        recipes = ["every method" if name == "*" else name for name in entry["recipes"]]
+        lines = [
+            Text(entry["title"]),
+            Text(
+                f"{', '.join(entry['datasets'])}; protocol {entry['protocol'] or 'default'}; "
+                f"{', '.join(pairs)}; {', '.join(recipes)}",
+                style="dim",
+            ),
+        ]
+        table.add_row(entry["name"], str(entry["seeds"]), Text("\n").join(lines))
+        table.add_section()
     return table
 
 

@@ -247,3 +247,12 @@ def test_a_suite_gives_what_is_not_named() -> None:
     assert choice.protocol == "quick"
     with pytest.raises(UnknownName):
         choice_of(Request(suite="nothing"))
+
+
+def test_the_fine_grained_suite_is_every_set_under_its_ranked_protocol() -> None:
+    choice = choice_of(Request(suite="fine-grained"))
+    assert [card.name for card in choice.datasets] == ["cub200", "cars", "aircraft", "cifar100"]
+    for card in choice.datasets:
+        protocol = card.protocol(choice.protocol)
+        assert protocol.ranked
+        assert card.pairs_of(protocol)
