@@ -132,10 +132,12 @@ def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:
     )
 
 
-def _mentions_teacher(recipe: Recipe, pair: Pair) -> bool:
-    """Whether the roles of a recipe are of the pair's teacher, whatever that is."""
-    mark = "a network of no name"
-    return any(role.network == mark for role in recipe.roles(Pair(mark, pair.student)).values())
+def _follows_teacher(recipe: Recipe, pair: Pair) -> bool:
+    """Whether the roles of a recipe would be others with another teacher in the pair."""
+    try:
+        return recipe.roles(Pair("another network", pair.student)) != recipe.roles(pair)
+    except Exception:  # it reads something in the teacher's name
+        return True
 
 
 class Resolver:
@@ -191,12 +193,12 @@ class Resolver:
         roles = {
             name: self._role(role, pair, seed, (*above, recipe)) for name, role in asked.items()
         }
-        try:
-            own = not _mentions_teacher(instance, pair)
-        except Exception as error:
-            raise fault_in(info, "roles", error) from error
-        # A run that builds on its own network alone is the same run in every pair of it.
-        alike = own and network == pair.student and not any(role.pair for role in roles.values())
+        # A run that no teacher of a pair has a part in is the same run in every pair of it.
+        alike = (
+            network == pair.student
+            and not _follows_teacher(instance, pair)
+            and not any(role.pair for role in roles.values())
+        )
         return Run(
             card=self.card,
             network=network,

@@ -111,6 +111,28 @@ def test_a_protocol_may_have_its_own_pairs_and_image_size(
     assert pairs(protocol="longer", pairs=("resnet8:resnet8",)) == ["resnet8:resnet8"]
 
 
+ASSISTED = """
+from benchmark import Role, register
+from .kd import KD
+
+@register("assisted", family="logits", paper="none")
+class Assisted(KD):
+    def roles(self, pair):
+        depth = int(pair.teacher.removeprefix("resnet"))
+        return {"teacher": Role(f"resnet{depth - 6}")}
+"""
+
+
+def test_a_teacher_found_by_the_name_of_the_pairs_is_of_that_pair(
+    session: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "assisted.py").write_text(ASSISTED)
+    pairs = ("resnet20:resnet8", "resnet14:resnet8")
+    cells = session("assisted", paths=(tmp_path,), pairs=pairs).cells
+    assert [cell.run.spec({}).pair for cell in cells] == list(pairs)
+    assert [cell.run.roles["teacher"].network for cell in cells] == ["resnet14", "resnet8"]
+
+
 def identity(session: Session) -> str:
     return session.cells[-1].run.identity
 
