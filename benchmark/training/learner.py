@@ -57,26 +57,6 @@ class Setting:
     labels: Tensor
 
 
-def plain_network(name: str, protocol: Protocol, card: Card, *, pretrained: bool) -> Network:
-    """A network of the card's classes and image size, as it is before any recipe.
-
-    Args:
-        name: of the architecture.
-        protocol: if its networks start from published weights, they are told how the images come.
-        card: of the data set, with the image size of the protocol.
-        pretrained: fetch the published weights; otherwise others are loaded, or random ones stay.
-
-    Raises:
-        NetworkError: it cannot be built, or its weights cannot be had.
-    """
-    network = create_network(
-        name, classes=card.classes, image_size=card.shape, pretrained=pretrained
-    )
-    if protocol.pretrained:
-        network.expect(card.mean, card.std)
-    return network
-
-
 def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
     """A job's network as its recipe wants it, with weights as a function of the seed.
 
@@ -86,15 +66,21 @@ def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
     Args:
         job: names network, protocol and seed.
         setting: what the data say.
-        load: trained weights will be loaded, so that the first ones do not matter.
+        load: trained weights will be loaded, so that published ones need not be fetched.
+
+    Raises:
+        NetworkError: it cannot be built, or its published weights cannot be had.
     """
+    card, pretrained = setting.card, job.protocol.pretrained
     torch.manual_seed(stable_seed(job.seed, "network", job.network))
-    network = plain_network(
+    network = create_network(
         job.network,
-        job.protocol,
-        setting.card,
-        pretrained=job.protocol.pretrained and not load,
+        classes=card.classes,
+        image_size=card.shape,
+        pretrained=pretrained and not load,
     )
+    if pretrained:
+        network.expect(card.mean, card.std)
     torch.manual_seed(stable_seed(job.seed, "head", job.network))
     return job.recipe.adapt(network, job.roles)
 

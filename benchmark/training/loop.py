@@ -154,7 +154,7 @@ class Group:
             if not any(seat.active for seat in self.seats):
                 return
             for seat in self.active():
-                seat.learner.start_epoch(epoch)  # type: ignore[union-attr]
+                self._guarded(seat, lambda s, at=epoch: s.learner.start_epoch(at))
             self._sharing = sum(seat.active for seat in self.seats)
             self._started = time.perf_counter()
             self.listener.epoch_started(self.lead + epoch + 1, self.loader.images_per_epoch)

@@ -168,3 +168,14 @@ def test_the_main_stage_sees_the_batches_of_every_other_method(
     own = after.learner.network.state_dict()
     for name, value in alone.learner.network.state_dict().items():
         assert torch.equal(value, own[name]), name
+
+
+def test_a_stage_that_cannot_begin_stops_its_learner_alone(
+    job_of: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    bad = job_of("ft")
+    bad.recipe.rest_later = lambda student: [student, bad.recipe]  # type: ignore[method-assign]
+    broken, good = run([bad, job_of("ab")], tiny, accelerator, tmp_path)
+    assert broken.trouble is not None
+    assert broken.trouble.message.endswith("stage 'main': everything rests.")
+    assert good.finished
