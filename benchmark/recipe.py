@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import sys
 import typing
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,6 +235,7 @@ class Recipe(nn.Module):
         """Change the network before it is trained, e.g. share and freeze a classifier."""
         return network
 
+    @abstractmethod
     def forward(self, batch: Batch, student: Outputs, teacher: Any) -> Terms:
         """The weighted loss terms, scalars by name, in float32; their sum is minimised.
 
@@ -243,7 +245,6 @@ class Recipe(nn.Module):
             teacher: Outputs of the network of role ``teacher``, without gradient; None if the
                 recipe has no such role. A recipe writes down which of the two it takes.
         """
-        raise NotImplementedError(f"recipe {type(self).__name__} must define forward")
 
     def stages(self) -> tuple[Stage, ...]:
         """The parts of the training, in their order.
@@ -282,13 +283,18 @@ def register(
         trains: ``teacher`` if it is a step of other methods and none to compare with them.
 
     Raises:
-        RecipeError: a need that no network can serve, or a setting without a type or default.
+        RecipeError: a need that no network can serve, a setting without a type or default, or an
+            abstract method that the class does not define.
     """
     needed = frozenset(needs)
     if needed - NEEDS:
         raise RecipeError(f"recipe '{name}' needs {sorted(needed - NEEDS)}; known: {sorted(NEEDS)}")
 
     def decorate(cls: type[R]) -> type[R]:
+        members = ((member, getattr(cls, member)) for member in dir(cls))
+        abstract = [m for m, value in members if getattr(value, "__isabstractmethod__", False)]
+        if abstract:
+            raise RecipeError(f"recipe '{name}' does not define {' and '.join(abstract)}.")
         cls.settings_model = _settings_model(cls)
         module = sys.modules[cls.__module__]
         path = getattr(module, "__file__", None) or ""  # none in a notebook

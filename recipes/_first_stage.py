@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -23,9 +24,9 @@ class WithFirstStage(WithKD):
         first = Stage("first", self.first_stage, self.first_terms, self.rest_first, self.first_rate)
         return first, Stage("main", 1.0, self.forward, self.rest_later)
 
+    @abstractmethod
     def first_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         """The weighted terms of the first stage."""
-        raise NotImplementedError
 
     def rest_first(self, student: Network) -> Sequence[nn.Module]:
         """What the first stage does not train: the classifier, unless it says otherwise."""

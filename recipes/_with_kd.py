@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch.nn.functional as F
 from pydantic import PositiveFloat
 
@@ -24,6 +26,6 @@ class WithKD(Recipe):
             terms["kd"] = self.kd_weight * kd
         return {**terms, **self.method_terms(batch, student, teacher)}
 
+    @abstractmethod
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         """The method's weighted terms."""
-        raise NotImplementedError

@@ -236,3 +236,22 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     (index,) = tmp_path.glob("recipes-*.json")
     index.write_text('[{"name": ')
     assert describe_recipes([], tmp_path) == good
+
+
+UNFINISHED = """
+from benchmark import register
+from ._first_stage import WithFirstStage
+
+@register("half", family="logits", paper="none")
+class Half(WithFirstStage):
+    def method_term(self, batch, student, teacher):  # misspelt, and no first_terms
+        return {}
+"""
+
+
+def test_a_recipe_that_lacks_a_method_is_broken_and_says_which(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text(UNFINISHED)
+    catalogue = load_recipes([tmp_path])
+    assert "kd" in catalogue.registry
+    [message] = catalogue.broken.values()
+    assert "recipe 'half' does not define first_terms" in message
