@@ -30,21 +30,18 @@ def check(
 ) -> None:
     """Read every image; count, compare with the card, name what is broken, draw a picture."""
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
 
     from benchmark.data.inspection import inspect
     from benchmark.data.inspection import sheet as draw
+    from benchmark.data.progress import bar
     from benchmark.data.sources import open_data
     from benchmark.errors import DataError
     from benchmark.reports.listings import data_table
 
     card, aside, out = _card(name, path), Console(stderr=True), Console()
     found = open_data(card, data, cache_folder(), console=aside)
-    with Progress(
-        *Progress.get_default_columns(), MofNCompleteColumn(), console=aside, transient=True
-    ) as bar:
-        task = bar.add_task(f"reading {card.title}", total=sum(card.splits.values()))
-        report = inspect(found, advance=lambda more: bar.advance(task, more))
+    with bar(aside, f"reading {card.title}", sum(card.splits.values())) as advance:
+        report = inspect(found, advance=advance)
     picture = sheet or Path(f"{name}.png")
     try:
         draw(found).save(picture)

@@ -24,7 +24,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 
 from benchmark.data.cache import explained
 from benchmark.data.pixel_file import (
@@ -35,6 +34,7 @@ from benchmark.data.pixel_file import (
     record_of,
     trailing,
 )
+from benchmark.data.progress import bar
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.splits import ImageList
 from benchmark.data.workers import default_workers
@@ -77,7 +77,7 @@ def mapped(
     with _alone(path, title, console):
         found = _find(path, images, short, console)
         if found is None:
-            with _bar(console, f"decoding {title}", len(images)) as advance:
+            with bar(console, f"decoding {title}", len(images)) as advance:
                 _build(images, short, path, title, advance)
             found = _find(path, images, short, console)
     if found is None:
@@ -333,14 +333,3 @@ def _alone(path: Path, title: str, console: Console | None) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextlib.contextmanager
-def _bar(console: Console | None, title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the console; what it gives is told how much more is done."""
-    if console is None:
-        yield lambda _: None
-        return
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda more: bar.advance(task, more)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 from torch import Tensor
 
 from benchmark.data.archive import Archive, find_archive, read_archive
@@ -33,6 +31,7 @@ from benchmark.data.files import open_files
 from benchmark.data.hub import fetch
 from benchmark.data.local import find_folder, find_local, read_folder
 from benchmark.data.mapped import mapped
+from benchmark.data.progress import bar
 from benchmark.data.shards import Shards, check_counts, decode, find_shards, read_tables
 from benchmark.data.sketches import SketchSpec, class_names, draw
 from benchmark.data.splits import DataSet, ImageSplit
@@ -208,7 +207,7 @@ def _drawn(card: Card, source: DrawnSource, cache_dir: Path, console: Console | 
         images: dict[SplitName, Tensor] = {}
         labels: dict[SplitName, Tensor] = {}
         total = sum(spec.classes * spec.images_per_class for spec in specs.values())
-        with _progress(console, f"drawing {card.title}", total) as advance:
+        with bar(console, f"drawing {card.title}", total) as advance:
             for split, spec in specs.items():
                 pixels, numbers = draw(spec)
                 images[split], labels[split] = torch.from_numpy(pixels), torch.from_numpy(numbers)
@@ -222,7 +221,7 @@ def _decode(card: Card, source: HubSource, shards: Shards, console: Console | No
     """Decode both splits of equally large images."""
     images: dict[SplitName, Tensor] = {}
     labels: dict[SplitName, Tensor] = {}
-    with _progress(console, f"decoding {card.title}", sum(card.splits.values())) as advance:
+    with bar(console, f"decoding {card.title}", sum(card.splits.values())) as advance:
         for split in SPLITS:
             images[split], labels[split] = decode(
                 read_tables(shards, split, source),
@@ -345,14 +344,3 @@ def _check_labels(labels: Tensor, card: Card, names: tuple[str, ...], where: str
             f"{where} has no image of class {first}{more}. Every class needs images in both "
             "splits: add them, or correct the card."
         )
-
-
-@contextmanager
-def _progress(console: Console | None, title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the console; what it gives is told how much more is done."""
-    if console is None:
-        yield lambda _: None
-        return
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda more: bar.advance(task, more)
