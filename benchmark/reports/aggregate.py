@@ -106,7 +106,7 @@ class Board:
     Attributes:
         tables: ranked protocols first within each data set.
         stale: number of records left out, by reason.
-        unreadable: number of files left out.
+        unreadable: number of files left out, of records and of published numbers.
     """
 
     tables: tuple[Table, ...]
@@ -179,7 +179,7 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
 
 
 def _is_control(spec: RunSpec) -> bool:
-    """Whether a run has a teacher that is no pair's, but one of its own network."""
+    """Whether a run has a teacher that is no pair's: one of its own network, or a fixed one."""
     return "teacher" in spec.roles and spec.pair is None
 
 

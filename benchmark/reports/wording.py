@@ -97,7 +97,8 @@ def left_out(board: Board) -> str:
     """What is not in the tables, or an empty text."""
     parts = [f"{count} stale ({reason})" for reason, count in board.stale.items()]
     if board.unreadable:
-        parts.append(f"{board.unreadable} unreadable")
+        files = "file" if board.unreadable == 1 else "files"
+        parts.append(f"{board.unreadable} unreadable {files}")
     return f"Left out: {', '.join(parts)}." if parts else ""
 
 

@@ -266,5 +266,5 @@ class TestFolder:
         (results / "reported" / "one.toml").write_text(self.FILE + "0.617\n")
         text, (problem,) = compose(results, "md")
         assert "published by others" not in text
-        assert "Left out: 1 unreadable." in text
+        assert "Left out: 1 unreadable file." in text
         assert "0.617 is not an accuracy in percent" in problem

@@ -43,7 +43,7 @@ def counted(dataset, protocol, recipe, *counts):
 def test_results(printed, width):
     text = printed(*result_table(aggregate(world(), unreadable=1)), width=width)
     assert text.startswith(RESULTS)
-    assert text.endswith("Left out: 1 unreadable.\n")
+    assert text.endswith("Left out: 1 unreadable file.\n")
 
 
 def test_results_of_nothing(printed):

@@ -58,7 +58,7 @@ def test_what_cannot_be_trusted_is_counted_and_told(tmp_path):
     path = store.path_of(world()[0].spec)
     path.write_text(path.read_text().replace("69.5", "79.5"))
     text, problems = compose(tmp_path, "md")
-    assert "Left out: 1 unreadable." in text
+    assert "Left out: 1 unreadable file." in text
     assert len(problems) == 1
     assert str(path) in problems[0]
     assert str(tmp_path) not in text
