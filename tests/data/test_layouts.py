@@ -288,3 +288,12 @@ def test_a_fingerprint_changes_with_the_list(tmp_path: Path) -> None:
     assert read("image_folder", tmp_path).fingerprint(tmp_path) == before
     (tmp_path / "train" / "ash" / "0.jpg").rename(tmp_path / "train" / "birch" / "9.jpg")
     assert read("image_folder", tmp_path).fingerprint(tmp_path) != before
+
+
+def test_numbers_may_be_written_with_zeros_before_them(tmp_path: Path) -> None:
+    names = ("00", "01", "02")
+    lines = [f"{split}/{name}.jpg,{name},{split}" for name in names for split in ("train", "test")]
+    put(tmp_path / "labels.csv", "\n".join(["path,label,split", *lines]))
+    listing = LAYOUTS.get("csv").read(Places((tmp_path,)), {})
+    assert listing.class_names == names
+    assert [label for _, label in listing.items["train"]] == [0, 1, 2]

@@ -75,7 +75,7 @@ def _numbers(labels: list[str], table: Path) -> dict[str, int]:
         raise DataError(
             f"{table}: the labels are {count} numbers from {numbers[0]} to {numbers[-1]}. {hint}"
         )
-    return {str(number): number for number in numbers}
+    return {label: int(label) for label in sorted(written, key=int)}  # also if it is written 007
 
 
 LAYOUT = Layout(
