@@ -83,6 +83,41 @@ def fetch(
         out.print(f"Use it with --data {to}.", highlight=False, markup=False, soft_wrap=True)
 
 
+@data_app.command()
+def cache(
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Of this data set alone.")
+    ] = None,
+    clear: Annotated[
+        bool,
+        typer.Option("--clear", help="Delete it; not while a run decodes. It is made again."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is kept of decoded images, of every version and size; --clear deletes it."""
+    from rich.console import Console
+
+    from benchmark.data.cache import cache_files
+    from benchmark.errors import DataError
+    from benchmark.reports.listings import cache_table
+
+    files = [file for file in cache_files(cache_folder()) if dataset in (None, file.dataset)]
+    entries = [
+        {"path": str(f.path), "dataset": f.dataset, "bytes": f.size_bytes, "changed": f.changed}
+        for f in files
+    ]
+    if clear:
+        for file in files:
+            try:
+                file.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise DataError(f"cannot delete {file.path}: {error.strerror}.") from None
+    if as_json:
+        typer.echo(json.dumps({"deleted": clear, "files": entries}, indent=2))
+    else:
+        Console().print(cache_table(entries, deleted=clear))
+
+
 def _card(name: str, path: list[Path] | None) -> Card:
     from benchmark.data.catalogue import read_cards
     from benchmark.discovery import search_folders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich import box
@@ -116,6 +117,20 @@ def data_table(report: Mapping[str, Any]) -> RenderableType:
     )
 
 
+def cache_table(files: Sequence[Mapping[str, Any]], *, deleted: bool) -> RenderableType:
+    """What is kept of decoded images, the largest first, with the sum."""
+    if not files:
+        return Text("Nothing is kept of decoded images.")
+    table = _table("data set", "MB", "changed", "file")
+    for file in files:
+        day = datetime.fromtimestamp(file["changed"]).strftime("%Y-%m-%d")
+        table.add_row(file["dataset"], f"{file['bytes'] / 1e6:,.1f}", day, file["path"])
+    total = sum(file["bytes"] for file in files) / 1e6
+    what = "deleted" if deleted else "in all; --clear deletes them, and runs make them again"
+    count = f"{len(files)} file" if len(files) == 1 else f"{len(files)} files"
+    return Group(table, Text(f"{count}, {total:,.1f} MB {what}."))
+
+
 def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("name", "family", "what it minimises, paper, needs, settings")
     for entry in entries:
@@ -172,7 +187,7 @@ def _run(run: Mapping[str, Any]) -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
-               "of peak", "seed", "step", "images", "broken"}  # fmt: skip
+               "of peak", "seed", "step", "images", "broken", "MB"}  # fmt: skip
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table
