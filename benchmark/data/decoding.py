@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,21 @@ from PIL import Image, ImageOps
 from benchmark.errors import DataError
 
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) of an image file on the disk.
+
+    Raises:
+        DataError: the file is gone, may not be read, or cannot be decoded.
+    """
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Put it back, or allow reading it."
+        ) from None
+    return decode_image(encoded, str(path))
 
 
 def decode_image(encoded: bytes, place: str) -> NDArray[np.uint8]:

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.data.card import SPLITS, SplitName
-from benchmark.data.decoding import decode_image
+from benchmark.data.decoding import read_image
 from benchmark.data.layouts import Listing
 from benchmark.data.splits import ImageSplit
-from benchmark.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,7 @@ class FileImages:
         Raises:
             DataError: the file is gone or cannot be decoded.
         """
-        path = self.paths[position]
-        try:
-            encoded = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}. Put it back.") from None
-        return decode_image(encoded, str(path))
+        return read_image(self.paths[position])
 
     def select(self, positions: Sequence[int]) -> FileImages:
         """Some of the images, in the given order."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.decoding import decode_image
+from benchmark.data.decoding import read_image
 from benchmark.data.layouts import LAYOUTS, Listing, Places
 from benchmark.data.schema import SPLITS, SplitName
 from benchmark.errors import DataError
@@ -77,7 +77,7 @@ def survey(folder: Path, layout: str | None = None, *, sample: int = SAMPLE) -> 
     step = max(1, -(-len(paths) // sample))
     sums, squares, sides = np.zeros(3), np.zeros(3), []
     for path in paths[::step]:
-        pixels = decode_image(path.read_bytes(), str(path))
+        pixels = read_image(path)
         shares = pixels.reshape(-1, 3) / 255
         sums += shares.mean(axis=0)
         squares += (shares**2).mean(axis=0)
