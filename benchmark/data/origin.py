@@ -80,7 +80,8 @@ class HubSource(Strict):
             ``train``, ``test`` and ``meta``, with the labels under the column's name in the plural
             and the class names under ``<label>_names``.
         local: official archives in other layouts, in the order in which they are looked for.
-        mixed_sizes: images differ in size; they are then kept encoded and resized when read.
+        mixed_sizes: images differ in size; they are then decoded once for each image size that a
+            protocol asks for, and kept.
         keep: only the first so many classes of a larger data set are taken.
     """
 
