@@ -29,20 +29,27 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Read every image; count, compare with the card, name what is broken, draw a picture."""
+    from PIL import Image
     from rich.console import Console
 
     from benchmark.data.inspection import inspect
     from benchmark.data.inspection import sheet as draw
     from benchmark.data.progress import bar
     from benchmark.data.sources import open_data
-    from benchmark.errors import DataError
+    from benchmark.errors import DataError, UsageError
     from benchmark.reports.listings import data_table
 
     card, aside, out = _card(name, path), Console(stderr=True), Console()
+    picture = sheet or Path(f"{name}.png")
+    # Before every image is read, not after.
+    if picture.suffix.lower() not in Image.registered_extensions() or not picture.parent.is_dir():
+        raise UsageError(
+            f"cannot write the picture {picture}: name a file that ends in .png, in a folder that "
+            "exists."
+        )
     found = open_data(card, data, cache_folder(), console=aside)
     with bar(aside, f"reading {card.title}", sum(card.splits.values())) as advance:
         report = inspect(found, advance=advance)
-    picture = sheet or Path(f"{name}.png")
     try:
         draw(found).save(picture)
     except OSError as error:

@@ -293,6 +293,10 @@ def test_data_check_counts_and_draws(card_folder: Path, tmp_path: Path, kdbench:
     assert picture.stat().st_size > 1000
     code, out, _ = kdbench(*words, "--json")
     assert json.loads(out)["splits"]["train"]["images"] == 40
+    for file in (tmp_path / "tiny.sheet", tmp_path / "nowhere" / "tiny.png"):
+        code, _, error = kdbench(*words[:-1], str(file))
+        assert code == 2
+        assert "cannot write the picture" in error
     code, _, error = kdbench("data", "fetch", "tiny", "--path", str(card_folder))
     assert code == 2
     assert "not fetched from anywhere" in error

@@ -37,31 +37,49 @@ def download(url: str, path: Path, *, checksum: str, console: Console | None = N
     Raises:
         DataError: no connection, no such file, no room, or another file than was expected.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    with FileLock(f"{path}.lock"):
-        if path.is_file():
-            return path
-        try:
-            _fetch_rest(url, partial, console)
-        except urllib.error.HTTPError as error:
-            raise DataError(
-                f"{url} cannot be fetched: the server answers {error.code}. "
-                f"Fetch the file another way and put it at {path}."
-            ) from None
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
-            have = partial.stat().st_size if partial.exists() else 0
-            raise DataError(
-                f"{url} cannot be fetched: {getattr(error, 'reason', None) or error}. {have:,} "
-                f"bytes have arrived; the same command goes on. Or put the file at {path} yourself."
-            ) from None
-        except OSError as error:
-            raise DataError(
-                f"cannot write {partial}: {error.strerror or error}. Make room and repeat."
-            ) from None
-        _require(partial, checksum, url)
-        os.replace(partial, path)
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {path.parent}: {error.strerror or error}. Choose another folder."
+        ) from None
+    try:
+        if not path.is_file():
+            _fetch(url, partial, path, console)
+            _require(partial, checksum, url)
+            os.replace(partial, path)
+    finally:
+        lock.release()
     return path
+
+
+def _fetch(url: str, partial: Path, path: Path, console: Console | None) -> None:
+    """Bring the partial file to its whole length, and say what stands against it."""
+    try:
+        _fetch_rest(url, partial, console)
+    except urllib.error.HTTPError as error:
+        raise DataError(
+            f"{url} cannot be fetched: the server answers {error.code}. "
+            f"Fetch the file another way and put it at {path}."
+        ) from None
+    except (
+        urllib.error.URLError,
+        http.client.HTTPException,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        have = partial.stat().st_size if partial.exists() else 0
+        raise DataError(
+            f"{url} cannot be fetched: {getattr(error, 'reason', None) or error}. {have:,} "
+            f"bytes have arrived; the same command goes on. Or put the file at {path} yourself."
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"cannot write {partial}: {error.strerror or error}. Make room and repeat."
+        ) from None
 
 
 def _fetch_rest(url: str, partial: Path, console: Console | None) -> None:

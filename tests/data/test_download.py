@@ -114,3 +114,10 @@ def test_a_missing_file_and_no_server_are_said(server: Server, tmp_path: Path) -
         download(server.url + "s", tmp_path / "file", checksum=MD5)
     with pytest.raises(DataError, match="0 bytes have arrived"):
         download("http://127.0.0.1:9/file", tmp_path / "file", checksum=MD5)
+
+
+def test_a_folder_that_cannot_be_is_said(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(DataError, match=r"cannot write to .*taken: .*Choose another folder"):
+        download(server.url, tmp_path / "taken" / "file", checksum=MD5)
+    assert server.asked == []

@@ -252,6 +252,8 @@ def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
         "    def refuse(self, context):\n"
         "        if context.student.embedding_dim != context.teacher.embedding_dim:\n"
         "            return 'the embeddings differ in width.'\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        return {'logits': student.logits.square().mean()}\n"
     )
     assert session("picky", paths=(tmp_path,)).plan().todo
     bad = ("resnet14:wrn_16_2",)
