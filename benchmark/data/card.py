@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.data.origin import Download, DrawnSource, FolderSource, HubSource, LocalCopy, Source
 from benchmark.data.protocol import Protocol
-from benchmark.data.schema import SPLITS, SplitName, Strict
+from benchmark.data.schema import SPLITS, SplitName
 from benchmark.errors import CardError, UnknownName, UsageError, suggestion
+from benchmark.strict import Strict, faults
 
 __all__ = [
     "SPLITS",
@@ -202,7 +203,7 @@ class Card(Strict):
         try:
             asked = Protocol.model_validate(base | changes | {"ranked": False})
         except ValidationError as error:
-            raise UsageError(f"protocol '{text}': {_explain(error, 'it')}") from None
+            raise UsageError(f"protocol '{text}': {'; '.join(faults(error))}") from None
         if unused := [key for key in overrides if key in asked.unused]:
             raise UsageError(
                 f"protocol '{text}': a {asked.schedule} schedule has no {' and no '.join(unused)}."
@@ -258,7 +259,7 @@ def read_card(path: Path) -> Card:
     try:
         card = Card.model_validate(values)
     except ValidationError as error:
-        raise CardError(f"the card {path} is wrong: {_explain(error)}") from None
+        raise CardError(f"the card {path} is wrong: {'; '.join(faults(error))}") from None
     if card.name != path.stem:
         raise CardError(f"the card {path} calls itself '{card.name}'; file and name must agree.")
     if not card.protocols:
@@ -276,11 +277,3 @@ def _spelled(value: object) -> str:
     if isinstance(value, tuple):
         return "-".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _explain(error: ValidationError, whole: str = "the file") -> str:
-    places = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"]) or whole
-        places.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
-    return "; ".join(places)

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from benchmark.data.layouts import LAYOUTS, check_options
-from benchmark.data.schema import SPLITS, SplitName, Strict
+from benchmark.data.schema import SPLITS, SplitName
 from benchmark.errors import UsageError
+from benchmark.strict import Strict
 
 
 class _InLayout(Strict):

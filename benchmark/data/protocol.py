@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from benchmark.data.schema import Share, Strict
+from benchmark.data.schema import Share
+from benchmark.strict import Strict
 
 _STEPS = ("milestones", "gamma")
 """What a step schedule has and a cosine has not."""

@@ -6,14 +6,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.errors import CardError, UnknownName
+from benchmark.strict import Strict, faults
 
 FOLDER = Path(__file__).resolve().parent.parent / "suites"
 
 
-class Suite(BaseModel):
+class Suite(Strict):
     """A named choice of cells.
 
     Attributes:
@@ -25,8 +26,6 @@ class Suite(BaseModel):
         protocol: name; None means each card's default.
         seeds: their number.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str
@@ -54,5 +53,7 @@ def read_suite(name: str) -> Suite:
     path = FOLDER / f"{name}.toml"
     try:
         return Suite.model_validate({"name": name} | tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise CardError(f"the suite {path} is wrong: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CardError(f"cannot read the suite {path}: {error}") from None
+    except ValidationError as error:
+        raise CardError(f"the suite {path} is wrong: {'; '.join(faults(error))}") from None

@@ -11,17 +11,15 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from benchmark.errors import RecordError
 from benchmark.records.canonical import recipe_label
-from benchmark.records.schema import ALONE, Strict
+from benchmark.records.schema import ALONE
 from benchmark.records.store import Unreadable
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from benchmark.strict import Strict, faults
 
 FOLDER = "reported"
 TEACHER = "teacher"
@@ -197,20 +195,13 @@ def _read(path: Path) -> Reported:
     try:
         return Reported.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        raise _refusal(path, map(_fault, error.errors())) from None
+        raise _refusal(path, faults(error)) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _refusal(path, [f"cannot be read: {error}"]) from None
 
 
-def _fault(error: ErrorDetails) -> str:
-    """``top1 › resnet56:resnet20 › kd: 0.74 is not an accuracy …``."""
-    place = " › ".join(str(part) for part in error["loc"] if part != "[key]")
-    said = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
-    return f"{place}: {said}" if place else said
-
-
-def _refusal(path: Path, faults: Iterable[str]) -> RecordError:
-    lines = "".join(f"\n  {fault}" for fault in faults)
+def _refusal(path: Path, found: Iterable[str]) -> RecordError:
+    lines = "".join(f"\n  {fault}" for fault in found)
     return RecordError(
         f"the reported numbers {path} are not shown, not one of them:{lines}\n"
         f"Correct the file as docs/reported-numbers.md says, or delete it."

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from benchmark.strict import Strict
 
 SCHEMA_VERSION: Final = 1
 ALONE = "vanilla"  # how a network is trained that builds on no other
@@ -15,12 +17,6 @@ IMPORTED = "imported"  # in place of a recipe's name: weights that the user brou
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors, values do not change, numbers are finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RoleRecord(Strict):

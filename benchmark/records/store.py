@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from benchmark.errors import RecordError, suggestion
 from benchmark.records.canonical import canonical_json, digest, identity_of
 from benchmark.records.schema import SCHEMA_VERSION, Record, RunSpec
+from benchmark.strict import faults
 
 MEASURED = ("metrics", "diagnostics", "cost")
 LONGEST_SUFFIX = 80
@@ -93,7 +94,7 @@ class Store:
         try:
             record = Record.model_validate(values)
         except ValidationError as error:
-            raise _refusal(path, f"does not fit the schema: {_explain(error)}") from None
+            raise _refusal(path, f"does not fit the schema: {'; '.join(faults(error))}") from None
         if record.identity != identity_of(record.spec):
             raise _refusal(path, "has a 'spec' that was changed after the run")
         # Over the text of the file rather than the model, so that no default stands in for a key.
@@ -309,10 +310,3 @@ def replace_file(path: Path, text: str) -> None:
 
 def _refusal(path: Path, fault: str) -> RecordError:
     return RecordError(f"the record {path} {fault}.\n{_REMEDY.replace('FILE', str(path))}")
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'the file'}: {item['msg']}"
-        for item in error.errors()
-    )

@@ -98,7 +98,8 @@ def test_a_protocol_that_does_not_exist_is_refused(tmp_path: Path, text: str) ->
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("classes = 4", "classes = 4\nclases = 5", "clases"),
+        ("classes = 4", "classes = 4\nclases = 5", "unknown key 'clases'. Did you mean 'classes'?"),
+        ("epochs = ", "epoch = ", "protocols › long: unknown key 'epoch'. Did you mean 'epochs'?"),
         ("classes = 4", "", "classes"),
         ("classes = 4", "classes = 'four'", "classes"),
         ("test = 4", "tset = 4", "splits"),

@@ -84,7 +84,7 @@ class TestRefuse:
             ("kd = true", "kd › top1: True is not an accuracy in percent"),
             ("kd = nan", "kd › top1: nan is not an accuracy in percent"),
             ("kd = {}", "kd › top1: Field required"),
-            ("kd = { top1 = 72.98, sd = 0.1 }", "kd › sd: Extra inputs are not permitted"),
+            ("kd = { top1 = 72.98, sd = 0.1 }", "kd: unknown key 'sd'. Did you mean 'std'?"),
             ("kd = { top1 = 72.98, std = -0.1 }", "kd › std: Input should be greater than"),
             ("kd = { top1 = 72.98, runs = 0 }", "kd › runs: Input should be greater than"),
             ("KD = 72.98", "'KD' is not a label: write RECIPE or RECIPE[key=value,…]"),
@@ -125,7 +125,7 @@ class TestRefuse:
 
     def test_a_protocol_that_no_card_could_have(self, folder):
         message = refusal(folder, HEAD + "[protocol]\nepoch = 240\n" + NUMBERS)
-        assert "protocol › epoch: Extra inputs are not permitted" in message
+        assert "protocol: unknown key 'epoch'. Did you mean 'epochs'?" in message
 
     def test_a_copy_is_not_counted_twice(self, folder):
         (folder / "one.toml").write_text(HEAD + NUMBERS)
