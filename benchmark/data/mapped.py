@@ -24,6 +24,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.filesize import decimal
 
 from benchmark.data.cache import explained
 from benchmark.data.pixel_file import (
@@ -184,8 +185,8 @@ def _check_room(folder: Path, sample: list[NDArray[np.uint8]], images: int, titl
         free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
-            f"decoding {title} needs about {needed / 1e9:,.1f} GB in {folder}, which has "
-            f"{free / 1e9:,.1f} GB free.\n"
+            f"decoding {title} needs about {decimal(round(needed))} in {folder}, which has "
+            f"{decimal(free)} free.\n"
             "Make room there, or choose another cache folder with KDBENCH_CACHE."
         )
 
