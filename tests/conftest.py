@@ -116,3 +116,31 @@ def accelerator(request: pytest.FixtureRequest):
     AcceleratorState._reset_state(reset_partial_state=True)
     yield make_accelerator(getattr(request, "param", "fp32"))
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def no_published_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache of the hub, and no connection."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("benchmark.hub.reachable", lambda: False)
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def published_weights(no_published_weights: Path) -> Path:
+    """The file of ``timm/test_resnet`` in a cache of the hub, as a machine without one has it."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = timm.create_model("test_resnet", num_classes=1000)
+    repository = timm.get_pretrained_cfg("test_resnet").hf_hub_id
+    folder = no_published_weights / f"models--{repository.replace('/', '--')}"
+    file = folder / "snapshots" / ("0" * 40) / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0" * 40)
+    save_file(model.state_dict(), file)
+    return file

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark import hub
 from benchmark.data.card import SPLITS, HubSource
 from benchmark.errors import DataError
-
-_PROBE_SECONDS = 10
 
 
 def fetch(
@@ -25,15 +24,11 @@ def fetch(
         DataError: the hub cannot be reached, or has no such revision or files.
     """
     import huggingface_hub  # takes a third of a second and is needed for a first start only
-    from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
-    (enable_progress_bars if show_progress else disable_progress_bars)()
-    endpoint = huggingface_hub.constants.ENDPOINT
-    reachable = _reachable(endpoint)
+    hub.show_bars(show_progress)
+    reachable = hub.reachable()
     globs = [glob for split in SPLITS for glob in source.patterns(split)]
     try:
-        # Without a connection the client tries for half a minute; asked for local files it answers
-        # at once, from its cache or that it has none.
         snapshot = huggingface_hub.snapshot_download(
             source.hub,
             repo_type="dataset",
@@ -43,7 +38,7 @@ def fetch(
             local_dir=to,
         )
     except Exception as error:  # the HTTP library's own kinds are not OSErrors
-        reason = f"{endpoint} does not answer, and its local cache has no such files."
+        reason = f"{hub.endpoint()} does not answer, and its local cache has no such files."
         if reachable:
             reason = str(error).strip().partition("\n")[0]
         looked = f" It was not in {data_dir} either." if data_dir else ""
@@ -62,17 +57,3 @@ def fetch(
 def _archives(source: HubSource) -> str:
     names = " or ".join(name for copy in source.local for name in (copy.folder, *copy.archives))
     return f" The official archive does as well: {names} in DIR." if names else ""
-
-
-def _reachable(endpoint: str) -> bool:
-    """Whether the hub answers at all, within seconds and without retries."""
-    from huggingface_hub import get_session
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
-    try:
-        get_session().head(endpoint, timeout=_PROBE_SECONDS)
-    except OfflineModeIsEnabled:
-        return False
-    except Exception:  # whatever the HTTP library raises means no connection
-        return False
-    return True

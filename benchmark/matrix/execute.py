@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from benchmark import hub
 from benchmark.data.sources import load_data
 from benchmark.data.splits import DataSet
 from benchmark.discovery import Catalogue, source_digest
@@ -27,7 +28,7 @@ from benchmark.matrix.run import Run
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.cost import count_macs, count_parameters
 from benchmark.networks.outputs import Network
-from benchmark.networks.weights import load_weights
+from benchmark.networks.weights import file_digest, load_weights
 from benchmark.records.schema import Cost, Diagnostics, Failure, Metrics, Record
 from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
@@ -77,14 +78,19 @@ class Execution:
         self._environment = environment(self.accelerator)  # the code as it is when work begins
         self._data: dict[tuple[str, int], DataSet] = {}
         self._accuracies: dict[str, float] = {}
+        self._published: dict[str, str | None] = {}  # digest of the weights, by network
 
     def execute(self, plan: Plan) -> None:
         """Train all that is to do; a fault of one run stops only what builds on it."""
         self.listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
         for run in plan.runs:
             self._remember_accuracy(run)
+        # What cannot be had is said before anything is trained.
+        for network, name in sorted({(run.network, run.starts_from) for run in plan.todo}):
+            if name:
+                self._fetch_weights(network, name)
         for run in {_data_key(run): run for run in plan.todo}.values():
-            self._data_of(run)  # what cannot be read is said before anything is trained
+            self._data_of(run)
         for level in plan.groups(self.workspace, self.recipes):
             for runs in level:
                 self._train_group(runs)
@@ -226,6 +232,15 @@ class Execution:
                 )
         return self._data[key]
 
+    def _fetch_weights(self, network: str, name: str) -> None:
+        from benchmark.networks.published import published_file  # imports timm
+
+        self.listener.note(f"published weights of {name}")
+        hub.show_bars(self.listener.console is not None)
+        with self.accelerator.main_process_first():
+            file = published_file(network)
+        self._published[network] = file_digest(file) if file else None
+
     def _remember_accuracy(self, run: Run) -> None:
         record = self.store.find(run.spec({}))
         if record is not None and record.metrics is not None:
@@ -350,6 +365,7 @@ class Execution:
             status=status,
             spec=run.spec(self._accuracies),
             recipe_source=source,
+            published_weights=self._published.get(run.network) if run.starts_from else None,
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             environment=self._environment,
             error=error,

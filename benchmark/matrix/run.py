@@ -32,6 +32,8 @@ class Run:
         seed: of initial weights, order and augmentation.
         pair: of the cell; None for a run that no teacher of a pair has a part in.
         roles: the runs it builds on.
+        starts_from: full name of the published weights that the network starts from; empty if all
+            its weights are drawn.
         weights: file of imported weights; None for a run that is trained.
     """
 
@@ -45,6 +47,7 @@ class Run:
     seed: int
     pair: Pair | None
     roles: Mapping[str, Run] = field(default_factory=dict)
+    starts_from: str = ""
     weights: Path | None = None
 
     @property
@@ -82,6 +85,7 @@ class Run:
             or self.protocol.name == self.card.default_protocol.name,
             ranked=self.protocol.ranked,
             seed=self.seed,
+            starts_from=self.starts_from,
             roles={
                 name: RoleRecord(
                     identity=run.identity,
@@ -178,6 +182,7 @@ class Resolver:
         Raises:
             UnknownName: no such recipe.
             UsageError: a setting that the recipe does not have; roles that go in a circle.
+            NetworkError: the protocol starts from published weights, and the network has none.
         """
         info = self.recipes.get(recipe)
         if recipe in above:
@@ -210,7 +215,16 @@ class Resolver:
             seed=seed,
             pair=None if alike else pair,
             roles=roles,
+            starts_from=self._starts_from(network),
         )
+
+    def _starts_from(self, network: str) -> str:
+        if not self.protocol.pretrained:
+            return ""
+        # timm takes seconds to import, and only those who ask for its weights should wait.
+        from benchmark.networks.published import published_name
+
+        return published_name(network)
 
     def _role(self, role: Role, pair: Pair, seed: int, above: tuple[str, ...]) -> Run:
         if role.recipe == ALONE and role.network == pair.teacher and pair.teacher in self.teachers:

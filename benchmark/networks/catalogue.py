@@ -107,9 +107,14 @@ def create_network(
             "'kdbench list networks' shows the CIFAR networks; timm/NAME is any model of timm.",
         )
     if pretrained:
-        raise NetworkError(
-            f"'{name}' has no published weights of its own: pretrained is for timm/NAME only.\n"
-            "Give a file with its weights instead, or train it."
-        )
+        raise has_no_weights(name)
     family = importlib.import_module(info.module)
     return cast("Network", family.build(name, classes=classes, image_size=image_size))
+
+
+def has_no_weights(name: str) -> NetworkError:
+    """That a CIFAR network cannot start from published weights, and what to do."""
+    return NetworkError(
+        f"'{name}' has no published weights of its own: pretrained is for timm/NAME only.\n"
+        "Give a file with its weights instead, or train it."
+    )

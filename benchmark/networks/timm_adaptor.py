@@ -14,10 +14,11 @@ import torch
 from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 from torch import Tensor, nn
 
-from benchmark.errors import NetworkError, UnknownName
+from benchmark.errors import NetworkError
 from benchmark.networks.catalogue import TIMM_PREFIX
 from benchmark.networks.cost import meta_copy, meta_images, trace_shapes
 from benchmark.networks.outputs import Network, Outputs, Shape, Triple
+from benchmark.networks.published import no_weights, published_file, timm_config
 
 # Plain transformers have no stages; so many of their blocks are shown instead.
 TRANSFORMER_STAGES = 4
@@ -188,32 +189,22 @@ def create_timm_network(
         UnknownName: timm has no such model.
         NetworkError: it cannot be built this way, or its weights cannot be had.
     """
-    model_name = name.removeprefix(TIMM_PREFIX)
-    if not timm.is_model(model_name):
-        known = [TIMM_PREFIX + known for known in timm.list_models()]
-        raise UnknownName(
-            "network", name, known, 'Models of timm: python -c "import timm; timm.list_models()".'
-        )
     options: dict[str, Any] = {}
-    config = timm.get_pretrained_cfg(model_name)
+    config = timm_config(name)
     if config is not None and config.fixed_input_size:
         options["img_size"] = image_size
+    if pretrained and (file := published_file(name)):
+        options["pretrained_cfg_overlay"] = {"file": str(file)}
     try:
-        model = timm.create_model(model_name, pretrained=pretrained, num_classes=classes, **options)
+        model = timm.create_model(
+            name.removeprefix(TIMM_PREFIX), pretrained=pretrained, num_classes=classes, **options
+        )
     # Building asserts, and downloading fails, with whatever the libraries below timm raise.
     except Exception as error:
         if pretrained:
-            raise _no_weights(name, error) from error
+            raise no_weights(name, _first_line(error)) from error
         raise _does_not_take(name, image_size, error) from error
     return TimmNetwork(model, name, image_size)
-
-
-def _no_weights(name: str, error: Exception) -> NetworkError:
-    return NetworkError(
-        f"the published weights of '{name}' cannot be had: {_first_line(error)}\n"
-        "Without a network, download them once on a machine that has one and set HF_HOME to that "
-        "cache; or train from scratch (pretrained = false)."
-    )
 
 
 def _does_not_take(name: str, image_size: tuple[int, int], error: Exception) -> NetworkError:

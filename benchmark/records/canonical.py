@@ -38,8 +38,11 @@ def identity_of(spec: RunSpec) -> str:
     Names of display (pair, protocol), where it ran, and what ran beside it are left out. The roles
     enter by their own identities, so a change in a teacher changes its students.
     """
+    # Records of networks that are drawn are older than this key.
+    start = {"starts_from": spec.starts_from} if spec.starts_from else {}
     return digest(
-        {
+        start
+        | {
             "dataset": spec.dataset,
             "data_revision": spec.data_revision,
             "network": spec.network,

@@ -55,6 +55,8 @@ class RunSpec(Strict):
         default_protocol: whether the protocol is the first of the card.
         ranked: whether the protocol is ranked.
         seed: of initial weights, order and augmentation.
+        starts_from: full name of the published weights that the network starts from, with their
+            tag; empty if all its weights are drawn.
         roles: the runs it builds on.
         variant: what is unusual about the roles, in a few words ("teacher of teacher.pth"); empty
             if they were trained as the recipe asks by default. Keeps the files of such runs apart.
@@ -73,6 +75,7 @@ class RunSpec(Strict):
     default_protocol: bool
     ranked: bool
     seed: int
+    starts_from: str = ""
     roles: dict[str, RoleRecord]
     variant: str = ""
 
@@ -178,6 +181,8 @@ class Record(Strict):
         status: ``ok`` or what went wrong.
         spec: what was asked for.
         recipe_source: sha256 of the recipe's file and of the recipe files that it imports from.
+        published_weights: sha256 of the file with the weights that ``spec.starts_from`` names;
+            None if there is none, or if timm fetched them from elsewhere than the hub.
         finished: UTC time, ISO 8601.
         metrics, diagnostics, cost: None unless ``ok``.
         error: None if ``ok``.
@@ -189,6 +194,7 @@ class Record(Strict):
     status: Status
     spec: RunSpec
     recipe_source: str
+    published_weights: Identity | None = None
     finished: str
     metrics: Metrics | None = None
     diagnostics: Diagnostics | None = None

@@ -97,6 +97,8 @@ def _asked(record: Record) -> Mapping[str, str]:
         "": _pairs(spec.protocol_values),
         "data": f"{spec.dataset}, revision {spec.data_revision}",
     }
+    if spec.starts_from:
+        values["starts from"] = spec.starts_from
     for name, role in sorted(spec.roles.items()):
         top1 = "" if role.top1 is None else f", top-1 {role.top1:.2f}"
         values[name] = f"{role.network}, {role.recipe}{top1} ({role.identity[:12]})"

@@ -33,7 +33,8 @@ from miniatures import (
     write_image_folder,
 )
 
-from benchmark.data import hub, unpack
+from benchmark import hub
+from benchmark.data import unpack
 from benchmark.data.card import Card, read_card
 from benchmark.data.loaders import make_loader
 from benchmark.data.sources import load_data, open_data
@@ -277,7 +278,7 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     assert os.environ["HF_HUB_OFFLINE"] == "1"
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
-    monkeypatch.setattr(hub, "_reachable", lambda endpoint: False)
+    monkeypatch.setattr(hub, "reachable", lambda: False)
     return tmp_path / "hf" / "datasets--forest--mini" / "snapshots" / ("1" * 40) / "data"
 
 
@@ -325,7 +326,7 @@ def test_a_revision_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(*words: object, **options: object) -> str:
         raise ValueError("Revision Not Found for url: https://…/forest/mini/1111")
 
-    monkeypatch.setattr(hub, "_reachable", lambda endpoint: True)
+    monkeypatch.setattr(hub, "reachable", lambda: True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     expect(
         lambda: load_data(make_card(hub_source()), None, tmp_path / "cache"),

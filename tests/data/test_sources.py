@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from small_pictures import CLASSES, Pictures, as_file, write_archive, write_shards
 
-from benchmark.data import hub
+from benchmark import hub
 from benchmark.data.cache import Decoded, cached
 from benchmark.data.card import Card
 from benchmark.data.catalogue import find_card
@@ -39,7 +39,7 @@ def assert_holds(data: DataSet, train: Pictures, test: Pictures) -> None:
 
 @pytest.fixture
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "_reachable", lambda endpoint: False)
+    monkeypatch.setattr(hub, "reachable", lambda: False)
 
 
 # Where files may lie
@@ -97,7 +97,7 @@ def test_the_hub_is_asked_once_for_the_pinned_revision(
         shutil.copytree(data_dir / "trees", tmp_path / "hub" / "plain")
         return str(tmp_path / "hub")
 
-    monkeypatch.setattr(hub, "_reachable", lambda endpoint: True)
+    monkeypatch.setattr(hub, "reachable", lambda: True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     for _ in range(2):
         assert_holds(load_data(card, None, tmp_path / "cache"), train, test)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from benchmark.errors import RecordError
+from benchmark.errors import NetworkError, RecordError
 from benchmark.matrix.execute import Outcome
 from benchmark.matrix.session import Session, Summary
 from benchmark.networks.catalogue import create_network
+from benchmark.networks.weights import file_digest
 from tests.matrix.conftest import FIVE
 
 Make = Callable[..., Session]
@@ -315,3 +317,28 @@ def test_a_stale_record_is_replaced(session: Make, execute: Execute) -> None:
     assert session("vanilla").coverage()[0]["stale"] == 1
     execute(session("vanilla"))
     assert session("vanilla").coverage()[0]["done"] == 1
+
+
+PRETRAINED: dict[str, Any] = {
+    "protocol": "quick[epochs=1,pretrained=true]",
+    "pairs": ("timm/test_resnet:timm/test_resnet",),
+}
+
+
+def test_published_weights_are_recorded(
+    session: Make, execute: Execute, published_weights: Path
+) -> None:
+    execute(session("kd", **PRETRAINED))
+    records = session("kd").store.all().records
+    assert [record.status for record in records] == ["ok", "ok"]
+    for record in records:
+        assert record.spec.starts_from == "timm/test_resnet.r160_in1k"
+        assert record.published_weights == file_digest(published_weights)
+
+
+def test_weights_that_cannot_be_had_stop_all_before_it_begins(
+    session: Make, execute: Execute, no_published_weights: Path
+) -> None:
+    with pytest.raises(NetworkError, match="cannot be had"):
+        execute(session("kd", **PRETRAINED))
+    assert session("kd").store.all().records == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from benchmark.data.card import Card
 from benchmark.data.catalogue import read_cards
 from benchmark.discovery import builtin_folder, load_recipes
-from benchmark.matrix.run import Resolver
+from benchmark.errors import NetworkError
+from benchmark.matrix.run import Resolver, Run
+from benchmark.networks.published import published_name
 from benchmark.recipe import Pair
 from benchmark.records.schema import IMPORTED, Record, RunSpec
 from benchmark.records.store import Store
@@ -55,8 +58,27 @@ def test_a_protocols_image_size_makes_another_run(cards: dict[str, Card]) -> Non
         pair = Pair.parse("resnet14:resnet8")
         return resolver.run(recipe, {}, network="resnet8", pair=pair, seed=0).identity
 
-    runs = [run(text) for text in ("quick", "quick[image_size=64]", "quick[pretrained=true]")]
-    assert len(set(runs)) == 3
+    assert run("quick") != run("quick[image_size=64]")
+
+
+def test_the_weights_that_a_network_starts_from_make_another_run(cards: dict[str, Card]) -> None:
+    card, recipes = cards["sketchbirds"], load_recipes()
+
+    def run(protocol: str, network: str) -> Run:
+        resolver = Resolver(card, card.protocol(protocol), recipes)
+        pair = Pair(network, network)
+        return resolver.run("vanilla", {}, network=network, pair=pair, seed=0)
+
+    drawn = run("quick", "timm/resnet50")
+    published = run("quick[pretrained=true]", "timm/resnet50")
+    assert drawn.starts_from == ""
+    assert published.starts_from == published_name("timm/resnet50")
+    assert published.identity != drawn.identity
+    # If timm's choice for the bare name changes, it is another run.
+    other = replace(published, starts_from="timm/resnet50.another")
+    assert other.identity != published.identity
+    with pytest.raises(NetworkError, match="no published weights"):
+        run("quick[pretrained=true]", "resnet8")
 
 
 def test_brought_weights_are_scored_at_each_size_apart(

@@ -110,33 +110,6 @@ def test_refuses_image_sizes_that_the_model_cannot_take():
         create_network("timm/vit_tiny_patch16_224", classes=7, image_size=(8, 8))
 
 
-def test_pretrained_without_network_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(NetworkError, match="cannot be had") as error:
-        create_network("timm/resnet18", classes=7, pretrained=True)
-    assert "HF_HOME" in str(error.value)
-
-
-def test_published_weights_come_from_the_hubs_cache(monkeypatch, tmp_path):
-    """A cache in the hub's layout, as a machine without a connection has it."""
-    from safetensors.torch import save_file
-
-    model = timm.create_model("resnet10t", num_classes=1000)
-    config = timm.get_pretrained_cfg("resnet10t")
-    folder = tmp_path / f"models--{config.hf_hub_id.replace('/', '--')}"
-    snapshot = folder / "snapshots" / ("0" * 40)
-    snapshot.mkdir(parents=True)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text("0" * 40)
-    save_file(model.state_dict(), snapshot / "model.safetensors")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    network = create_network("timm/resnet10t", classes=7, image_size=SIZE, pretrained=True)
-    assert torch.equal(network.model.conv1[0].weight, model.conv1[0].weight)
-    assert network.classifier.out_features == 7
-
-
 def test_images_are_corrected_to_what_the_weights_expect(images):
     """As if they had been normalised so from the beginning."""
     network = create_network("timm/vit_tiny_patch16_224", classes=7, image_size=SIZE).eval()
