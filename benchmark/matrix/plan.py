@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -254,16 +254,16 @@ class _Shapes:
     """Widths of networks, found without memory or arithmetic, each once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int], NetworkShape] = {}
+        self._known: dict[tuple[str, int], NetworkShape] = {}
 
     def of(self, network: str, card: Card) -> NetworkShape:
-        key = (network, card.classes, card.image_size)
-        if key not in self._known:
+        key = (network, card.image_size)
+        if key not in self._known:  # a second for a large network; classes change nothing inside it
             with torch.device("meta"):
                 self._known[key] = create_network(
                     network, classes=card.classes, image_size=card.shape
                 ).shape
-        return self._known[key]
+        return replace(self._known[key], classes=card.classes)
 
 
 def _refusal(run: Run, recipes: Catalogue, shapes: _Shapes) -> str | None:
