@@ -67,7 +67,7 @@ class Summary:
         for outcome, text in (
             (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
             (Outcome.blocked, "could not be trained because a run that they build on failed"),
-            (Outcome.unfinished, "are unfinished: the same command continues"),
+            (Outcome.unfinished, "did not finish: the same command continues"),
         ):
             if number := self.count(outcome):
                 lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
