@@ -63,3 +63,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, without what follows; its kind if it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark import hub
 from benchmark.data.card import SPLITS, HubSource
-from benchmark.errors import DataError
+from benchmark.errors import DataError, first_line
 
 
 def fetch(
@@ -40,7 +40,7 @@ def fetch(
     except Exception as error:  # the HTTP library's own kinds are not OSErrors
         reason = f"{hub.endpoint()} does not answer, and its local cache has no such files."
         if reachable:
-            reason = str(error).strip().partition("\n")[0]
+            reason = first_line(error)
         looked = f" It was not in {data_dir} either." if data_dir else ""
         # Some repositories hold far more than the card's two splits.
         files = " ".join(f'--include "{glob}"' for glob in globs)

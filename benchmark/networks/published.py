@@ -9,7 +9,7 @@ from typing import Any
 import timm
 
 from benchmark import hub
-from benchmark.errors import NetworkError, UnknownName
+from benchmark.errors import NetworkError, UnknownName, first_line
 from benchmark.networks.catalogue import TIMM_PREFIX, has_no_weights
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -87,9 +87,9 @@ def published_file(network: str) -> Path | None:
             )
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError) and not here_only:
-                raise no_weights(network, _first_line(error)) from error
+                raise no_weights(network, first_line(error)) from error
         except Exception as error:  # the HTTP library's own kinds are not OSErrors
-            raise no_weights(network, _first_line(error)) from error
+            raise no_weights(network, first_line(error)) from error
     if here_only:
         raise no_weights(
             network, f"{hub.endpoint()} does not answer, and its local cache has no '{repository}'."
@@ -105,7 +105,3 @@ def no_weights(network: str, reason: str) -> NetworkError:
         "and copy its cache (HF_HOME, else ~/.cache/huggingface) here; or train from scratch "
         "(pretrained = false)."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

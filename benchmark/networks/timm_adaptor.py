@@ -14,7 +14,7 @@ import torch
 from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 from torch import Tensor, nn
 
-from benchmark.errors import NetworkError
+from benchmark.errors import NetworkError, first_line
 from benchmark.networks.catalogue import TIMM_PREFIX
 from benchmark.networks.cost import meta_copy, meta_images, trace_shapes
 from benchmark.networks.outputs import Network, Outputs, Shape, Triple
@@ -202,7 +202,7 @@ def create_timm_network(
     # Building asserts, and downloading fails, with whatever the libraries below timm raise.
     except Exception as error:
         if pretrained:
-            raise no_weights(name, _first_line(error)) from error
+            raise no_weights(name, first_line(error)) from error
         raise _does_not_take(name, image_size, error) from error
     return TimmNetwork(model, name, image_size)
 
@@ -210,10 +210,6 @@ def create_timm_network(
 def _does_not_take(name: str, image_size: tuple[int, int], error: Exception) -> NetworkError:
     height, width = image_size
     return NetworkError(
-        f"'{name}' cannot be built for images of {height}x{width}: {_first_line(error)}\n"
+        f"'{name}' cannot be built for images of {height}x{width}: {first_line(error)}\n"
         "Choose another image size or another model."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

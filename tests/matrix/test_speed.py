@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from rich.console import Console
@@ -17,6 +19,7 @@ from rich.console import Console
 from benchmark.data.mapped import mapped
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.discovery import load_recipes
+from benchmark.matrix import speed
 from benchmark.matrix.speed import Bench
 from benchmark.reports.listings import speed_table
 
@@ -70,3 +73,23 @@ def test_the_table_shows_both() -> None:
     Console(file=stream, width=100).print(speed_table(figures))
     assert "1/3.0" in stream.getvalue()
     assert "321" in stream.getvalue()
+
+
+def test_the_peak_is_not_measured_on_sizes_that_would_take_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+    measure = speed._seconds_of_product
+
+    def noted(a: torch.Tensor) -> float:
+        tried.append(len(a))
+        return measure(a)
+
+    monkeypatch.setattr(speed, "_seconds_of_product", noted)
+    monkeypatch.setattr(speed, "LONG_PRODUCT", 0.0)  # every product is a long one
+    assert speed.peak_gflops(torch.device("cpu"), "fp32") > 0
+    assert set(tried) == {256}
+    monkeypatch.setattr(speed, "LONG_PRODUCT", 1e9)
+    monkeypatch.setattr(speed, "MATRIX_SIZES", (8, 16))
+    speed.peak_gflops(torch.device("cpu"), "bf16")
+    assert set(tried) == {256, 8, 16}
