@@ -34,7 +34,7 @@ leaderboard: setup
 	$(BIN)/kdbench leaderboard
 
 picture: setup
-	$(BIN)/python -m benchmark.reports.picture results docs/images/quick-suite.svg sketchbirds \
+	$(BIN)/python -m benchmark.reports.pages.picture results docs/images/quick-suite.svg sketchbirds \
 		resnet14 resnet8 vanilla kd crd th-kd sh-kd sh-teacher
 
 pages: setup

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs
-    from benchmark.recipe import (
+    from benchmark.recipe.contract import (
         Batch,
         Context,
         Later,
@@ -34,16 +34,16 @@ _HOME = {
     "Network": "benchmark.networks.outputs",
     "NetworkShape": "benchmark.networks.outputs",
     "Outputs": "benchmark.networks.outputs",
-    "Batch": "benchmark.recipe",
-    "Context": "benchmark.recipe",
-    "Later": "benchmark.recipe",
-    "Pair": "benchmark.recipe",
-    "Recipe": "benchmark.recipe",
-    "Role": "benchmark.recipe",
-    "Stage": "benchmark.recipe",
-    "Terms": "benchmark.recipe",
-    "gather": "benchmark.recipe",
-    "register": "benchmark.recipe",
+    "Batch": "benchmark.recipe.contract",
+    "Context": "benchmark.recipe.contract",
+    "Later": "benchmark.recipe.contract",
+    "Pair": "benchmark.recipe.contract",
+    "Recipe": "benchmark.recipe.contract",
+    "Role": "benchmark.recipe.contract",
+    "Stage": "benchmark.recipe.contract",
+    "Terms": "benchmark.recipe.contract",
+    "gather": "benchmark.recipe.contract",
+    "register": "benchmark.recipe.contract",
     "remove_classifier": "benchmark.networks.heads",
 }
 

@@ -1,7 +1,7 @@
 """What the engine tells while it works; whoever shows progress listens.
 
 The engine calls these methods and never prints. ``Silent`` does nothing; the terminal's listeners
-live in ``benchmark/reports/live.py``.
+live in ``benchmark/reports/terminal/live.py``.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(card_folder: Path, cache_dir: Path):
     """The tiny data set, drawn."""
-    from benchmark.data.card import read_card
-    from benchmark.data.sources import load_data
+    from benchmark.cards.card import read_card
+    from benchmark.data.opening import load_data
 
     return load_data(read_card(card_folder / "datasets" / "tiny.toml"), None, cache_dir)
 
@@ -111,7 +111,7 @@ def accelerator(request: pytest.FixtureRequest):
     """One process; ``@pytest.mark.parametrize("accelerator", ["bf16"], indirect=True)``."""
     from accelerate.state import AcceleratorState
 
-    from benchmark.matrix.session import make_accelerator
+    from benchmark.work.accelerator import make_accelerator
 
     AcceleratorState._reset_state(reset_partial_state=True)
     yield make_accelerator(getattr(request, "param", "fp32"))

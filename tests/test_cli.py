@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
+from benchmark.cli.app import main
 
 Kdbench = Callable[..., tuple[int, str, str]]
 
@@ -218,9 +218,9 @@ def test_help_and_lists_do_without_torch(
 ) -> None:
     kdbench("list", "recipes")  # fills the index
     code = (
-        "import sys, benchmark.cli\n"
+        "import sys, benchmark.cli.app\n"
         "try:\n"
-        f"    benchmark.cli.main({words!r})\n"
+        f"    benchmark.cli.app.main({words!r})\n"
         "except SystemExit:\n"
         "    print('torch' in sys.modules, file=sys.stderr)\n"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.card import HubSource, LocalCopy, Protocol
+from benchmark.cards.card import HubSource, LocalCopy, Protocol
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "docs" / "add-a-recipe.md"]

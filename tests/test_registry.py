@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import discovery
-from benchmark.discovery import describe_recipes, load_recipes, search_folders, source_digest
+from benchmark import folders
 from benchmark.errors import BenchmarkError, RecipeError, UnknownName, UsageError
+from benchmark.folders import search_folders
+from benchmark.recipe.discovery import describe_recipes, load_recipes, source_digest
 from benchmark.registry import Registry
 
 RECIPE = '''"""Does nothing new."""
@@ -96,10 +97,10 @@ def test_a_folder_given_twice_counts_once(tmp_path: Path) -> None:
 
 def test_bundled_copies_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "benchmark"
-    monkeypatch.setattr(discovery.benchmark, "__file__", str(package / "__init__.py"))
-    assert discovery.builtin_folder("datasets") == tmp_path / "datasets"
+    monkeypatch.setattr(folders, "PACKAGE", package)
+    assert folders.builtin_folder("datasets") == tmp_path / "datasets"
     (package / "_bundled" / "datasets").mkdir(parents=True)
-    assert discovery.builtin_folder("datasets") == package / "_bundled" / "datasets"
+    assert folders.builtin_folder("datasets") == package / "_bundled" / "datasets"
 
 
 # Recipe files
@@ -123,7 +124,7 @@ def test_a_broken_file_is_listed_and_stops_nothing(tmp_path: Path) -> None:
 
 def test_two_recipes_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
     mine = write_recipe(tmp_path, "mine.py", "kd")
-    builtin = discovery.builtin_folder("recipes") / "kd.py"
+    builtin = folders.builtin_folder("recipes") / "kd.py"
     with pytest.raises(RecipeError) as caught:
         load_recipes([tmp_path])
     assert str(mine) in str(caught.value)
@@ -209,7 +210,8 @@ def test_the_index_answers_without_torch_until_a_file_changes(tmp_path: Path) ->
     first = describe_recipes([path.parent], tmp_path / "cache")
     assert describe_recipes([path.parent], tmp_path / "cache") == first
     program = (
-        "import sys; from pathlib import Path; from benchmark.discovery import describe_recipes\n"
+        "import sys; from pathlib import Path\n"
+        "from benchmark.recipe.discovery import describe_recipes\n"
         f"found = describe_recipes([{str(path.parent)!r}], Path({str(tmp_path / 'cache')!r}))\n"
         "print(len(found), 'torch' in sys.modules)"
     )
@@ -218,7 +220,7 @@ def test_the_index_answers_without_torch_until_a_file_changes(tmp_path: Path) ->
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(discovery.__file__).parent.parent,
+        cwd=folders.PACKAGE.parent,
     )
     assert answer.stdout.split() == [str(len(first)), "False"]
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.data.card import Card
+from benchmark.cards.card import Card
 from benchmark.errors import UsageError
 
 

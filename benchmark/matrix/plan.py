@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from benchmark.data.card import Card, split_brackets
-from benchmark.discovery import Catalogue, source_digest
+from benchmark.cards.card import Card, split_brackets
 from benchmark.errors import IncompatiblePair, RecipeError, UsageError
 from benchmark.matrix.run import Resolver, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
-from benchmark.recipe import Context, Pair
+from benchmark.recipe.contract import Context, Pair
+from benchmark.recipe.discovery import Catalogue, source_digest
 from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.stages import lead_of

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.catalogue import read_cards
-from benchmark.discovery import search_folders
+from benchmark.cards.catalogue import read_cards
+from benchmark.cards.suites import read_suite
 from benchmark.errors import UsageError
+from benchmark.folders import search_folders
 from benchmark.matrix.plan import Choice, parse_seeds
-from benchmark.matrix.suites import read_suite
-from benchmark.recipe import Pair
+from benchmark.recipe.contract import Pair
 
 DEFAULT_SUITE = "quick"
 DEFAULT_SEEDS = "3"

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.card import Card, Protocol
-from benchmark.discovery import Catalogue
+from benchmark.cards.card import Card, Protocol
 from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.weights import file_digest
-from benchmark.recipe import Pair, Recipe, RecipeInfo, Role
+from benchmark.recipe.contract import Pair, Recipe, RecipeInfo, Role
+from benchmark.recipe.discovery import Catalogue
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import ALONE, IMPORTED, RoleRecord, RunSpec
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.reports.aggregate import Board, Cell, Column, Table
-from benchmark.reports.statistics import Difference, Summary
+from benchmark.reports.board.aggregate import Board, Cell, Column, Table
+from benchmark.reports.board.statistics import Difference, Summary
 
 NOTHING = "—"
 OPEN = "†"

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.data.loaders import Loader
+from benchmark.data.loaders.choice import Loader
 
 BINS = 15
 

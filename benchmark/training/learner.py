@@ -12,12 +12,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmark.data.batches import LoadedBatch, stable_seed
-from benchmark.data.card import Card, Protocol
+from benchmark.cards.card import Card, Protocol
+from benchmark.data.loaders.batches import LoadedBatch, stable_seed
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
-from benchmark.recipe import Batch, Context, Recipe, Stage
+from benchmark.recipe.contract import Batch, Context, Recipe, Stage
 from benchmark.training.stages import Span, spans_of
 
 

@@ -18,8 +18,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from benchmark.data.batches import LoadedBatch
-from benchmark.data.loaders import Loader, make_loader
+from benchmark.data.loaders.batches import LoadedBatch
+from benchmark.data.loaders.choice import Loader, make_loader
 from benchmark.data.splits import DataSet, hold_out
 from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Silent

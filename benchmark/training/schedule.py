@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from benchmark.data.card import Protocol
+from benchmark.cards.card import Protocol
 
 
 def base_rate(protocol: Protocol, network: str) -> float:

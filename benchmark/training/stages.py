@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.data.card import Protocol
+from benchmark.cards.card import Protocol
 from benchmark.errors import RecipeError
-from benchmark.recipe import Recipe, Stage
+from benchmark.recipe.contract import Recipe, Stage
 from benchmark.training.schedule import base_rate, learning_rate
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from small_pictures import CLASSES, EDGE, Pictures, as_file, write_shards
 
-from benchmark.data.card import Card
+from benchmark.cards.card import Card
 
 
 @pytest.fixture(scope="session")

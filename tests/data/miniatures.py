@@ -10,7 +10,7 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from benchmark.data.card import Card
+from benchmark.cards.card import Card
 
 BIRDS = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatross")
 CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Ram C/V Cargo Van Minivan 2012")

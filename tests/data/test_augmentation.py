@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from small_pictures import Pictures
 
-from benchmark.data.augmentation import ResidentAugmentation
-from benchmark.data.card import Card
-from benchmark.data.loaders import make_loader
-from benchmark.data.resident import ResidentLoader
+from benchmark.cards.card import Card
+from benchmark.data.loaders.augmentation import ResidentAugmentation
+from benchmark.data.loaders.choice import make_loader
+from benchmark.data.loaders.resident import ResidentLoader
+from benchmark.data.loaders.workers import WorkersLoader
 from benchmark.data.splits import ImageSplit
-from benchmark.data.workers import WorkersLoader
 
 MakeCard = Callable[..., Card]
 EDGE, PADDING, DRAWS = 8, 2, 20_000

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.card import read_card
-from benchmark.data.catalogue import card_names, find_card, read_cards
+from benchmark.cards.card import read_card
+from benchmark.cards.catalogue import card_names, find_card, read_cards
 from benchmark.errors import CardError, UnknownName, UsageError
 
 SHIPPED = Path(__file__).parents[2] / "datasets"
@@ -155,7 +155,7 @@ def test_two_cards_of_one_name_name_both_files(tmp_path: Path) -> None:
 
 def test_listing_cards_does_not_import_torch() -> None:
     program = (
-        "import sys; from pathlib import Path; from benchmark.data.catalogue import card_names; "
+        "import sys; from pathlib import Path; from benchmark.cards.catalogue import card_names; "
         "print(card_names([Path(sys.argv[1])]), 'torch' in sys.modules)"
     )
     done = subprocess.run(

@@ -12,7 +12,7 @@ from miniatures import picture
 from PIL import Image
 
 from benchmark.data.decoding import decode_image
-from benchmark.data.files import FileImages
+from benchmark.data.sources.files import FileImages
 from benchmark.errors import DataError
 
 

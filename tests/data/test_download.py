@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.download import download
+from benchmark.data.sources.download import download
 from benchmark.errors import DataError
 
 CONTENT = bytes(range(256)) * 5000

@@ -14,9 +14,9 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from huggingface_hub import HfApi, HfFileSystem
 
-from benchmark.data.card import SPLITS, Card, HubSource
-from benchmark.data.catalogue import find_card, read_cards
-from benchmark.data.sources import load_data
+from benchmark.cards.card import SPLITS, Card, HubSource
+from benchmark.cards.catalogue import find_card, read_cards
+from benchmark.data.opening import load_data
 from benchmark.networks.catalogue import create_network
 
 SHIPPED = Path(__file__).parents[2] / "datasets"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from miniatures import official, write_cub
 
-from benchmark.data.inspection import inspect, sheet
-from benchmark.data.sources import open_data
+from benchmark.data.look.inspection import inspect, sheet
+from benchmark.data.opening import open_data
 from benchmark.data.splits import DataSet
 
 

@@ -23,8 +23,8 @@ from miniatures import (
     write_image_folder,
 )
 
-from benchmark.data.layouts import LAYOUTS, Listing, Places
 from benchmark.errors import DataError
+from benchmark.layouts import LAYOUTS, Listing, Places
 
 
 def read(layout: str, folder: Path, **options: str) -> Listing:

@@ -34,12 +34,12 @@ from miniatures import (
 )
 
 from benchmark import hub
-from benchmark.data import unpack
-from benchmark.data.card import Card, read_card
-from benchmark.data.loaders import make_loader
-from benchmark.data.sources import load_data, open_data
+from benchmark.cards.card import Card, read_card
+from benchmark.data.loaders.choice import make_loader
+from benchmark.data.opening import load_data, open_data
+from benchmark.data.sources import unpack
+from benchmark.data.sources.unpack import unpacked
 from benchmark.data.splits import DataSet
-from benchmark.data.unpack import unpacked
 from benchmark.errors import CardError, DataError
 
 

@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from small_pictures import Pictures, as_file, write_shards
 
-from benchmark.data import mapped as building
-from benchmark.data import pixel_file
-from benchmark.data.cache import cache_files
-from benchmark.data.card import Card
-from benchmark.data.mapped import mapped
-from benchmark.data.pixel_file import RECORD, MappedImages, trailing
-from benchmark.data.shards import decode_image
+from benchmark.cards.card import Card
+from benchmark.data.kept import mapped as building
+from benchmark.data.kept import pixel_file
+from benchmark.data.kept.cache import cache_files
+from benchmark.data.kept.mapped import mapped
+from benchmark.data.kept.pixel_file import RECORD, MappedImages, trailing
+from benchmark.data.loaders.workers import WorkersLoader
+from benchmark.data.opening import load_data
 from benchmark.data.shrink import short_side, shrink
-from benchmark.data.sources import load_data
+from benchmark.data.sources.shards import decode_image
 from benchmark.data.splits import ImageSplit
-from benchmark.data.workers import WorkersLoader
 from benchmark.errors import DataError
 
 MakeCard = Callable[..., Card]
@@ -513,7 +513,7 @@ def test_hub_images_of_different_sizes_are_decoded_once(
     console = Console(file=stream, width=100)
     first = load_data(card, tmp_path, tmp_path / "cache", console=console)
     assert "decoding Trees, train" in stream.getvalue()
-    monkeypatch.setattr("benchmark.data.encoded.decode_image", None)
+    monkeypatch.setattr("benchmark.data.sources.encoded.decode_image", None)
     second = load_data(card, tmp_path, tmp_path / "cache")
     for data in (first, second):
         assert isinstance(data.train.images, MappedImages)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data.catalogue import find_card
-from benchmark.data.layouts import LAYOUTS, Listing, Places
-from benchmark.data.layouts.cars import _rows_of_csv, _rows_of_mat
-from benchmark.data.sources import load_data
+from benchmark.cards.catalogue import find_card
+from benchmark.data.opening import load_data
 from benchmark.errors import DataError
+from benchmark.layouts import LAYOUTS, Listing, Places
+from benchmark.layouts.cars import _rows_of_csv, _rows_of_mat
 
 SHIPPED = Path(__file__).parents[2] / "datasets"
 pytestmark = pytest.mark.realdata

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_pictures import Pictures
 
-from benchmark.data.augmentation import ResidentAugmentation
-from benchmark.data.batches import LoadedBatch, chunks_of_epoch, epoch_order, stable_seed
-from benchmark.data.card import Card
-from benchmark.data.resident import ResidentLoader
+from benchmark.cards.card import Card
+from benchmark.data.loaders.augmentation import ResidentAugmentation
+from benchmark.data.loaders.batches import LoadedBatch, chunks_of_epoch, epoch_order, stable_seed
+from benchmark.data.loaders.resident import ResidentLoader
 
 Load = Callable[..., ResidentLoader]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.data.contact_sheet import contact_sheet
-from benchmark.data.sketches import SketchSpec, class_names, draw, draw_some, kinds_of
-from benchmark.data.sketches.scene import NUMBERS, paint_scenes
-from benchmark.data.sketches.species import FAMILIES, LOOKS, MARKS
+from benchmark.data.look.contact_sheet import contact_sheet
 from benchmark.errors import CardError
+from benchmark.sketches import SketchSpec, class_names, draw, draw_some, kinds_of
+from benchmark.sketches.scene import NUMBERS, paint_scenes
+from benchmark.sketches.species import FAMILIES, LOOKS, MARKS
 
 SMALL = SketchSpec(families=2, species=3, images_per_class=4, split="train", seed=7)
 EVERY_CLASS = SketchSpec(

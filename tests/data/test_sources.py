@@ -19,10 +19,10 @@ from rich.console import Console
 from small_pictures import CLASSES, Pictures, as_file, write_archive, write_shards
 
 from benchmark import hub
-from benchmark.data.cache import Decoded, cached
-from benchmark.data.card import Card
-from benchmark.data.catalogue import find_card
-from benchmark.data.sources import load_data
+from benchmark.cards.card import Card
+from benchmark.cards.catalogue import find_card
+from benchmark.data.kept.cache import Decoded, cached
+from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet, ImageSplit, hold_out
 from benchmark.errors import DataError, UsageError
 
@@ -299,7 +299,7 @@ def test_a_second_start_reads_what_the_first_kept(
     card: Card, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = load_data(card, data_dir, tmp_path / "cache")
-    monkeypatch.setattr("benchmark.data.sources.decode", None)
+    monkeypatch.setattr("benchmark.data.opening.decode", None)
     second = load_data(card, data_dir, tmp_path / "cache")
     assert isinstance(first.train.images, torch.Tensor)
     assert isinstance(second.train.images, torch.Tensor)
@@ -406,7 +406,7 @@ def test_drawn_data_are_drawn_once(
     assert first.train.images.shape == (12, 32, 32, 3)
     assert first.train.labels.bincount().tolist() == [3, 3, 3, 3]
     assert len(set(first.class_names)) == 4
-    monkeypatch.setattr("benchmark.data.sources.draw", None)
+    monkeypatch.setattr("benchmark.data.opening.draw", None)
     second = load_data(card, None, tmp_path)
     assert torch.equal(first.train.images, second.train.images)  # type: ignore[arg-type]
 

@@ -12,11 +12,11 @@ import pytest
 from miniatures import picture, put, write_csv, write_cub, write_image_folder
 from PIL import Image
 
-from benchmark.data.card import read_card
-from benchmark.data.sources import load_data
-from benchmark.data.survey import survey
+from benchmark.cards.card import read_card
+from benchmark.catalogues import write_dataset
+from benchmark.data.look.survey import survey
+from benchmark.data.opening import load_data
 from benchmark.errors import DataError, UsageError
-from benchmark.listing import write_dataset
 
 
 @pytest.mark.parametrize(

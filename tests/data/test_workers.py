@@ -12,14 +12,14 @@ import pytest
 import torch
 from small_pictures import Pictures, as_file, write_shards
 
-from benchmark.data.batches import LoadedBatch, Normalise
-from benchmark.data.card import Card, HubSource
-from benchmark.data.encoded import open_encoded
-from benchmark.data.resident import ResidentLoader
-from benchmark.data.shards import find_shards
-from benchmark.data.sources import load_data
+from benchmark.cards.card import Card, HubSource
+from benchmark.data.loaders.batches import LoadedBatch, Normalise
+from benchmark.data.loaders.resident import ResidentLoader
+from benchmark.data.loaders.workers import WorkersLoader
+from benchmark.data.opening import load_data
+from benchmark.data.sources.encoded import open_encoded
+from benchmark.data.sources.shards import find_shards
 from benchmark.data.splits import DataSet, ImageSplit
-from benchmark.data.workers import WorkersLoader
 from benchmark.errors import DataError
 
 MakeCard = Callable[..., Card]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmark.events import Silent
+from benchmark.launch.session import Session, Summary
 from benchmark.matrix.request import Request
-from benchmark.matrix.session import Session, Summary
 
 FIVE = ("vanilla", "kd", "crd", "th-kd", "sh-kd")
 

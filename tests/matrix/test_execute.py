@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from benchmark.errors import NetworkError, RecordError
-from benchmark.matrix.execute import Outcome
-from benchmark.matrix.session import Session, Summary
+from benchmark.launch.session import Session, Summary
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.weights import file_digest
+from benchmark.work.execute import Outcome
 from tests.matrix.conftest import FIVE
 
 Make = Callable[..., Session]
@@ -132,7 +132,7 @@ def test_time_that_is_up_stops_at_a_checkpoint_and_the_same_command_continues(
     assert not list((tmp_path / "results").rglob("*.json"))
     # The time is up as soon as the group has started, however slow the machine is.
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.matrix.execute.Execution._time_is_up", lambda self: False)
+        patch.setattr("benchmark.work.execute.Execution._time_is_up", lambda self: False)
         part = execute(session("vanilla", protocol="longer"), minutes=1e-3)
     assert set(part.outcomes.values()) == {Outcome.unfinished}
     [identity] = part.outcomes

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.card import Card
-from benchmark.data.catalogue import read_cards
-from benchmark.discovery import builtin_folder, load_recipes
+from benchmark.cards.card import Card
+from benchmark.cards.catalogue import read_cards
 from benchmark.errors import NetworkError
+from benchmark.folders import builtin_folder
 from benchmark.matrix.run import Resolver, Run
 from benchmark.networks.published import published_name
-from benchmark.recipe import Pair
+from benchmark.recipe.contract import Pair
+from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import IMPORTED, Record, RunSpec
 from benchmark.records.store import Store
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import IncompatiblePair, UnknownName, UsageError
+from benchmark.launch.session import Session
 from benchmark.matrix.plan import parse_seeds
 from benchmark.matrix.request import Request, choice_of
-from benchmark.matrix.session import Session
 from tests.matrix.conftest import FIVE
 
 Make = Callable[..., Session]

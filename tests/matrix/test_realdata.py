@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.launch.session import Session, Summary
 from benchmark.matrix.request import Request
-from benchmark.matrix.session import Session, Summary
 
 
 @pytest.mark.realdata

@@ -16,12 +16,12 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmark.data.mapped import mapped
+from benchmark.data.kept.mapped import mapped
 from benchmark.data.splits import DataSet, ImageSplit
-from benchmark.discovery import load_recipes
-from benchmark.matrix import speed
-from benchmark.matrix.speed import Bench
-from benchmark.reports.listings import speed_table
+from benchmark.recipe.discovery import load_recipes
+from benchmark.reports.terminal.listings import speed_table
+from benchmark.work import speed
+from benchmark.work.speed import Bench
 
 
 class Tall:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmark.discovery import PACKAGE, load_recipes
+from benchmark.recipe.discovery import PACKAGE, load_recipes
 
 
 @pytest.fixture(scope="session")

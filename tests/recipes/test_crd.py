@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmark import Context
-from benchmark.discovery import load_recipes
 from benchmark.networks.outputs import NetworkShape
+from benchmark.recipe.discovery import load_recipes
 
 LOSSES = Path(__file__).parent.parent / "fixtures" / "losses.npz"
 SIDES = {"student": "s", "teacher": "t"}

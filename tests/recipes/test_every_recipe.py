@@ -21,10 +21,10 @@ from torch import Tensor
 
 import benchmark
 from benchmark import Batch, Context, Network, Outputs, Pair, Recipe, Stage, Terms
-from benchmark.discovery import load_recipes
 from benchmark.errors import UsageError
 from benchmark.networks.catalogue import create_network
-from benchmark.recipe import RecipeInfo
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
 from benchmark.training.learner import Lesson
 
 CATALOGUE = load_recipes()

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import Batch, Context, Network, Outputs, Pair, Role, SharedHead
-from benchmark.discovery import load_recipes
 from benchmark.networks.catalogue import create_network
+from benchmark.recipe.discovery import load_recipes
 
 PAIR = Pair("wrn_16_2", "resnet8")
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from benchmark import Batch, Context, Network, Pair, Recipe
-from benchmark.discovery import load_recipes
 from benchmark.errors import UsageError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape, Shape
+from benchmark.recipe.discovery import load_recipes
 
 Module = Callable[[str], ModuleType]
 

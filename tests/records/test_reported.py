@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.card import read_card
-from benchmark.discovery import load_recipes
+from benchmark.cards.card import read_card
 from benchmark.networks.catalogue import CIFAR_NETWORKS
+from benchmark.recipe.discovery import load_recipes
 from benchmark.records.reported import STUDENT, TEACHER, Reported, read_reported
 from benchmark.records.store import Store
 

@@ -6,9 +6,9 @@ import scipy.stats
 from made_records import record, taught, world
 
 from benchmark.records.schema import RoleRecord
-from benchmark.reports.aggregate import aggregate, method_of
-from benchmark.reports.staleness import Current
-from benchmark.reports.statistics import paired, summarise
+from benchmark.reports.board.aggregate import aggregate, method_of
+from benchmark.reports.board.staleness import Current
+from benchmark.reports.board.statistics import paired, summarise
 
 HEAD = RoleRecord(identity="a" * 64, network="resnet8", recipe="vanilla")
 TEACHER = record(70.0, network="resnet20")

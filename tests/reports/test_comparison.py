@@ -9,9 +9,9 @@ from made_records import record, taught, world
 from made_reported import NUMBERS, source, sources
 
 from benchmark.records.store import Store
-from benchmark.reports.aggregate import aggregate
-from benchmark.reports.comparison import compare
-from benchmark.reports.leaderboard import compose, render
+from benchmark.reports.board.aggregate import aggregate
+from benchmark.reports.board.comparison import compare
+from benchmark.reports.formats.leaderboard import compose, render
 
 GOLDEN = Path(__file__).parent / "golden" / "published.md"
 START = "## cifar100, numbers published by others"

@@ -13,9 +13,9 @@ from made_records import record, taught, world
 
 from benchmark.errors import RecordError, UsageError
 from benchmark.records.store import Store
-from benchmark.reports.aggregate import aggregate
-from benchmark.reports.leaderboard import compose, difference, render, save
-from benchmark.reports.staleness import Current
+from benchmark.reports.board.aggregate import aggregate
+from benchmark.reports.board.staleness import Current
+from benchmark.reports.formats.leaderboard import compose, difference, render, save
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMS = {"md": "leaderboard.md", "csv": "leaderboard.csv", "latex": "leaderboard.tex"}
@@ -132,7 +132,7 @@ class TestFile:
 
 def test_reports_need_no_torch():
     code = (
-        "import sys, benchmark.reports.leaderboard, benchmark.reports.console\n"
+        "import sys, benchmark.reports.formats.leaderboard, benchmark.reports.terminal.console\n"
         "heavy = {'torch', 'pandas', 'scipy', 'matplotlib', 'accelerate'} & sys.modules.keys()\n"
         "sys.exit(' '.join(heavy) or 0)"
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.reports.listings import listing_table
+from benchmark.reports.terminal.listings import listing_table
 
 RECIPES = [
     {

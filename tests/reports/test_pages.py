@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from benchmark.discovery import builtin_folder, load_recipes
+from benchmark.catalogues import recipe_page
 from benchmark.errors import UsageError
-from benchmark.listing import recipe_page
+from benchmark.folders import builtin_folder
+from benchmark.recipe.discovery import load_recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "recipes.md"

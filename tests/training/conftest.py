@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from benchmark.data.card import Protocol
-from benchmark.discovery import Catalogue, load_recipes
+from benchmark.cards.card import Protocol
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
+from benchmark.recipe.discovery import Catalogue, load_recipes
 from benchmark.training.learner import Job
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")

@@ -13,7 +13,7 @@ from trained import assert_same, run, weights
 from benchmark.data.splits import DataSet
 from benchmark.errors import UsageError
 from benchmark.events import Silent
-from benchmark.recipe import Recipe
+from benchmark.recipe.contract import Recipe
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.learner import Job
 from benchmark.training.loop import Group, Seat, train

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.data.card import Protocol
+from benchmark.cards.card import Protocol
 from benchmark.training.schedule import learning_rate
 
 PUBLISHED = Protocol(

@@ -13,12 +13,12 @@ import torch
 from accelerate import Accelerator
 from trained import assert_same, run, weights
 
-from benchmark.data.card import Protocol
+from benchmark.cards.card import Protocol
 from benchmark.data.splits import DataSet
-from benchmark.discovery import load_recipes
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
-from benchmark.recipe import Recipe, Stage
+from benchmark.recipe.contract import Recipe, Stage
+from benchmark.recipe.discovery import load_recipes
 from benchmark.training.learner import Job, Learner, Setting
 from benchmark.training.schedule import learning_rate
 from benchmark.training.stages import lead_of, spans_of

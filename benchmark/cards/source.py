@@ -1,0 +1,160 @@
+"""The part of a card that says where the data come from: hub, own folder, or a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from benchmark.cards.fields import SPLITS, SplitName
+from benchmark.errors import UsageError
+from benchmark.layouts import LAYOUTS, check_options
+from benchmark.strict import Strict
+
+
+class _InLayout(Strict):
+    """Files that lie in a layout of ``benchmark/data/layouts``.
+
+    Attributes:
+        layout: its name.
+        options: of the layout, by name.
+    """
+
+    layout: str
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, layout: str) -> str:
+        try:
+            LAYOUTS.get(layout)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return layout
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> _InLayout:
+        check_options(self.layout, self.options)
+        return self
+
+
+class Download(Strict):
+    """A file of the official archive that can be fetched without the hub.
+
+    Attributes:
+        file: its name, as it is looked for under ``--data``.
+        url: where it is.
+        checksum: ``md5:…`` or ``sha256:…``.
+    """
+
+    file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
+
+
+class LocalCopy(_InLayout):
+    """The official archive of a data set, as a user may have it under ``--data``.
+
+    Attributes:
+        folder: name of the unpacked folder, or its path there; it may also lie in a folder of the
+            data set's name.
+        archives: the same of the archives that unpack to it; all that are there are unpacked.
+    """
+
+    folder: str
+    archives: tuple[str, ...] = ()
+
+
+class HubSource(Strict):
+    """A data set of the Hugging Face hub, or its files in a local folder.
+
+    Attributes:
+        hub: repository id.
+        revision: the pinned commit of the repository.
+        image: column of the images.
+        label: column of the labels.
+        files: glob of the parquet shards by split, inside the repository; several globs where a
+            split is made of several of the repository's.
+        folder: name of the local folder in which ``--data`` may hold the shards.
+        archive: name of the local folder of the official python archive, if there is one: pickled
+            ``train``, ``test`` and ``meta``, with the labels under the column's name in the plural
+            and the class names under ``<label>_names``.
+        local: official archives in other layouts, in the order in which they are looked for.
+        mixed_sizes: images differ in size; they are then decoded once for each image size that a
+            protocol asks for, and kept.
+        keep: only the first so many classes of a larger data set are taken.
+    """
+
+    kind: Literal["hub"]
+    hub: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    image: str
+    label: str
+    files: dict[SplitName, str | tuple[str, ...]]
+    folder: str
+    archive: str = ""
+    local: tuple[LocalCopy, ...] = ()
+    mixed_sizes: bool = False
+    keep: Annotated[int, Field(gt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> HubSource:
+        if set(self.files) != set(SPLITS) or not all(map(self.patterns, SPLITS)):
+            raise ValueError("files must name the shards of train and of test")
+        if len({Path(glob).parent for split in SPLITS for glob in self.patterns(split)}) > 1:
+            raise ValueError("files must all lie in one folder of the repository")
+        if (self.keep or self.local) and not self.mixed_sizes:
+            raise ValueError("keep and local need mixed_sizes = true")
+        return self
+
+    def patterns(self, split: SplitName) -> tuple[str, ...]:
+        """The globs of a split."""
+        globs = self.files[split]
+        return (globs,) if isinstance(globs, str) else globs
+
+    @property
+    def inside(self) -> Path:
+        """The folder of the shards inside the repository."""
+        return Path(self.patterns("train")[0]).parent
+
+
+class FolderSource(_InLayout):
+    """Images of one's own, in a folder.
+
+    Attributes:
+        folder: where they lie; relative to the card. A folder of this name under ``--data`` is
+            looked at before.
+        revision: raised by hand when the images change.
+        fingerprint: of the list of files with their labels and sizes; if it is given, other files
+            are refused.
+    """
+
+    kind: Literal["folder"]
+    folder: str
+    revision: str = "1"
+    fingerprint: str = ""
+
+
+class DrawnSource(Strict):
+    """Images that a program draws at first use.
+
+    Attributes:
+        revision: raised by hand when the drawing changes.
+        families: number of body plans.
+        species: number of species in each family.
+        train_per_class: training images of each class.
+        test_per_class: test images of each class.
+        seed: of the drawing.
+    """
+
+    kind: Literal["drawn"]
+    revision: str
+    families: Annotated[int, Field(gt=0)]
+    species: Annotated[int, Field(gt=0)]
+    train_per_class: Annotated[int, Field(gt=0)]
+    test_per_class: Annotated[int, Field(gt=0)]
+    seed: int
+
+
+Source = Annotated[HubSource | FolderSource | DrawnSource, Field(discriminator="kind")]

@@ -1,0 +1,132 @@
+"""The commands of ``kdbench data``: look at a data set, fetch it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli.options import DataOption, JsonOption, PathOption, cache_folder
+
+if TYPE_CHECKING:
+    from benchmark.cards.card import Card
+
+data_app = typer.Typer(help="Look at data sets, and fetch them.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="Name of a data set.")]
+
+
+@data_app.command()
+def check(
+    name: NameArgument,
+    data: DataOption = None,
+    path: PathOption = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Picture to write; NAME.png in this folder if not said."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every image; count, compare with the card, name what is broken, draw a picture."""
+    from PIL import Image
+    from rich.console import Console
+
+    from benchmark.data.look.inspection import inspect
+    from benchmark.data.look.inspection import sheet as draw
+    from benchmark.data.opening import open_data
+    from benchmark.data.progress import bar
+    from benchmark.errors import DataError, UsageError
+    from benchmark.reports.terminal.listings import data_table
+
+    card, aside, out = _card(name, path), Console(stderr=True), Console()
+    picture = sheet or Path(f"{name}.png")
+    # Before every image is read, not after.
+    if picture.suffix.lower() not in Image.registered_extensions() or not picture.parent.is_dir():
+        raise UsageError(
+            f"cannot write the picture {picture}: name a file that ends in .png, in a folder that "
+            "exists."
+        )
+    found = open_data(card, data, cache_folder(), console=aside)
+    with bar(aside, f"reading {card.title}", sum(card.splits.values())) as advance:
+        report = inspect(found, advance=advance)
+    try:
+        draw(found).save(picture)
+    except OSError as error:
+        raise DataError(f"cannot write the picture {picture}: {error}. Choose --sheet.") from None
+    if as_json:
+        typer.echo(json.dumps(report.as_json() | {"sheet": str(picture)}, indent=2))
+    else:
+        out.print(data_table(report.as_json()))
+        out.print(f"Picture of the training images: {picture}", highlight=False)
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@data_app.command()
+def fetch(
+    name: NameArgument,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Folder for the files, to be given as --data elsewhere."),
+    ] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="The official archive, not the hub's files.")
+    ] = False,
+    path: PathOption = None,
+) -> None:
+    """Fetch a data set before it is needed, e.g. where there is a connection.
+
+    A broken download goes on when the command is repeated. Without --to the files go to the hub's
+    own cache, where every command finds them.
+    """
+    from rich.console import Console
+
+    from benchmark.data.sources.fetching import fetch as fetch_files
+
+    aside, out = Console(stderr=True), Console()
+    where = fetch_files(_card(name, path), to, archive=archive, console=aside)
+    out.print(f"{name}: {where}", highlight=False, markup=False, soft_wrap=True)
+    if to is not None:
+        out.print(f"Use it with --data {to}.", highlight=False, markup=False, soft_wrap=True)
+
+
+@data_app.command()
+def cache(
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Of this data set alone.")
+    ] = None,
+    clear: Annotated[
+        bool,
+        typer.Option("--clear", help="Delete it; not while a run decodes. It is made again."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is kept of decoded images, of every version and size; --clear deletes it."""
+    from rich.console import Console
+
+    from benchmark.data.kept.cache import cache_files
+    from benchmark.errors import DataError
+    from benchmark.reports.terminal.listings import cache_table
+
+    files = [file for file in cache_files(cache_folder()) if dataset in (None, file.dataset)]
+    entries = [
+        {"path": str(f.path), "dataset": f.dataset, "bytes": f.size_bytes, "changed": f.changed}
+        for f in files
+    ]
+    if clear:
+        for file in files:
+            try:
+                file.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise DataError(f"cannot delete {file.path}: {error.strerror}.") from None
+    if as_json:
+        typer.echo(json.dumps({"deleted": clear, "files": entries}, indent=2))
+    else:
+        Console().print(cache_table(entries, deleted=clear))
+
+
+def _card(name: str, path: list[Path] | None) -> Card:
+    from benchmark.cards.catalogue import read_cards
+    from benchmark.folders import search_folders
+
+    return read_cards(search_folders("datasets", path or [])).get(name)

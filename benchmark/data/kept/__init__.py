@@ -1,0 +1,1 @@
+"""What is kept of images that were decoded or drawn once."""

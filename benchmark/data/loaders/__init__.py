@@ -1,0 +1,1 @@
+"""From images of a split to batches on the device."""

@@ -1,0 +1,241 @@
+"""The loader for everything that cannot lie on the device: worker processes and albumentations.
+
+albumentations 2.0.8 seeds neither its forked workers, which all repeat the same choices, nor the
+transforms of a ``Compose`` apart: ``set_random_seed`` gives each of them a stream of its own that
+starts from the same seed, so that with a crop before a flip every mirrored image is cropped at the
+same end. Here each sample sets one stream that all its transforms share, begun from (seed, epoch,
+position). The images therefore do not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from benchmark.cards.card import (
+    Card,
+    ColorJitter,
+    HorizontalFlip,
+    RandomCrop,
+    RandomResizedCrop,
+    Transform,
+)
+from benchmark.data.loaders.batches import (
+    LoadedBatch,
+    Normalise,
+    chunks_of_epoch,
+    epoch_order,
+    stable_seed,
+)
+from benchmark.data.shrink import short_side
+from benchmark.data.splits import ImageSplit
+from benchmark.errors import DataError
+
+if TYPE_CHECKING:
+    import albumentations
+
+Key = tuple[int, int]
+"""An epoch and a position: all that a worker needs to make a sample."""
+
+_MOST_WORKERS = 8
+
+
+class WorkersLoader:
+    """Batches of a split that is decoded and augmented by worker processes.
+
+    The workers live as long as the loader.
+
+    Args:
+        split: images of one size or of many.
+        card: gives size, normalisation and augmentation.
+        batch_size: images of a global batch.
+        seed: of order and augmentation.
+        device: where the batches are wanted.
+        train: shuffled and augmented; otherwise in the order of the split, resized and cropped at
+            the centre where images have another size than the card's.
+        shard: number of this process and how many there are.
+        workers: processes; 0 works in this one, None takes as many as there are processors, 8 at
+            most.
+    """
+
+    def __init__(
+        self,
+        split: ImageSplit,
+        card: Card,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        train: bool,
+        shard: tuple[int, int] = (0, 1),
+        workers: int | None = None,
+    ) -> None:
+        self._labels, self._seed, self._train = split.labels, seed, train
+        self._device = torch.device(device)
+        self._normalise = Normalise(card.mean, card.std, size=card.image_size, device=self._device)
+        self._chunks = chunks_of_epoch(len(split), batch_size=batch_size, shard=shard)
+        self._plan = _Plan()
+        if workers is None:
+            workers = default_workers()
+        self._batches: DataLoader[Any] = DataLoader(
+            _Samples(split, make_compose(split, card, train=train), seed),
+            batch_sampler=self._plan,
+            num_workers=workers,
+            collate_fn=_collate,
+            worker_init_fn=_one_thread,
+            persistent_workers=workers > 0,
+            pin_memory=self._device.type == "cuda",
+            # A generator of its own: otherwise every epoch would draw from the global one, and
+            # dropout would depend on the loader.
+            generator=torch.Generator().manual_seed(stable_seed(seed, "workers")),
+        )
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images that all processes together see in an epoch."""
+        return len(self._labels)
+
+    def __len__(self) -> int:
+        """Batches of an epoch, the last partial one included."""
+        return len(self._chunks)
+
+    def epoch(self, epoch: int) -> Iterator[LoadedBatch]:
+        """The batches of an epoch.
+
+        Raises:
+            DataError: an image cannot be decoded.
+        """
+        order = torch.arange(len(self._labels))
+        if self._train:
+            order = epoch_order(len(self._labels), seed=self._seed, epoch=epoch)
+        own = [order[chunk.start : chunk.stop] for chunk in self._chunks]
+        self._plan.batches = [[(epoch, position) for position in part.tolist()] for part in own]
+        for chunk, index, pixels in zip(self._chunks, own, self._batches, strict=True):
+            if isinstance(pixels, str):
+                raise DataError(pixels)
+            yield LoadedBatch(
+                images=self._normalise(pixels.to(self._device, non_blocking=True)),
+                labels=self._labels[index].to(self._device, non_blocking=True),
+                index=index.to(self._device, non_blocking=True),
+                global_size=chunk.global_size,
+                weight=chunk.weight,
+            )
+
+
+def make_compose(split: ImageSplit, card: Card, *, train: bool) -> albumentations.Compose:
+    """The albumentations twin of a card's augmentation; for testing only the fitting to size."""
+    # The library asks the network for its newest version at import, unless it is told not to; and
+    # the import takes seconds.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations as A
+
+    size = card.image_size
+    transforms = card.augmentation if train else ()
+    crops_itself = bool(transforms) and isinstance(transforms[0], RandomResizedCrop)
+    steps: list[Any] = []
+    if not crops_itself and not has_size(split, size):
+        steps += [
+            A.SmallestMaxSize(max_size=short_side(size), area_for_downscale="image"),
+            A.CenterCrop(size, size),
+        ]
+    for transform in transforms:
+        steps += _twin(transform, size)
+    return A.Compose(steps)
+
+
+def has_size(split: ImageSplit, size: int) -> bool:
+    """Whether all images are known to have this height and width."""
+    return isinstance(split.images, Tensor) and split.images.shape[1:] == (size, size, 3)
+
+
+def _twin(transform: Transform, size: int) -> list[Any]:
+    """One transform of a card as steps of albumentations."""
+    import albumentations as A
+
+    match transform:
+        case RandomCrop(padding=padding):
+            return [A.Pad(padding), A.RandomCrop(size, size)]
+        case HorizontalFlip(p=p):
+            return [A.HorizontalFlip(p=p)]
+        case RandomResizedCrop(scale=scale, ratio=ratio):
+            return [
+                A.RandomResizedCrop(
+                    (size, size), scale=scale, ratio=ratio, area_for_downscale="image"
+                )
+            ]
+        case ColorJitter():
+            # Albumentations jitters every other image unless it is told to do so always.
+            return [A.ColorJitter(**transform.model_dump(exclude={"name"}), p=1.0)]
+
+
+class _Samples(Dataset[Tensor | str]):
+    """Augmented images by epoch and position; what goes wrong is handed over as text."""
+
+    def __init__(self, split: ImageSplit, compose: albumentations.Compose, seed: int) -> None:
+        self._split, self._compose, self._seed = split, compose, seed
+
+    def __getitem__(self, key: Key) -> Tensor | str:
+        """Pixels uint8 (S, S, 3)."""
+        epoch, position = key
+        seed = stable_seed(self._seed, epoch, "augment", position)
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        try:
+            image = self._compose(image=self._read(position))["image"]
+        except DataError as error:
+            # An exception would arrive with the worker's traceback as its message.
+            return str(error)
+        return torch.from_numpy(np.array(image))
+
+    def _read(self, position: int) -> NDArray[np.uint8]:
+        image = self._split.images[position]
+        return image.numpy() if isinstance(image, Tensor) else image
+
+
+class _Plan(Sampler[list[Key]]):
+    """The batches of the epoch that is asked for next."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Key]] = []
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def _collate(samples: list[Tensor | str]) -> Tensor | str:
+    """Pixels (B, S, S, 3), or what went wrong."""
+    pixels = []
+    for sample in samples:
+        if isinstance(sample, str):
+            return sample
+        pixels.append(sample)
+    # It stacks them where the main process can read them; torch.stack would need another copy.
+    stacked: Tensor = default_collate(pixels)
+    return stacked
+
+
+def default_workers() -> int:
+    """As many as this process may use processors, which on a shared machine are not all; 8 at most.
+
+    More would fill the memory with images that wait.
+    """
+    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
+
+
+def _one_thread(worker: int) -> None:
+    """Keep OpenCV's own threads from fighting over the processors that the workers share."""
+    import cv2
+
+    cv2.setNumThreads(0)

@@ -1,0 +1,1 @@
+"""Where images come from: the hub, archives, folders, a program."""

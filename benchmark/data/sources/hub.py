@@ -1,0 +1,59 @@
+"""Fetching the shards of a data set from the Hugging Face hub, at the card's pinned revision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark import hub
+from benchmark.cards.card import SPLITS, HubSource
+from benchmark.errors import DataError, first_line
+
+
+def fetch(
+    source: HubSource, data_dir: Path | None, *, show_progress: bool, to: Path | None = None
+) -> Path:
+    """The folder with the shards, downloaded or from Hugging Face's own cache.
+
+    Args:
+        source: which repository, revision and files.
+        data_dir: where the files were looked for before; named in the message.
+        show_progress: whether the hub's client draws its bars.
+        to: folder for the files; None keeps them in Hugging Face's own cache.
+
+    Raises:
+        DataError: the hub cannot be reached, or has no such revision or files.
+    """
+    import huggingface_hub  # takes a third of a second and is needed for a first start only
+
+    hub.show_bars(show_progress)
+    reachable = hub.reachable()
+    globs = [glob for split in SPLITS for glob in source.patterns(split)]
+    try:
+        snapshot = huggingface_hub.snapshot_download(
+            source.hub,
+            repo_type="dataset",
+            revision=source.revision,
+            allow_patterns=globs,
+            local_files_only=not reachable,
+            local_dir=to,
+        )
+    except Exception as error:  # the HTTP library's own kinds are not OSErrors
+        reason = f"{hub.endpoint()} does not answer, and its local cache has no such files."
+        if reachable:
+            reason = first_line(error)
+        looked = f" It was not in {data_dir} either." if data_dir else ""
+        # Some repositories hold far more than the card's two splits.
+        files = " ".join(f'--include "{glob}"' for glob in globs)
+        raise DataError(
+            f"cannot fetch '{source.hub}' from the Hugging Face hub: {reason}{looked}\n"
+            "Where there is a connection, run\n"
+            f"  hf download --repo-type dataset {source.hub} --revision {source.revision} "
+            f"{files} --local-dir DIR/{source.folder}\n"
+            f"and then give --data DIR, or set KDBENCH_DATA=DIR.{_archives(source)}"
+        ) from None
+    return Path(snapshot) / source.inside
+
+
+def _archives(source: HubSource) -> str:
+    names = " or ".join(name for copy in source.local for name in (copy.folder, *copy.archives))
+    return f" The official archive does as well: {names} in DIR." if names else ""

@@ -1,0 +1,1 @@
+"""The order of the work: what is ready, what is blocked."""

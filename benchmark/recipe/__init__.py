@@ -1,0 +1,1 @@
+"""The contract of a recipe, its registration, and how recipes are found."""

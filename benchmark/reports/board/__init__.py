@@ -1,0 +1,1 @@
+"""Numbers from records: tables, statistics, comparison with published numbers."""

@@ -1,0 +1,193 @@
+"""Terminal tables of what there is, what a run would do, and how fast this machine is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.reports.pages.settings import own_first, shown
+
+MOST_PROBLEMS = 20
+
+
+def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What there is of a kind; broken files below, each with its error."""
+    good = [entry for entry in entries if not entry.get("error")]
+    table = {
+        "recipes": _recipes,
+        "datasets": _datasets,
+        "networks": _networks,
+        "suites": _suites,
+    }[kind](good)
+    broken = [entry for entry in entries if entry.get("error")]
+    notes: list[RenderableType] = []
+    if kind == "networks":
+        notes.append(Text("and every classification model of timm as timm/NAME", style="dim"))
+    if kind == "recipes":
+        page = "Equations, and what settings may be: docs/recipes.md, or 'kdbench pages'"
+        notes.append(Text(page, style="dim"))
+    if broken:
+        notes.append(Text(f"\n{len(broken)} broken, left out:", style="red"))
+        notes += [Text(f"  {entry['path']}: {entry['error']}") for entry in broken]
+    return Group(table, *notes)
+
+
+def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What a run would do, level by level."""
+    yield Text(
+        f"cells: {overview['cells']}; runs that they need: {overview['runs']}, of which "
+        f"{overview['recorded']} recorded and "
+        f"{overview['to_train']} to train."
+    )
+    for reason in overview["left_out"]:
+        yield Text(f"left out: {reason}", style="yellow")
+    if not overview["to_train"]:
+        return
+    table = _table("step", "group", "seed", "runs that train side by side")
+    number = 0
+    for step, level in enumerate(overview["levels"], start=1):
+        for group in level:
+            number += 1
+            what = f"{group['dataset']}\n{group['protocol']}, {group['epochs']} epochs"
+            runs = Text("\n").join(_run(run) for run in group["runs"])
+            table.add_row(str(step), what, str(group["seed"]), runs)
+        table.add_section()
+    yield table
+
+
+def speed_table(figures: Mapping[str, Any]) -> RenderableType:
+    """Images/s of every part, with the share of the machine's measured peak."""
+    table = _table("what", "images/s", "of peak")
+    loader = figures["loader"]
+    table.add_row("loader", f"{loader['images_per_s']:,.0f}", "")
+    if "uncached_images_per_s" in loader:
+        label = f"loader without the cache: 1/{loader['cache_speedup']:.1f}"
+        table.add_row(label, f"{loader['uncached_images_per_s']:,.0f}", "")
+    table.add_row("teacher", f"{figures['teacher']['images_per_s']:,.0f}", "")
+    for name, figure in figures["recipes"].items():
+        table.add_row(
+            name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %"
+        )
+    group = figures["group"]
+    label = "group of " + ", ".join(group["recipes"])
+    table.add_row(label, f"{group['images_per_s']:,.0f}", "")
+    peak = figures["peak"]
+    return Group(
+        Text(
+            f"{figures['dataset']}, {figures['pair']}, batch {figures['batch_size']}, "
+            f"{figures['precision']} on {figures['device']} with {figures['threads']} threads"
+        ),
+        table,
+        Text(
+            f"The group takes 1/{group['speedup_over_apart']:.2f} of the time of its members "
+            f"trained apart. Peak: {peak['fp32_gflops']:,.0f} GFLOP/s in fp32, "
+            f"{peak['bf16_gflops']:,.0f} in bf16.",
+            style="dim",
+        ),
+    )
+
+
+def data_table(report: Mapping[str, Any]) -> RenderableType:
+    """What is in a data set, by split, and what is wrong with it."""
+    table = _table("split", "images", "of a class", "pixels", "broken")
+    for split, part in report["splits"].items():
+        fewest, most = part["fewest_of_a_class"], part["most_of_a_class"]
+        sizes = list(dict.fromkeys(f"{width}x{height}" for height, width in part["sizes"] or ()))
+        table.add_row(
+            split,
+            f"{part['images']:,}",
+            str(fewest) if fewest == most else f"{fewest} to {most}",
+            " … ".join(sizes),
+            f"{part['broken']:,}",
+        )
+    problems = report["problems"]
+    lines = [Text(problem, style="red") for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(Text(f"and {len(problems) - MOST_PROBLEMS} more; --json names all."))
+    return Group(
+        Text(f"{report['dataset']}: {report['classes']} classes, {report['origin']}"),
+        table,
+        *(lines or [Text("Nothing is wrong with it.", style="green")]),
+    )
+
+
+def cache_table(files: Sequence[Mapping[str, Any]], *, deleted: bool) -> RenderableType:
+    """What is kept of decoded images, the largest first, with the sum."""
+    if not files:
+        return Text("Nothing is kept of decoded images.")
+    table = _table("data set", "MB", "changed", "file")
+    for file in files:
+        day = datetime.fromtimestamp(file["changed"]).strftime("%Y-%m-%d")
+        table.add_row(file["dataset"], f"{file['bytes'] / 1e6:,.1f}", day, file["path"])
+    total = sum(file["bytes"] for file in files) / 1e6
+    what = "deleted" if deleted else "in all; --clear deletes them, and runs make them again"
+    count = f"{len(files)} file" if len(files) == 1 else f"{len(files)} files"
+    return Group(table, Text(f"{count}, {total:,.1f} MB {what}."))
+
+
+def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "family", "what it minimises, paper, needs, settings")
+    for entry in entries:
+        settings = own_first(entry["settings"]).items()
+        needs = ", ".join(["logits", *entry["needs"]])
+        lines = [
+            Text(entry["summary"]),
+            Text(", ".join(filter(None, (entry["paper"], f"reads {needs}"))), style="dim"),
+            Text(", ".join(f"{name}={shown(setting['default'])}" for name, setting in settings)),
+        ]
+        table.add_row(entry["name"], entry["family"], Text("\n").join(filter(None, lines)))
+        table.add_section()
+    return table
+
+
+def _datasets(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "title", "classes", "pixels", "train", "test", "protocols")
+    for entry in entries:
+        numbers = (str(entry[key]) for key in ("classes", "image_size", "train", "test"))
+        table.add_row(entry["name"], entry["title"], *numbers, ", ".join(entry["protocols"]))
+    return table
+
+
+def _networks(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "parameters", "MACs")
+    for entry in entries:
+        table.add_row(entry["name"], f"{entry['parameters']:,}", f"{entry['macs']:,}")
+    return table
+
+
+def _suites(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("name", "seeds", "what for, and of what")
+    for entry in entries:
+        pairs = entry["pairs"] or ["the usual pairs"]
+        recipes = ["every method" if name == "*" else name for name in entry["recipes"]]
+        lines = [
+            Text(entry["title"]),
+            Text(
+                f"{', '.join(entry['datasets'])}; protocol {entry['protocol'] or 'default'}; "
+                f"{', '.join(pairs)}; {', '.join(recipes)}",
+                style="dim",
+            ),
+        ]
+        table.add_row(entry["name"], str(entry["seeds"]), Text("\n").join(lines))
+        table.add_section()
+    return table
+
+
+def _run(run: Mapping[str, Any]) -> Text:
+    state = "" if run["state"] == "missing" else f"  ({run['state']})"
+    return Text(f"{run['label']}{state}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
+               "of peak", "seed", "step", "images", "broken", "MB"}  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table

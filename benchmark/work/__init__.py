@@ -1,0 +1,1 @@
+"""One group at one place: data, roles, training, and the records of it."""
