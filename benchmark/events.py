@@ -1,12 +1,13 @@
 """What the engine tells while it works; whoever shows progress listens.
 
-The engine calls these methods and never prints. ``Silent`` does nothing; the terminal's listeners
-live in ``benchmark/reports/terminal/live.py``.
+The engine calls the methods of a ``Listener`` and never prints. The base class hears and does
+nothing; those that show something live in ``benchmark/reports/terminal``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class LearnerEpoch:
     error: str | None = None
 
 
-class Silent:
+class Listener:
     """A listener that shows nothing.
 
     Attributes:
@@ -62,6 +63,11 @@ class Silent:
 
     def note(self, message: str) -> None:
         """Something a person should know."""
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Work on so many images begins; what is given is told how many more are done."""
+        yield lambda more: None
 
     def close(self) -> None:
         """Nothing follows."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.events import Silent
+from benchmark.events import Listener
 from benchmark.matrix.plan import Plan, State, cells_of, lead, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import Run
@@ -126,7 +126,7 @@ class Session:
         cache_dir: Path,
         precision: str,
         minutes: float | None,
-        listener: Silent,
+        listener: Listener,
     ) -> Summary:
         """Train and record all that is missing."""
         self.store.check_writable()
@@ -140,7 +140,7 @@ class Session:
             accelerator=accelerator,
             data_dir=data_dir,
             cache_dir=cache_dir,
-            listener=listener if accelerator.is_main_process else Silent(),
+            listener=listener if accelerator.is_main_process else Listener(),
             minutes=minutes,
         )
         for reason in self.refusals:

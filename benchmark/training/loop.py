@@ -22,7 +22,7 @@ from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.loaders.choice import Loader, make_loader
 from benchmark.data.splits import DataSet, hold_out
 from benchmark.errors import TrainingError, UsageError
-from benchmark.events import LearnerEpoch, Silent
+from benchmark.events import LearnerEpoch, Listener
 from benchmark.networks.inference import inference_copy
 from benchmark.networks.outputs import Outputs
 from benchmark.training.checkpoint import Workspace
@@ -112,7 +112,7 @@ class Group:
         *,
         accelerator: Accelerator,
         workspace: Workspace,
-        listener: Silent,
+        listener: Listener,
         deadline: float | None = None,
     ) -> None:
         self.seats, self.accelerator, self.workspace = seats, accelerator, workspace

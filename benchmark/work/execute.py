@@ -19,7 +19,7 @@ from benchmark import hub
 from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet
 from benchmark.errors import BenchmarkError, NetworkError
-from benchmark.events import Silent
+from benchmark.events import Listener
 from benchmark.matrix.plan import Plan
 from benchmark.matrix.run import Run
 from benchmark.networks.catalogue import create_network
@@ -69,7 +69,7 @@ class Execution:
     accelerator: Accelerator
     data_dir: Path | None
     cache_dir: Path
-    listener: Silent = field(default_factory=Silent)
+    listener: Listener = field(default_factory=Listener)
     minutes: float | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.events import Silent
+from benchmark.events import Listener
 from benchmark.launch.session import Session, Summary
 from benchmark.matrix.request import Request
 
@@ -40,7 +40,7 @@ def execute(cache_dir: Path) -> Callable[..., Summary]:
 
         AcceleratorState._reset_state(reset_partial_state=True)
         options: dict[str, Any] = {
-            "data_dir": None, "cache_dir": cache_dir, "precision": "fp32", "listener": Silent()
+            "data_dir": None, "cache_dir": cache_dir, "precision": "fp32", "listener": Listener()
         }  # fmt: skip
         return session.run(minutes=minutes, **(options | words))
 

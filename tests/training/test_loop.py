@@ -12,7 +12,7 @@ from trained import assert_same, run, weights
 
 from benchmark.data.splits import DataSet
 from benchmark.errors import UsageError
-from benchmark.events import Silent
+from benchmark.events import Listener
 from benchmark.recipe.contract import Recipe
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.learner import Job
@@ -78,7 +78,7 @@ def test_a_changed_recipe_file_starts_over(
     run([make_job("kd")], tiny, accelerator, tmp_path, stop_in=1, source="before")
     seats = [Seat(make_job("kd"), "after")]
     group = Group(
-        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Silent()
+        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Listener()
     )
     assert group.done == 0
 
@@ -162,7 +162,7 @@ def test_the_teacher_is_asked_once_a_batch(
 ) -> None:
     seats = [Seat(make_job(name), "s") for name in GROUP]
     group = Group(
-        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Silent()
+        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Listener()
     )
     teacher, calls = group.teacher, []
     monkeypatch.setattr(group, "teacher", lambda images: calls.append(1) or teacher(images))
@@ -176,7 +176,7 @@ def test_validation_is_held_out_of_the_training_set(
     protocol = make_job("kd").protocol.model_copy(update={"validation": 0.2, "epochs": 1})
     seats = [Seat(make_job("kd", protocol=protocol), "s")]
     group = Group(
-        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Silent()
+        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Listener()
     )
     train(group)
     assert group.loader.images_per_epoch == 32

@@ -9,13 +9,13 @@ import torch
 from accelerate import Accelerator
 
 from benchmark.data.splits import DataSet
-from benchmark.events import Silent
+from benchmark.events import Listener
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.learner import Job
 from benchmark.training.loop import Group, Seat, train
 
 
-class Deadline(Silent):
+class Deadline(Listener):
     """Lets time run out when an epoch has started."""
 
     def __init__(self, epoch: int) -> None:
@@ -36,7 +36,7 @@ def run(
     stop_in: int | None = None,
     source: str = "s",
 ) -> list[Seat]:
-    listener = Deadline(stop_in) if stop_in else Silent()
+    listener = Deadline(stop_in) if stop_in else Listener()
     seats = [Seat(job, source) for job in jobs]
     group = Group(
         seats, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener

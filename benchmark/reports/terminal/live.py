@@ -17,15 +17,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from benchmark.events import LearnerEpoch, Silent
+from benchmark.events import LearnerEpoch, Listener
 
 
-def listener(console: Console) -> Silent:
+def listener(console: Console) -> Listener:
     """The listener that suits where the console writes."""
     return Bars(console) if console.is_terminal else Lines(console)
 
 
-class Lines(Silent):
+class Lines(Listener):
     """One line for every epoch and every result; for logs and pipes."""
 
     console: Console
@@ -71,7 +71,7 @@ class Lines(Silent):
         )
 
 
-class Bars(Silent):
+class Bars(Listener):
     """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch."""
 
     console: Console
