@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from benchmark.strict import Strict
 
@@ -81,14 +81,19 @@ class RunSpec(Strict):
 
 
 class Metrics(Strict):
-    """Results of the last epoch on the test set (or on what the protocol holds out).
+    """What an evaluation gives, on the test set or on what the protocol holds out.
+
+    A record has that of the last epoch. A number that is not finite is refused: who measures asks
+    before (a network whose predictions are not finite has diverged).
 
     Attributes:
         top1, top5: accuracy in percent.
         mean_per_class: mean of the accuracies of the classes, percent.
         nll: mean negative log-likelihood, nats.
-        ece: expected calibration error, 15 bins, percent.
-        agreement: share of images on which it predicts as its teacher does, percent.
+        ece: expected calibration error over 15 equal bins of confidence (Guo et al.,
+            arXiv:1706.04599), percent.
+        agreement: share of images on which it predicts as its teacher does, percent; None without
+            a teacher.
         evaluated_on: the split.
         images: their number.
     """
@@ -133,6 +138,9 @@ class Cost(Strict):
         images_per_s: training images a second of the group.
         peak_memory_mb: of the device during the group; on the CPU of the process until then.
         extra_epochs: trained in stages of the recipe before the protocol's epochs.
+        forwards_per_image, backwards_per_image: passes through student and teachers that the
+            method makes for one image of the training set, over all the sets of images that it
+            sees; None in records that are older than the count, which do not have these keys.
         group: identities of the other runs that trained side by side.
     """
 
@@ -146,7 +154,16 @@ class Cost(Strict):
     images_per_s: float
     peak_memory_mb: float
     extra_epochs: int = 0
+    forwards_per_image: Annotated[float, Field(ge=0)] | None = None
+    backwards_per_image: Annotated[float, Field(ge=0)] | None = None
     group: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what was not counted, so that an older record is written as it was read."""
+        values: dict[str, Any] = write(self)
+        passes = ("forwards_per_image", "backwards_per_image")
+        return {k: v for k, v in values.items() if v is not None or k not in passes}
 
 
 class Environment(Strict):
