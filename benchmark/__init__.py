@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         Batch,
         Context,
         Later,
-        Pair,
         Recipe,
         Role,
         Stage,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         gather,
         register,
     )
+    from benchmark.recipe.pair import Pair
 
 _HOME = {
     "BenchmarkError": "benchmark.errors",
@@ -37,7 +37,7 @@ _HOME = {
     "Batch": "benchmark.recipe.contract",
     "Context": "benchmark.recipe.contract",
     "Later": "benchmark.recipe.contract",
-    "Pair": "benchmark.recipe.contract",
+    "Pair": "benchmark.recipe.pair",
     "Recipe": "benchmark.recipe.contract",
     "Role": "benchmark.recipe.contract",
     "Stage": "benchmark.recipe.contract",

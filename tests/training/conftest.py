@@ -11,7 +11,7 @@ from benchmark.cards.card import Protocol
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
 from benchmark.recipe.discovery import Catalogue, load_recipes
-from benchmark.training.learner import Job
+from benchmark.training.job import Job
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
 
@@ -32,7 +32,14 @@ def teacher() -> Network:
 
 @pytest.fixture
 def make_job(recipes: Catalogue, teacher: Network) -> Callable[..., Job]:
-    def make(recipe: str, *, protocol: Protocol = PROTOCOL, seed: int = 0, **settings: Any) -> Job:
+    def make(
+        recipe: str,
+        *,
+        protocol: Protocol = PROTOCOL,
+        seed: int = 0,
+        source: str = "s",
+        **settings: Any,
+    ) -> Job:
         roles = {} if recipe == "vanilla" else {"teacher": teacher}
         return Job(
             identity=f"{recipe}-{seed}".ljust(64, "0"),
@@ -41,6 +48,7 @@ def make_job(recipes: Catalogue, teacher: Network) -> Callable[..., Job]:
             recipe=recipes.get(recipe).cls(**settings),
             protocol=protocol,
             seed=seed,
+            source=source,
             roles=roles,
         )
 
