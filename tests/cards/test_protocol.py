@@ -179,3 +179,21 @@ def test_what_does_not_fit_is_refused(long: Protocol, values: dict[str, str], sa
 def test_a_card_is_held_to_the_same(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Protocol.model_validate(LONG | changes)
+
+
+@pytest.mark.parametrize(
+    ("transform", "said"),
+    [
+        ({"name": "random_erasing", "scale": (0.3, 0.1)}, "must not be above the second"),
+        ({"name": "random_erasing", "scale": (0.3, 1.1)}, "less than or equal to 1"),
+        ({"name": "random_erasing", "ratio": (0.0, 1.0)}, "greater than 0"),
+        ({"name": "rand_augment", "magnitude": 31}, "less than or equal to 30"),
+        ({"name": "rand_augment", "layers": 0}, "greater than 0"),
+        ({"name": "trivial_augment", "p": 0.5}, "unknown key 'p'"),
+        ("rand_augmnt", "Did you mean 'rand_augment'?"),
+    ],
+)
+def test_a_transform_that_cannot_be_is_refused(transform: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Protocol.model_validate(LONG | {"augmentation": [transform]})
+    assert said in str(caught.value)
