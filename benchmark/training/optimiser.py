@@ -65,7 +65,7 @@ def check_optimiser(protocol: Protocol) -> None:
         )
     _check_betas(protocol, info.num_betas if info.has_betas else 0)
     if protocol.eps is not None and not info.has_eps:
-        raise UsageError(f"optimiser '{name}' has no eps; leave it out.")
+        raise UsageError(f"optimiser '{name}' has no eps; write eps=none.")
     usual = Protocol.model_fields["momentum"].default
     if protocol.momentum != usual and not info.has_momentum:
         raise UsageError(f"optimiser '{name}' has no momentum; leave it at {usual}.")
@@ -73,7 +73,7 @@ def check_optimiser(protocol: Protocol) -> None:
 
 def _check_betas(protocol: Protocol, count: int) -> None:
     if protocol.betas is not None and len(protocol.betas) != count:
-        has = f"{count} betas, not {len(protocol.betas)}" if count else "no betas; leave them out"
+        has = f"{count} betas, not {len(protocol.betas)}" if count else "no betas; write betas=none"
         raise UsageError(f"optimiser '{protocol.optimiser}' has {has}.")
 
 
