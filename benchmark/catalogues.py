@@ -57,7 +57,7 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
 
     def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:
         """What the card's protocol of this name asks of the network today."""
-        if spec.dataset not in catalogue.registry or spec.recipe == IMPORTED:
+        if spec.dataset not in catalogue or spec.recipe == IMPORTED:
             return None  # no such card any more, or weights that were brought
         try:
             return catalogue.get(spec.dataset).protocol(spec.protocol).for_network(spec.network)
@@ -66,7 +66,7 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
 
     return Current(
         recipe_versions={recipe.name: recipe.version for recipe in recipes if not recipe.error},
-        data_revisions={card.name: card.revision for card in catalogue.cards},
+        data_revisions={card.name: card.revision for card in catalogue.values()},
         protocol_values=protocol_values,
     )
 
@@ -86,9 +86,9 @@ def _datasets(paths: Sequence[Path]) -> list[dict[str, Any]]:
             "protocols": list(card.protocols),
             "pairs": list(card.pairs),
             "licence": card.licence,
-            "path": str(catalogue.paths[card.name]),
+            "path": catalogue.origin(card.name),
         }
-        for card in catalogue.cards
+        for card in catalogue.values()
     ]
     return cards + [
         {"name": path.stem, "path": str(path), "error": error}
@@ -187,8 +187,10 @@ def write_dataset(
             "Use lower case, words joined by hyphens: my-birds."
         )
     known = read_cards(search_folders("datasets", [folder] if folder.is_dir() else []))
-    if name in known.paths:
-        raise UsageError(f"the data set '{name}' exists: {known.paths[name]}. Choose another name.")
+    if name in known:
+        raise UsageError(
+            f"the data set '{name}' exists: {known.origin(name)}. Choose another name."
+        )
     file = folder / f"{name}.toml"
     if file.exists():
         raise UsageError(f"the file {file} exists. Choose another name or folder.")

@@ -26,7 +26,7 @@ import tempfile
 import traceback
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ import benchmark
 from benchmark.errors import RecipeError
 from benchmark.folders import search_folders
 from benchmark.recipe.description import RecipeDescription, describe_recipe
-from benchmark.registry import Registry
+from benchmark.registry import Catalogue
 
 if TYPE_CHECKING:
     from benchmark.recipe.contract import RecipeInfo
@@ -45,39 +45,10 @@ HINT = (
     "Recipes are the files in recipes/ and in folders given by --path; "
     "'kdbench list recipes' shows them."
 )
+BROKEN = "recipe '{name}' could not be imported:\n{path}: {error}"
 
 
-@dataclass(frozen=True)
-class Catalogue:
-    """The recipes that were found.
-
-    Attributes:
-        broken: files that could not be imported, each with its error.
-    """
-
-    registry: Registry[RecipeInfo]
-    broken: dict[Path, str] = field(default_factory=dict)
-
-    @property
-    def infos(self) -> list[RecipeInfo]:
-        """All recipes in the order of their names."""
-        return self.registry.values()
-
-    def get(self, name: str) -> RecipeInfo:
-        """The recipe of this name.
-
-        Raises:
-            RecipeError: a file of this name exists but could not be imported.
-            UnknownName: there is no such recipe.
-        """
-        if name not in self.registry:
-            for path, error in self.broken.items():
-                if path.stem.replace("_", "-") == name.replace("_", "-"):
-                    raise RecipeError(f"recipe '{name}' could not be imported:\n{path}: {error}")
-        return self.registry.get(name)
-
-
-def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue:
+def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue[RecipeInfo]:
     """Import every recipe that is to be found.
 
     Raises:
@@ -87,7 +58,7 @@ def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue:
     folders = search_folders("recipes", extra_paths)
     files = _recipe_files(folders)
     _open_package(folders)
-    catalogue = Catalogue(Registry("recipe", HINT, duplicate=RecipeError))
+    catalogue = Catalogue["RecipeInfo"]("recipe", HINT, error=RecipeError, broken=BROKEN)
     modules: dict[Path, types.ModuleType] = {}
     for path in files:
         with _noting_errors(path, catalogue.broken):
@@ -100,11 +71,6 @@ def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue:
     for path, module in modules.items():
         _add_all(catalogue, module, path)
     return catalogue
-
-
-def source_digest(info: RecipeInfo) -> str:
-    """The sha256 of the recipe's file as it was when it was imported."""
-    return info.digest
 
 
 def describe_recipes(extra_paths: Sequence[str | Path], cache_dir: Path) -> list[RecipeDescription]:
@@ -174,7 +140,7 @@ def _import_file(path: Path, folders: list[Path]) -> types.ModuleType:
     return module
 
 
-def _add_all(catalogue: Catalogue, module: types.ModuleType, path: Path) -> None:
+def _add_all(catalogue: Catalogue[RecipeInfo], module: types.ModuleType, path: Path) -> None:
     """Register the recipes that a module defines (not those that it imports)."""
     from benchmark.recipe.contract import Recipe  # imports torch
 
@@ -192,7 +158,7 @@ def _add_all(catalogue: Catalogue, module: types.ModuleType, path: Path) -> None
             "begin with an underscore if other recipes import it."
         )
     for info in infos:
-        catalogue.registry.add(info.name, info, path)
+        catalogue.add(info.name, info, path)
 
 
 @contextlib.contextmanager
@@ -231,8 +197,8 @@ def _index_key(folders: Iterable[Path]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _describe(catalogue: Catalogue) -> list[RecipeDescription]:
-    recipes = [describe_recipe(info) for info in catalogue.infos]
+def _describe(catalogue: Catalogue[RecipeInfo]) -> list[RecipeDescription]:
+    recipes = [describe_recipe(info) for info in catalogue.values()]
     return recipes + [
         RecipeDescription(name=path.stem.replace("_", "-"), path=str(path), error=error)
         for path, error in catalogue.broken.items()
