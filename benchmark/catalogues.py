@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UsageError
 from benchmark.folders import builtin_folder, search_folders
-from benchmark.recipe.discovery import describe_recipes
+from benchmark.recipe.index import describe_recipes
 
 if TYPE_CHECKING:
     from benchmark.data.look.survey import Survey

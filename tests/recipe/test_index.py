@@ -9,7 +9,7 @@ from pathlib import Path
 from recipe_files import write_recipe
 
 from benchmark import folders
-from benchmark.recipe.discovery import describe_recipes
+from benchmark.recipe.index import describe_recipes
 
 
 def test_descriptions_tell_what_a_list_shows(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_index_answers_without_torch_until_a_file_changes(tmp_path: Path) ->
     assert describe_recipes([path.parent], tmp_path / "cache") == first
     program = (
         "import sys; from pathlib import Path\n"
-        "from benchmark.recipe.discovery import describe_recipes\n"
+        "from benchmark.recipe.index import describe_recipes\n"
         f"found = describe_recipes([{str(path.parent)!r}], Path({str(tmp_path / 'cache')!r}))\n"
         "print(len(found), 'torch' in sys.modules)"
     )
