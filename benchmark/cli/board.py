@@ -19,7 +19,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List recipes, data sets, networks or suites."""
-    from benchmark.catalogues import describe
+    from benchmark.catalogues.lists import describe
     from benchmark.reports.terminal.listings import listing_table
 
     entries = describe(kind.value, path or [], cache_folder())
@@ -62,7 +62,7 @@ def leaderboard(
     path: PathOption = None,
 ) -> None:
     """Write the leaderboard from the records and from published numbers in their reported/."""
-    from benchmark.catalogues import current
+    from benchmark.catalogues.today import current
     from benchmark.reports.formats import leaderboard as board
 
     target = output or (Path("leaderboard.md") if format_ is Format.md else Path("-"))
@@ -91,7 +91,7 @@ def pages(
     path: PathOption = None,
 ) -> None:
     """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
-    from benchmark.catalogues import recipe_page
+    from benchmark.catalogues.pages import recipe_page
     from benchmark.reports.formats.leaderboard import save
 
     text, broken = recipe_page(path or [], cache_folder(), output.parent)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from benchmark.catalogues import recipe_page
+from benchmark.catalogues.pages import recipe_page
 from benchmark.errors import UsageError
 from benchmark.folders import builtin_folder
 from benchmark.recipe.discovery import load_recipes
