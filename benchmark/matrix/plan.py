@@ -13,9 +13,10 @@ from benchmark.matrix.request import Choice
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.records.store import Store
+from benchmark.registry import Catalogue
 
 if TYPE_CHECKING:
-    from benchmark.recipe.discovery import Catalogue
+    from benchmark.recipe.contract import RecipeInfo
     from benchmark.recipe.pair import Pair
 
 EVERY = "*"  # in the place of a recipe's name
@@ -87,7 +88,7 @@ class Plan:
 
 
 def cells_of(
-    choice: Choice, recipes: Catalogue, refusal: Callable[[AnyRun], str | None]
+    choice: Choice, recipes: Catalogue[RecipeInfo], refusal: Callable[[AnyRun], str | None]
 ) -> tuple[list[Cell], list[str]]:
     """All cells of the choice, each checked as far as that is possible before training.
 
@@ -126,13 +127,13 @@ def cells_of(
     return cells, list(refusals)
 
 
-def named(texts: Sequence[str], recipes: Catalogue) -> list[str]:
+def named(texts: Sequence[str], recipes: Catalogue[RecipeInfo]) -> list[str]:
     """What was written of recipes, with ``*`` for every method that there is.
 
     Raises:
         UsageError: settings behind the star, which not every method has.
     """
-    methods = [info.name for info in recipes.infos if info.trains == "student"]
+    methods = [info.name for info in recipes.values() if info.trains == "student"]
     names: dict[str, None] = {}
     for text in texts:
         if text.startswith(EVERY) and text != EVERY:

@@ -10,10 +10,10 @@ from benchmark.cards.card import Card, Protocol
 from benchmark.errors import UsageError
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run, fault_in
 from benchmark.records.schema import ALONE
+from benchmark.registry import Catalogue
 
 if TYPE_CHECKING:
-    from benchmark.recipe.contract import Recipe, Role
-    from benchmark.recipe.discovery import Catalogue
+    from benchmark.recipe.contract import Recipe, RecipeInfo, Role
     from benchmark.recipe.pair import Pair
 
 
@@ -32,7 +32,7 @@ class Resolver:
         self,
         card: Card,
         protocol: Protocol,
-        recipes: Catalogue,
+        recipes: Catalogue[RecipeInfo],
         teachers: Mapping[str, tuple[Path, str]] | None = None,
     ) -> None:
         self.card, self.protocol, self.recipes = card, protocol, recipes

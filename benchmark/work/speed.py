@@ -28,8 +28,10 @@ from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, Run
 from benchmark.networks.cost import count_macs
 from benchmark.networks.outputs import Network
-from benchmark.recipe.discovery import Catalogue, load_recipes
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import ALONE
+from benchmark.registry import Catalogue
 from benchmark.training.batch import batch_of
 from benchmark.training.job import Job, Setting, make_network
 from benchmark.training.learner import Learner
@@ -110,7 +112,11 @@ class Bench:
     """Measures on one data set and device."""
 
     def __init__(
-        self, data: DataSet, recipes: Catalogue, accelerator: Accelerator, seconds: float
+        self,
+        data: DataSet,
+        recipes: Catalogue[RecipeInfo],
+        accelerator: Accelerator,
+        seconds: float,
     ) -> None:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds
