@@ -20,7 +20,7 @@ from benchmark.cli.new import new_app
 from benchmark.cli.options import (
     DataOption,
     DatasetOption,
-    Format,
+    FormatOption,
     JsonOption,
     Kind,
     PairOption,
@@ -105,8 +105,8 @@ def run(
         return
     from benchmark.launch.session import Session
     from benchmark.reports.board.aggregate import aggregate
-    from benchmark.reports.terminal.console import result_table
     from benchmark.reports.terminal.live import listener
+    from benchmark.reports.terminal.results import result_table
 
     console = _console(stderr=as_json)
     request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
@@ -180,7 +180,7 @@ def status(
 ) -> None:
     """Show how much of a suite is done, failed, stale or missing."""
     from benchmark.launch.session import Session
-    from benchmark.reports.terminal.console import coverage_table
+    from benchmark.reports.terminal.results import coverage_table
 
     request = _request(suite, dataset, pair, recipe, seeds, protocol, teacher_checkpoint, path)
     coverage = Session(request, runs=runs, results=results, retry=False).coverage()
@@ -217,7 +217,7 @@ def show(
 ) -> None:
     """Show one record for a person."""
     from benchmark.records.store import Store
-    from benchmark.reports.terminal.console import record_view
+    from benchmark.reports.terminal.results import record_view
 
     record = Store(results).lookup(cell)
     if as_json:
@@ -232,10 +232,7 @@ def leaderboard(
     output: Annotated[
         Path | None, typer.Option("--output", help="File to write; - is the standard output.")
     ] = None,
-    format_: Annotated[
-        Format,
-        typer.Option("--format", help="How to write it; csv and latex without published numbers."),
-    ] = Format.md,
+    format_: FormatOption = "md",
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the file is not up to date.")
     ] = False,
@@ -243,10 +240,12 @@ def leaderboard(
 ) -> None:
     """Write the leaderboard from the records and from published numbers in their reported/."""
     from benchmark.catalogues import current
-    from benchmark.reports.formats import leaderboard as board
+    from benchmark.reports import leaderboard as board
+    from benchmark.reports.formats import load_formats
 
-    target = output or (Path("leaderboard.md") if format_ is Format.md else Path("-"))
-    text, problems = board.compose(results, format_.value, current(path or [], cache_folder()))
+    form = load_formats(path or []).get(format_)
+    target = output or Path(form.output)
+    text, problems = board.compose(results, form, current(path or [], cache_folder()))
     console = _console(stderr=True)
     for problem in problems:
         console.print(f"Left out: {problem}", markup=False, highlight=False, soft_wrap=True)
@@ -278,7 +277,7 @@ def pages(
 ) -> None:
     """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
     from benchmark.catalogues import recipe_page
-    from benchmark.reports.formats.leaderboard import save
+    from benchmark.reports.leaderboard import save
 
     text, broken = recipe_page(path or [], cache_folder(), output.parent)
     console = _console(stderr=True)

@@ -33,15 +33,6 @@ class Kind(StrEnum):
     suites = "suites"
 
 
-class Format(StrEnum):
-    """How the leaderboard is written."""
-
-    md = "md"
-    csv = "csv"
-    latex = "latex"
-    json = "json"
-
-
 SuiteOption = Annotated[
     str | None, typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset.")
 ]
@@ -82,6 +73,15 @@ TeacherOption = Annotated[
 ]
 RetryOption = Annotated[
     Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="md|csv|latex|json|NAME",
+        help="How to write it; NAME is a file in formats/ of a --path folder. csv and latex are "
+        "without published numbers.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 PrecisionOption = Annotated[

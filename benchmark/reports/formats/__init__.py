@@ -1,1 +1,109 @@
-"""The leaderboard in its formats."""
+"""The formats of the leaderboard: a file each, here and in ``formats/`` of a folder of one's own.
+
+A format is a file with ``FORMAT = Format(…)``. One that begins with an underscore is none; it may
+hold what several share.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from benchmark.errors import UsageError
+from benchmark.folders import subfolders
+from benchmark.registry import Registry
+from benchmark.reports.board.comparison import Section
+from benchmark.reports.board.tables import Board
+
+HINT = (
+    "Formats are md, csv, latex, json, and the files in formats/ of folders given by --path; "
+    "see docs/add-a-report-format.md."
+)
+BUILTIN = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write the leaderboard.
+
+    Attributes:
+        name: the word after ``--format``.
+        write: the text, ending in a newline, of a board and of what others report, by data set.
+        output: the file that is written where ``--output`` names none; ``-`` prints it.
+        shows_reported: whether it shows numbers of others; if not, ``write`` is given none.
+    """
+
+    name: str
+    write: Callable[[Board, Sequence[Section]], str]
+    output: str = "-"
+    shows_reported: bool = False
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The formats that were found.
+
+    Attributes:
+        registry: those that can be used, by name.
+        broken: files that are no format, each with its error.
+    """
+
+    registry: Registry[Format]
+    broken: dict[Path, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> Format:
+        """The format of this name.
+
+        Raises:
+            UsageError: a file of this name exists but is broken.
+            UnknownName: there is no such format; the nearest name is suggested.
+        """
+        if name not in self.registry:
+            for path, error in self.broken.items():
+                if path.stem == name:
+                    raise UsageError(f"the format '{name}' cannot be used:\n{path}: {error}")
+        return self.registry.get(name)
+
+
+def load_formats(extra_paths: Iterable[str | Path] = ()) -> Formats:
+    """Import every format that is to be found; a broken file stops no other.
+
+    Args:
+        extra_paths: folders given by ``--path``; those in ``KDBENCH_PATH`` are searched as well.
+
+    Raises:
+        UsageError: two formats have one name, which names both files; or a given folder does not
+            exist.
+    """
+    found = Formats(Registry("format", HINT, duplicate=UsageError))
+    for folder in (BUILTIN, *subfolders("formats", extra_paths)):
+        for path in sorted(folder.glob("[!_]*.py")):
+            try:
+                form = _format_of(path)
+            except Exception as error:  # whatever a file of somebody else raises
+                found.broken[path] = f"{type(error).__name__}: {error}"
+            else:
+                found.registry.add(form.name, form, path)
+    return found
+
+
+def _format_of(path: Path) -> Format:
+    form = getattr(_import(path), "FORMAT", None)
+    if not isinstance(form, Format):
+        raise UsageError("there is no FORMAT = Format(…) in it")
+    return form
+
+
+def _import(path: Path) -> ModuleType:
+    if path.parent == BUILTIN:
+        return importlib.import_module(f"{__name__}.{path.stem}")
+    spec = importlib.util.spec_from_file_location(f"kdbench_formats_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError("it is no file of Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

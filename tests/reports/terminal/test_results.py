@@ -4,7 +4,7 @@ import pytest
 from made_records import record, taught, world
 
 from benchmark.reports.board.aggregate import aggregate
-from benchmark.reports.terminal.console import coverage_table, record_view, result_table
+from benchmark.reports.terminal.results import coverage_table, record_view, result_table
 
 RESULTS = """\
 cifar100, protocol paper: resnet20 → resnet8

@@ -61,8 +61,8 @@ class TestCells:
     def test_last_epoch_counts_and_best_on_test_does_not(self):
         # Every made record claims a best epoch that is five points better.
         cell = column(students("kd", [62.0, 63.0, 64.0])).cells["kd"]
-        assert cell.top1.mean == 63.0
-        assert cell.top1.std == 1.0
+        assert cell.score.mean == 63.0
+        assert cell.score.std == 1.0
         assert cell.by_seed == {0: 62.0, 1: 63.0, 2: 64.0}
 
     def test_gain_is_paired_with_the_student_alone(self):
@@ -80,7 +80,7 @@ class TestCells:
         records = students("kd", [62.0, 63.0, 64.0, 65.0])
         records += students("at", [60.0, None, None], status="diverged")
         cell = column(records).cells["at"]
-        assert cell.top1.n == 1
+        assert cell.score.n == 1
         assert cell.failures == {"diverged": (1, 2)}
         assert cell.missing == (3,)
         assert not cell.complete
@@ -99,23 +99,23 @@ class TestCells:
     def test_the_teachers_row_is_the_teachers_that_were_used(self):
         other = record(72.0, network="resnet20", seed=1)
         records = [*students("kd", [62.0]), other, taught(63.0, other, recipe="kd", seed=1)]
-        assert column(records).teacher_top1.mean == 71.0
-        assert column(records).teacher_top1.n == 2
+        assert column(records).teacher_score.mean == 71.0
+        assert column(records).teacher_score.n == 2
 
     def test_the_teachers_accuracy_is_known_without_its_record(self):
         (table,) = aggregate(students("kd", [62.0])).tables
-        assert table.columns[0].teacher_top1.mean == 70.0
+        assert table.columns[0].teacher_score.mean == 70.0
 
     def test_a_method_with_its_own_teacher_does_not_change_the_teachers_row(self):
         own = record(68.0, network="resnet20", recipe="sh-teacher", roles={"head": HEAD})
         found = column([*students("kd", [62.0]), own, taught(63.0, own, recipe="sh-kd")])
-        assert found.teacher_top1.mean == 70.0
+        assert found.teacher_score.mean == 70.0
         assert found.cells["sh-kd"].teacher.mean == 68.0
 
     def test_a_method_without_a_teacher_competes_in_the_pairs_of_its_student(self):
         smooth = record(61.0, recipe="smoothing")
         found = column([*students("kd", [62.0]), smooth])
-        assert found.cells["smoothing"].top1.mean == 61.0
+        assert found.cells["smoothing"].score.mean == 61.0
         assert found.cells["smoothing"].teacher is None
 
 
@@ -209,7 +209,7 @@ class TestTables:
             assert set(column.cells) == {"kd", "self-kd"}
             assert column.cells["self-kd"].gain is not None
             assert column.cells["self-kd"].gain.mean == pytest.approx(1.0)
-        assert table.columns[0].teacher_top1.mean == 70.0
+        assert table.columns[0].teacher_score.mean == 70.0
 
     def test_a_teacher_between_is_not_a_control(self):
         """Its run is another in every pair, and stays in the column of who taught it."""

@@ -11,9 +11,11 @@ from made_reported import NUMBERS, source, sources
 from benchmark.records.store import Store
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.comparison import compare
-from benchmark.reports.formats.leaderboard import compose, render
+from benchmark.reports.formats import load_formats
+from benchmark.reports.leaderboard import compose, render
 
-GOLDEN = Path(__file__).parent / "golden" / "published.md"
+FORMATS = load_formats()
+GOLDEN = Path(__file__).parents[1] / "golden" / "published.md"
 START = "## cifar100, numbers published by others"
 SHORT = {
     "protocol": "short",
@@ -25,7 +27,7 @@ SHORT = {
 
 def published(records, reported):
     """The page's section of published numbers."""
-    page = render(aggregate(records), "md", reported)
+    page = render(aggregate(records), FORMATS.get("md"), reported)
     return page[page.index(START) :]
 
 
@@ -71,13 +73,16 @@ class TestPage:
             assert published(records, reported) == GOLDEN.read_text(encoding="utf-8")
 
     def test_our_tables_are_what_they_are_without_it(self):
-        page = render(aggregate(world()), "md", sources())
-        assert page[: page.index(START)].rstrip() == render(aggregate(world()), "md").rstrip()
+        page = render(aggregate(world()), FORMATS.get("md"), sources())
+        assert (
+            page[: page.index(START)].rstrip()
+            == render(aggregate(world()), FORMATS.get("md")).rstrip()
+        )
 
     @pytest.mark.parametrize("form", ["csv", "latex"])
     def test_other_tables_of_numbers_hold_ours_alone(self, form):
         board = aggregate(world())
-        assert render(board, form, sources()) == render(board, form)
+        assert render(board, FORMATS.get(form), sources()) == render(board, FORMATS.get(form))
 
     def test_best_and_last_are_never_in_one_column(self):
         of_rule = {
@@ -196,7 +201,7 @@ class TestProtocol:
 
 
 class TestJson:
-    REPORTED = json.loads(render(aggregate(world()), "json", sources()))["reported"]
+    REPORTED = json.loads(render(aggregate(world()), FORMATS.get("json"), sources()))["reported"]
 
     def test_it_holds_every_number_under_the_key_of_its_rule(self):
         (section,) = self.REPORTED
@@ -235,7 +240,7 @@ class TestJson:
         }
 
     def test_without_any_it_is_empty(self):
-        assert json.loads(render(aggregate(world()), "json"))["reported"] == []
+        assert json.loads(render(aggregate(world()), FORMATS.get("json")))["reported"] == []
 
 
 class TestFolder:
@@ -252,19 +257,22 @@ class TestFolder:
     )
 
     def test_a_folder_without_published_numbers_shows_none(self, results):
-        assert compose(results, "md") == (render(aggregate(pair_of()), "md"), ())
+        assert compose(results, FORMATS.get("md")) == (
+            render(aggregate(pair_of()), FORMATS.get("md")),
+            (),
+        )
 
     def test_they_come_from_the_folder_that_is_given(self, results):
         (results / "reported").mkdir()
         (results / "reported" / "one.toml").write_text(self.FILE + "61.7\n")
-        text, problems = compose(results, "md")
+        text, problems = compose(results, FORMATS.get("md"))
         assert problems == ()
         assert "| kd  | 61.70          | One    | 62.40 (1) | —" in text
 
     def test_a_wrong_file_is_left_out_and_told(self, results):
         (results / "reported").mkdir()
         (results / "reported" / "one.toml").write_text(self.FILE + "0.617\n")
-        text, (problem,) = compose(results, "md")
+        text, (problem,) = compose(results, FORMATS.get("md"))
         assert "published by others" not in text
         assert "Left out: 1 unreadable file." in text
         assert "0.617 is not an accuracy in percent" in problem
