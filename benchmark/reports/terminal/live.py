@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -62,8 +63,21 @@ class Lines(Listener):
         self._say(f"{label}: {outcome}  ({self._left} runs left)")
 
     def note(self, message: str) -> None:
-        """Say it."""
+        """Say what a person should know."""
         self._say(message)
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Say how much there is to do, and at the end how much is done."""
+        done = 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+
+        self._say(f"{title}: {total:,} to do")
+        yield advance
+        self._say(f"{title}: {done:,} of {total:,} done")
 
     def _say(self, text: str) -> None:
         self.console.print(
@@ -72,7 +86,10 @@ class Lines(Listener):
 
 
 class Bars(Listener):
-    """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch."""
+    """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch.
+
+    Other work on many images has a bar below them, or one of its own where nothing runs yet.
+    """
 
     console: Console
 
@@ -143,6 +160,24 @@ class Bars(Listener):
     def note(self, message: str) -> None:
         """Show it above the bars."""
         self._progress.console.print(escape(message), highlight=False)
+
+    @property
+    def shows(self) -> bool:
+        """Whether others may draw: a bar of theirs would break up those that stand here."""
+        return not self._progress.live.is_started
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Open a bar among those that stand; if none does, for as long as the work takes."""
+        alone = not self._progress.live.is_started
+        task = self._progress.add_task(escape(title), total=total)
+        self._progress.start()
+        try:
+            yield lambda more: self._progress.advance(task, more)
+        finally:
+            if alone:
+                self._progress.stop()  # before the bar is taken away: it stays to be read
+            self._progress.remove_task(task)
 
     def close(self) -> None:
         """Take the bars away."""
