@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.errors import RecordError
+from benchmark.errors import RecordError, UsageError
 from benchmark.records.reported import Reported, read_reported
 from benchmark.records.store import Store, replace_file
 from benchmark.reports.board.aggregate import aggregate
@@ -24,8 +24,20 @@ def render(board: Board, form: Format, reported: Sequence[Reported] = ()) -> str
         board: what to show.
         form: how it is written.
         reported: numbers of others; a format that does not show them is not given any.
+
+    Raises:
+        UsageError: the format failed, or gave something else than text.
     """
-    return form.write(board, compare(board, reported) if form.shows_reported else ())
+    try:
+        text: object = form.write(board, compare(board, reported) if form.shows_reported else ())
+    except Exception as error:  # whatever a file of somebody else raises
+        raise UsageError(
+            f"the format '{form.name}' failed: {type(error).__name__}: {error}. Correct its file; "
+            f"'kdbench --debug leaderboard …' shows the place."
+        ) from error
+    if not isinstance(text, str):
+        raise UsageError(f"the format '{form.name}' gave {type(text).__name__} instead of text.")
+    return text
 
 
 def compose(

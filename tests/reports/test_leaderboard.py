@@ -7,11 +7,11 @@ import sys
 import pytest
 from made_records import world
 
-from benchmark.errors import RecordError
+from benchmark.errors import RecordError, UsageError
 from benchmark.records.store import Store
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.staleness import Current
-from benchmark.reports.formats import load_formats
+from benchmark.reports.formats import Format, load_formats
 from benchmark.reports.leaderboard import compose, difference, render, save
 
 FORMATS = load_formats()
@@ -51,6 +51,17 @@ def test_nothing_recorded(tmp_path):
     assert json.loads(compose(tmp_path, FORMATS.get("json"))[0])["tables"] == []
     with pytest.raises(RecordError, match="--results"):
         compose(tmp_path / "none", FORMATS.get("md"))
+
+
+class TestBrokenFormat:
+    def test_one_that_fails_is_told_in_a_message(self, board):
+        form = Format("mine", lambda board, sections: str(1 / len(sections)))
+        with pytest.raises(UsageError, match="the format 'mine' failed: ZeroDivisionError"):
+            render(board, form)
+
+    def test_one_that_gives_no_text_is_told_in_a_message(self, board):
+        with pytest.raises(UsageError, match="'mine' gave NoneType instead of text"):
+            render(board, Format("mine", lambda board, sections: None))
 
 
 class TestFile:

@@ -7,7 +7,8 @@ hold what several share.
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import sys
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,10 +81,12 @@ def load_formats(extra_paths: Iterable[str | Path] = ()) -> Formats:
             exist.
     """
     found = Formats(Registry("format", HINT, duplicate=UsageError))
+    importlib.invalidate_caches()  # of folders that were read before a file was written to them
     for folder in (BUILTIN, *subfolders("formats", extra_paths)):
-        for path in sorted(folder.glob("[!_]*.py")):
+        package = __name__ if folder == BUILTIN else _package(folder)
+        for path in sorted(folder.glob("[!._]*.py")):
             try:
-                form = _format_of(path)
+                form = _format_of(importlib.import_module(f"{package}.{path.stem}"))
             except Exception as error:  # whatever a file of somebody else raises
                 found.broken[path] = f"{type(error).__name__}: {error}"
             else:
@@ -91,19 +94,17 @@ def load_formats(extra_paths: Iterable[str | Path] = ()) -> Formats:
     return found
 
 
-def _format_of(path: Path) -> Format:
-    form = getattr(_import(path), "FORMAT", None)
+def _package(folder: Path) -> str:
+    """The name of a package that stands for a folder, so that its files may import each other."""
+    name = f"kdbench_formats_{zlib.crc32(str(folder).encode()):08x}"
+    if name not in sys.modules:
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__path__ = [str(folder)]
+    return name
+
+
+def _format_of(module: ModuleType) -> Format:
+    form = getattr(module, "FORMAT", None)
     if not isinstance(form, Format):
         raise UsageError("there is no FORMAT = Format(…) in it")
     return form
-
-
-def _import(path: Path) -> ModuleType:
-    if path.parent == BUILTIN:
-        return importlib.import_module(f"{__name__}.{path.stem}")
-    spec = importlib.util.spec_from_file_location(f"kdbench_formats_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UsageError("it is no file of Python")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -183,7 +183,7 @@ def _results(table: Table, column: Column) -> RichTable:
 def _row(rich: RichTable, cell: Cell, name: str) -> None:
     mark = {"best": BEST, "open": wording.OPEN, None: ""}[cell.rank]
     gain = "" if cell.gain is None else _gain(cell)
-    style = "bold" if cell.rank == "best" else ("red" if cell.score is None else "")
+    style = "bold" if cell.rank == "best" else ("red" if cell.failures and not cell.score else "")
     rich.add_row(_label(name), _spread(cell), mark, wording.seeds(cell), gain, style=style)
 
 
@@ -228,7 +228,9 @@ def _headed(metric: Metric) -> str:
 
 
 def _spread(cell: Cell) -> str:
-    return wording.spread(score) if (score := cell.score) else "failed"
+    if score := cell.score:
+        return wording.spread(score)
+    return "failed" if cell.failures else wording.NOTHING
 
 
 def _empty() -> RichTable:

@@ -20,7 +20,7 @@ FORMAT = Format("NAME", lambda board, sections: f"{len(board.tables)} tables\\n"
 def write(tmp_path):
     def write_file(text, name="mine.py", folder="formats"):
         file = tmp_path / folder / name
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text))
         return tmp_path
 
@@ -52,6 +52,34 @@ def test_files_beside_the_folder_and_underscored_ones_are_not_read(write):
     write("raise SystemExit", "_shared.py")
     path = write("raise SystemExit", folder=".")
     assert load_formats([path]).broken == {}
+
+
+def test_files_of_a_folder_may_share_what_stands_in_an_underscored_one(write):
+    write("WORD = 'shared'", "_words.py")
+    text = """
+    from __future__ import annotations
+
+    from dataclasses import dataclass
+
+    from benchmark.reports.formats import Format
+    from ._words import WORD
+
+    @dataclass
+    class Line:
+        text: str
+
+    FORMAT = Format(WORD, lambda board, sections: Line(WORD).text)
+    """
+    found = load_formats([write(text, "my-words.py")])
+    assert found.broken == {}
+    assert found.get("shared").write(None, ()) == "shared"
+
+
+def test_folders_may_have_files_of_one_name(tmp_path, write):
+    write(GOOD.replace("NAME", "one"), folder="first/formats")
+    write(GOOD.replace("NAME", "two"), folder="second/formats")
+    found = load_formats([tmp_path / "first", tmp_path / "second"])
+    assert {"one", "two"} < set(found.registry)
 
 
 @pytest.mark.parametrize(

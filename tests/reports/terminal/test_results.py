@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from made_records import record, taught, world
 
 from benchmark.reports.board.aggregate import aggregate
+from benchmark.reports.board.metrics import METRICS
 from benchmark.reports.terminal.results import coverage_table, record_view, result_table
 
 RESULTS = """\
@@ -44,6 +47,14 @@ def test_results(printed, width):
     text = printed(*result_table(aggregate(world(), unreadable=1)), width=width)
     assert text.startswith(RESULTS)
     assert text.endswith("Left out: 1 unreadable file.\n")
+
+
+def test_results_of_another_metric(printed):
+    text = printed(*result_table(aggregate(world(), metric=METRICS.get("agreement"))))
+    assert "agreement %" in text
+    assert re.search(r"kd +70\.00 ± 0\.00", text)
+    assert re.search(r"student alone +— ", text), "a network alone agrees with nobody"
+    assert re.search(r"crd +failed ", text)
 
 
 def test_results_of_nothing(printed):
