@@ -53,7 +53,7 @@ class Lines(Listener):
         """Say how every learner did."""
         for learner in learners:
             self._say(
-                f"epoch {epoch}/{self._epochs}  {learner.label}  {describe(learner)}"
+                f"epoch {epoch}/{self._epochs}  {learner.label}  {in_one_line(learner)}"
                 f"  {images_per_s:.0f} images/s"
             )
 
@@ -148,7 +148,7 @@ class Bars(Listener):
         width = max(len(learner.label) for learner in learners)
         for learner in learners:
             self._progress.console.print(
-                f"  {escape(learner.label):{width}}  {escape(describe(learner))}", highlight=False
+                f"  {escape(learner.label):{width}}  {escape(in_one_line(learner))}", highlight=False
             )
 
     def run_finished(self, label: str, outcome: str) -> None:
@@ -191,7 +191,7 @@ class Bars(Listener):
         self._group = self._epoch = None
 
 
-def describe(learner: LearnerEpoch) -> str:
+def in_one_line(learner: LearnerEpoch) -> str:
     """Accuracy and loss terms of an epoch on one line."""
     if learner.error is not None:
         return f"left the group: {learner.error}"

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import scipy.stats
 from made_records import record, taught, world
 
 from benchmark.records.schema import RoleRecord
 from benchmark.reports.board.aggregate import aggregate, method_of
-from benchmark.reports.board.staleness import Current
-from benchmark.reports.board.statistics import paired, summarise
 
 HEAD = RoleRecord(identity="a" * 64, network="resnet8", recipe="vanilla")
 TEACHER = record(70.0, network="resnet20")
@@ -29,32 +25,6 @@ def column(records, current=None):
     (table,) = aggregate([TEACHER, *records], current).tables
     (only,) = table.columns
     return only
-
-
-class TestStatistics:
-    VALUES = (60.3, 61.7, 59.2, 60.0)
-
-    def test_mean_and_sample_deviation(self):
-        summary = summarise(self.VALUES)
-        assert summary.n == 4
-        assert summary.mean == pytest.approx(np.mean(self.VALUES))
-        assert summary.std == pytest.approx(np.std(self.VALUES, ddof=1))
-
-    def test_one_value_has_no_deviation(self):
-        assert summarise([60.0]).std is None
-        assert summarise([]) is None
-
-    def test_the_interval_is_that_of_the_paired_t_test(self):
-        other = (60.0, 60.9, 59.3, 58.8)
-        difference = paired(dict(enumerate(self.VALUES)), dict(enumerate(other)))
-        interval = scipy.stats.ttest_rel(self.VALUES, other).confidence_interval(0.95)
-        assert difference.n == 4
-        assert (difference.low, difference.high) == pytest.approx(tuple(interval))
-
-    def test_only_common_seeds_are_paired(self):
-        assert paired({0: 61.0, 1: 62.0}, {1: 60.0, 2: 0.0}).mean == 2.0
-        assert paired({0: 61.0, 1: 62.0}, {1: 60.0, 2: 0.0}).low is None
-        assert paired({0: 61.0}, {1: 60.0}) is None
 
 
 class TestCells:
@@ -224,47 +194,6 @@ class TestTables:
 
     def test_nothing_gives_nothing(self):
         assert aggregate([]).tables == ()
-
-
-class TestStale:
-    def test_older_versions_and_other_data_are_left_out_and_counted(self):
-        records = students("kd", [62.0, 63.0]) + students("at", [60.0], recipe_version=2)
-        records += students("crd", [61.0], data_revision="r0")
-        board = aggregate(records, Current({"kd": 2, "at": 2}, {"cifar100": "r1"}))
-        assert set(board.tables[0].columns[0].cells) == {"at"}
-        assert board.stale == {"data revision": 1, "recipe version": 2}
-
-    def test_what_is_no_longer_known_is_kept(self):
-        board = aggregate(students("kd", [62.0]), Current({"other": 3}, {"elsewhere": "r9"}))
-        assert board.stale == {}
-
-    def test_students_of_stale_teachers_are_stale(self):
-        assert aggregate([TEACHER, *students("kd", [62.0])], Current({"vanilla": 2})).stale == {
-            "a run that it builds on": 1,
-            "recipe version": 1,
-        }
-
-    def test_students_of_a_teacher_that_was_trained_again_are_stale(self):
-        again = record(71.0, network="resnet20", recipe_version=2)
-        board = aggregate([again, *students("kd", [62.0])], Current({"vanilla": 2}))
-        assert board.stale == {"a run that it builds on": 1}
-
-    def test_staleness_passes_on_through_steps(self):
-        student = record(60.0)
-        head = RoleRecord(identity=student.identity, network="resnet8", recipe="vanilla")
-        step = record(69.0, network="resnet20", recipe="sh-teacher", roles={"head": head})
-        last = taught(62.0, step, recipe="sh-kd")
-        board = aggregate([last, step, student], Current({"vanilla": 2}))
-        assert sum(board.stale.values()) == 3
-
-    def test_imported_teachers_need_no_record(self):
-        records = students("kd", [62.0], variant="teacher of 0123")
-        other = record(71.0, network="resnet20", recipe_version=2)
-        assert aggregate([other, *records], Current({"vanilla": 2})).stale == {}
-
-    def test_a_changed_protocol_is_stale(self):
-        current = Current(protocol_values=lambda spec: {"epochs": 200, "lr": 0.05})
-        assert aggregate([TEACHER], current).stale == {"protocol": 1}
 
 
 def test_labels_spell_numbers_by_their_value():
