@@ -147,9 +147,8 @@ class Bars(Listener):
         )
         width = max(len(learner.label) for learner in learners)
         for learner in learners:
-            self._progress.console.print(
-                f"  {escape(learner.label):{width}}  {escape(in_one_line(learner))}", highlight=False
-            )
+            line = f"  {escape(learner.label):{width}}  {escape(in_one_line(learner))}"
+            self._progress.console.print(line, highlight=False)
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Move the matrix's bar and show the result."""
