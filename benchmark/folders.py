@@ -1,4 +1,4 @@
-"""The folders in which recipes and data set cards are looked for.
+"""The folders in which recipes and data set cards are looked for, and that of the cache.
 
 Folders are searched in this order: the built-in ones, every ``--path`` folder, every folder in the
 environment variable ``KDBENCH_PATH``.
@@ -67,3 +67,9 @@ def given_folders(extra_paths: Iterable[str | Path]) -> list[Path]:
             )
         folders.append(folder)
     return list(dict.fromkeys(folders))
+
+
+def cache_folder() -> Path:
+    """Where drawn and decoded images and the index of recipes are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()

@@ -1,8 +1,7 @@
-"""What several commands share: options, the words that they take, the folder of the cache."""
+"""The options that several commands have, and the words that they take."""
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -33,23 +32,12 @@ class Kind(StrEnum):
     suites = "suites"
 
 
-SuiteOption = Annotated[
-    str | None, typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset.")
-]
-DatasetOption = Annotated[
-    list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
-]
-PairOption = Annotated[
-    list[str] | None,
-    typer.Option("--pair", help="teacher:student; repeatable; else the data set's usual pairs."),
-]
 RecipeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--recipe", help="NAME, 'NAME\\[key=value,…]', or '*' for every method; repeatable."
     ),
 ]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")]
 ProtocolOption = Annotated[
     str | None,
     typer.Option("--protocol", help="NAME or 'NAME\\[epochs=…]'; else the data set's first."),
@@ -63,13 +51,6 @@ ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the re
 PathOption = Annotated[
     list[Path] | None,
     typer.Option("--path", help="Folder with more recipes and data set cards; repeatable."),
-]
-TeacherOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--teacher-checkpoint",
-        help="FILE or NETWORK=FILE with trained teacher weights; repeatable.",
-    ),
 ]
 RetryOption = Annotated[
     Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
@@ -88,9 +69,3 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option("--precision", help="Of the training; auto: bf16 if the device computes in it."),
 ]
-
-
-def cache_folder() -> Path:
-    """Where drawn and decoded images and the index of recipes are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()

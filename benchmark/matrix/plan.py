@@ -15,9 +15,9 @@ from benchmark.errors import IncompatiblePair, RecipeError, UsageError
 from benchmark.matrix.run import Resolver, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
-from benchmark.recipe.contract import Context, Pair
-from benchmark.recipe.discovery import Catalogue, source_digest
+from benchmark.recipe.contract import Context, Pair, RecipeInfo
 from benchmark.records.store import Store
+from benchmark.registry import Catalogue
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.stages import lead_of
 
@@ -79,7 +79,9 @@ class Plan:
     states: Mapping[str, State]
     todo: tuple[Run, ...]
 
-    def groups(self, workspace: Workspace, recipes: Catalogue) -> list[list[tuple[Run, ...]]]:
+    def groups(
+        self, workspace: Workspace, recipes: Catalogue[RecipeInfo]
+    ) -> list[list[tuple[Run, ...]]]:
         """Groups by level: a level's groups build only on the levels before it."""
         left = list(self.todo)
         open_ones = {run.identity for run in left}
@@ -105,7 +107,7 @@ def parse_seeds(text: str) -> list[int]:
     raise UsageError(f"--seeds '{text}': write how many (3) or which (0,2,5).")
 
 
-def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]:
+def cells_of(choice: Choice, recipes: Catalogue[RecipeInfo]) -> tuple[list[Cell], list[str]]:
     """All cells of the choice, each checked as far as that is possible before training.
 
     Returns:
@@ -144,13 +146,13 @@ def cells_of(choice: Choice, recipes: Catalogue) -> tuple[list[Cell], list[str]]
     return cells, list(refusals)
 
 
-def named(texts: Sequence[str], recipes: Catalogue) -> list[str]:
+def named(texts: Sequence[str], recipes: Catalogue[RecipeInfo]) -> list[str]:
     """What was written of recipes, with ``*`` for every method that there is.
 
     Raises:
         UsageError: settings behind the star, which not every method has.
     """
-    methods = [info.name for info in recipes.infos if info.trains == "student"]
+    methods = [info.name for info in recipes.values() if info.trains == "student"]
     names: dict[str, None] = {}
     for text in texts:
         if text.startswith(EVERY) and text != EVERY:
@@ -205,7 +207,9 @@ def state_of(run: Run, store: Store) -> State:
     return State.done if record.status == "ok" else State.failed
 
 
-def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> list[tuple[Run, ...]]:
+def group(
+    ready: Sequence[Run], workspace: Workspace, recipes: Catalogue[RecipeInfo]
+) -> list[tuple[Run, ...]]:
     """Put runs together that see the same batches and have at most one teacher between them.
 
     They also spend as many epochs on stages before the protocol's own. Runs without a teacher ride
@@ -215,7 +219,7 @@ def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> lis
     for run in ready:
         done = 0
         if run.weights is None:
-            source = source_digest(recipes.get(run.recipe))
+            source = recipes.get(run.recipe).digest
             done = workspace.epochs_done(run.identity, source)
         protocol = run.protocol
         geometry = (protocol.epochs, protocol.batch_size, protocol.validation, protocol.image_size)
@@ -237,7 +241,7 @@ def group(ready: Sequence[Run], workspace: Workspace, recipes: Catalogue) -> lis
     return groups
 
 
-def lead(run: Run, recipes: Catalogue) -> int:
+def lead(run: Run, recipes: Catalogue[RecipeInfo]) -> int:
     """Epochs that a run's recipe trains before the protocol's own."""
     if run.weights is not None:
         return 0
@@ -266,7 +270,7 @@ class _Shapes:
         return replace(self._known[key], classes=card.classes)
 
 
-def _refusal(run: Run, recipes: Catalogue, shapes: _Shapes) -> str | None:
+def _refusal(run: Run, recipes: Catalogue[RecipeInfo], shapes: _Shapes) -> str | None:
     """Why a run, or one that it builds on, cannot be trained; None if it can."""
     for member in run.family():
         student = shapes.of(member.network, member.sized_card)

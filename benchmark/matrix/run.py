@@ -12,9 +12,9 @@ from benchmark.cards.card import Card, Protocol
 from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.weights import file_digest
 from benchmark.recipe.contract import Pair, Recipe, RecipeInfo, Role
-from benchmark.recipe.discovery import Catalogue
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import ALONE, IMPORTED, RoleRecord, RunSpec
+from benchmark.registry import Catalogue
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Resolver:
         self,
         card: Card,
         protocol: Protocol,
-        recipes: Catalogue,
+        recipes: Catalogue[RecipeInfo],
         teachers: Mapping[str, Path] | None = None,
     ) -> None:
         self.card, self.protocol, self.recipes = card, protocol, recipes

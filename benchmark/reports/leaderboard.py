@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.errors import RecordError, UsageError
+from benchmark.files import write_whole
 from benchmark.records.reported import Reported, read_reported
-from benchmark.records.store import Store, replace_file
+from benchmark.records.store import Store
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.comparison import compare
 from benchmark.reports.board.metrics import TOP1, Metric
@@ -102,8 +103,7 @@ def save(text: str, file: Path) -> None:
         RecordError: the file cannot be written.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, text)
+        write_whole(file, text, durable=True)
     except OSError as error:
         raise RecordError(
             f"cannot write {file}: {error.strerror or error}. Choose another one with --output."

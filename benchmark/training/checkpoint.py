@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import write_whole
 
 FORMAT = 2
 
@@ -131,13 +132,9 @@ class Workspace:
 
     @staticmethod
     def _write(path: Path, content: bytes | memoryview) -> None:
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            os.replace(partial, path)
+            write_whole(path, content, durable=False)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise WorkspaceError(
                 f"cannot write {path}: {error.strerror}.\n"
                 "Free some space or choose another folder with --runs; what is recorded stays."

@@ -26,9 +26,10 @@ from benchmark.networks.catalogue import create_network
 from benchmark.networks.cost import count_macs, count_parameters
 from benchmark.networks.outputs import Network
 from benchmark.networks.weights import file_digest, load_weights
-from benchmark.recipe.discovery import Catalogue, source_digest
+from benchmark.recipe.contract import RecipeInfo
 from benchmark.records.schema import Cost, Diagnostics, Failure, Metrics, Record
 from benchmark.records.store import Store
+from benchmark.registry import Catalogue
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.evaluation import Scores
 from benchmark.training.failure import Trouble, trouble_of
@@ -65,7 +66,7 @@ class Execution:
 
     store: Store
     workspace: Workspace
-    recipes: Catalogue
+    recipes: Catalogue[RecipeInfo]
     accelerator: Accelerator
     data_dir: Path | None
     cache_dir: Path
@@ -201,7 +202,7 @@ class Execution:
             seed=run.seed,
             roles=roles,
         )
-        return Seat(job, source_digest(info))
+        return Seat(job, info.digest)
 
     def _network(self, run: Run, data: DataSet, networks: dict[str, Network]) -> Network:
         """The trained network of a run, frozen, in eval mode; each is loaded once a group."""
@@ -358,7 +359,7 @@ class Execution:
         source = (
             str(run.settings["sha256"])
             if run.weights is not None
-            else source_digest(self.recipes.get(run.recipe))
+            else self.recipes.get(run.recipe).digest
         )
         return Record.model_construct(
             identity=run.identity,

@@ -27,8 +27,10 @@ from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import Resolver, Run
 from benchmark.networks.cost import count_macs
 from benchmark.networks.outputs import Network
-from benchmark.recipe.discovery import Catalogue, load_recipes
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import ALONE
+from benchmark.registry import Catalogue
 from benchmark.training.learner import Job, Learner, Setting, make_network
 from benchmark.training.teaching import Teacher
 from benchmark.work.accelerator import make_accelerator
@@ -105,7 +107,11 @@ class Bench:
     """Measures on one data set and device."""
 
     def __init__(
-        self, data: DataSet, recipes: Catalogue, accelerator: Accelerator, seconds: float
+        self,
+        data: DataSet,
+        recipes: Catalogue[RecipeInfo],
+        accelerator: Accelerator,
+        seconds: float,
     ) -> None:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds

@@ -24,7 +24,7 @@ RECORDS = sorted(path.relative_to(RESULTS) for path in RESULTS.glob("*/*/*/seed*
 
 @pytest.fixture(scope="module")
 def cards() -> dict[str, Card]:
-    return {card.name: card for card in read_cards([builtin_folder("datasets")]).cards}
+    return {card.name: card for card in read_cards([builtin_folder("datasets")]).values()}
 
 
 def pair_of(spec: RunSpec) -> Pair:

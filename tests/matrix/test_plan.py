@@ -71,7 +71,7 @@ def test_a_star_is_every_method_that_trains_a_student(session: Make) -> None:
     everything = session("*", "kd[temperature=2]")
     names = [cell.run.recipe_label for cell in everything.cells]
     assert len(names) == len(set(names))
-    known = {info.name for info in everything.recipes.infos}
+    known = {info.name for info in everything.recipes.values()}
     assert set(names) == known - {"sh-teacher"} | {"kd[temperature=2]"}
     assert everything.refusals == []
 

@@ -10,14 +10,16 @@ import pytest
 from benchmark.cards.card import Protocol
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
-from benchmark.recipe.discovery import Catalogue, load_recipes
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
+from benchmark.registry import Catalogue
 from benchmark.training.learner import Job
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
 
 
 @pytest.fixture(scope="session")
-def recipes() -> Catalogue:
+def recipes() -> Catalogue[RecipeInfo]:
     return load_recipes()
 
 
@@ -31,7 +33,7 @@ def teacher() -> Network:
 
 
 @pytest.fixture
-def make_job(recipes: Catalogue, teacher: Network) -> Callable[..., Job]:
+def make_job(recipes: Catalogue[RecipeInfo], teacher: Network) -> Callable[..., Job]:
     def make(recipe: str, *, protocol: Protocol = PROTOCOL, seed: int = 0, **settings: Any) -> Job:
         roles = {} if recipe == "vanilla" else {"teacher": teacher}
         return Job(

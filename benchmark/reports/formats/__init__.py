@@ -10,13 +10,13 @@ import importlib
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from benchmark.errors import UsageError
 from benchmark.folders import subfolders
-from benchmark.registry import Registry
+from benchmark.registry import Catalogue
 from benchmark.reports.board.comparison import Section
 from benchmark.reports.board.tables import Board
 
@@ -24,6 +24,7 @@ HINT = (
     "Formats are md, csv, latex, json, and the files in formats/ of folders given by --path; "
     "see docs/add-a-report-format.md."
 )
+BROKEN = "the format '{name}' cannot be used:\n{path}: {error}"
 BUILTIN = Path(__file__).resolve().parent
 
 
@@ -44,33 +45,7 @@ class Format:
     shows_reported: bool = False
 
 
-@dataclass(frozen=True)
-class Formats:
-    """The formats that were found.
-
-    Attributes:
-        registry: those that can be used, by name.
-        broken: files that are no format, each with its error.
-    """
-
-    registry: Registry[Format]
-    broken: dict[Path, str] = field(default_factory=dict)
-
-    def get(self, name: str) -> Format:
-        """The format of this name.
-
-        Raises:
-            UsageError: a file of this name exists but is broken.
-            UnknownName: there is no such format; the nearest name is suggested.
-        """
-        if name not in self.registry:
-            for path, error in self.broken.items():
-                if path.stem == name:
-                    raise UsageError(f"the format '{name}' cannot be used:\n{path}: {error}")
-        return self.registry.get(name)
-
-
-def load_formats(extra_paths: Iterable[str | Path] = ()) -> Formats:
+def load_formats(extra_paths: Iterable[str | Path] = ()) -> Catalogue[Format]:
     """Import every format that is to be found; a broken file stops no other.
 
     Args:
@@ -80,7 +55,7 @@ def load_formats(extra_paths: Iterable[str | Path] = ()) -> Formats:
         UsageError: two formats have one name, which names both files; or a given folder does not
             exist.
     """
-    found = Formats(Registry("format", HINT, duplicate=UsageError))
+    found = Catalogue[Format]("format", HINT, error=UsageError, broken=BROKEN)
     importlib.invalidate_caches()  # of folders that were read before a file was written to them
     for folder in (BUILTIN, *subfolders("formats", extra_paths)):
         package = __name__ if folder == BUILTIN else _package(folder)
@@ -90,7 +65,7 @@ def load_formats(extra_paths: Iterable[str | Path] = ()) -> Formats:
             except Exception as error:  # whatever a file of somebody else raises
                 found.broken[path] = f"{type(error).__name__}: {error}"
             else:
-                found.registry.add(form.name, form, path)
+                found.add(form.name, form, path)
     return found
 
 

@@ -29,10 +29,10 @@ def write(tmp_path):
 
 def test_four_come_with_kdbench():
     found = load_formats()
-    assert list(found.registry) == ["csv", "json", "latex", "md"]
+    assert list(found) == ["csv", "json", "latex", "md"]
     assert found.broken == {}
-    assert {form.name for form in found.registry.values() if form.shows_reported} == {"json", "md"}
-    assert {form.name: form.output for form in found.registry.values() if form.output != "-"} == {
+    assert {form.name for form in found.values() if form.shows_reported} == {"json", "md"}
+    assert {form.name: form.output for form in found.values() if form.output != "-"} == {
         "md": "leaderboard.md"
     }
 
@@ -44,7 +44,7 @@ def test_one_of_ones_own_is_a_file_in_a_folder(write):
 
 def test_folders_of_the_environment_are_searched(write, monkeypatch):
     monkeypatch.setenv("KDBENCH_PATH", str(write(GOOD.replace("NAME", "short"))))
-    assert "short" in load_formats().registry
+    assert "short" in load_formats()
 
 
 def test_files_beside_the_folder_and_underscored_ones_are_not_read(write):
@@ -79,7 +79,7 @@ def test_folders_may_have_files_of_one_name(tmp_path, write):
     write(GOOD.replace("NAME", "one"), folder="first/formats")
     write(GOOD.replace("NAME", "two"), folder="second/formats")
     found = load_formats([tmp_path / "first", tmp_path / "second"])
-    assert {"one", "two"} < set(found.registry)
+    assert {"one", "two"} < set(found)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_folders_may_have_files_of_one_name(tmp_path, write):
 def test_a_broken_file_stops_no_other(write, text, said):
     write(GOOD.replace("NAME", "short"), "another.py")
     found = load_formats([write(text)])
-    assert "short" in found.registry
+    assert "short" in found
     assert [path.name for path in found.broken] == ["mine.py"]
     with pytest.raises(
         UsageError, match=r"the format 'mine' cannot be used:\n.*mine\.py: "

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from benchmark.catalogues import recipe_page
+from benchmark.catalogues.pages import recipe_page
 from benchmark.errors import UsageError
 from benchmark.folders import builtin_folder
 from benchmark.recipe.discovery import load_recipes
@@ -72,14 +72,14 @@ def test_the_committed_page_is_up_to_date(page: str) -> None:
 
 
 def test_every_recipe_has_a_section_and_a_line_in_the_index(page: str) -> None:
-    names = set(load_recipes().registry)
+    names = set(load_recipes())
     assert set(re.findall(r"^### (.+)$", page, re.MULTILINE)) == names
     assert set(re.findall(r"^\| \[(.+?)\]\(#\1\)", page, re.MULTILINE)) == names
 
 
 def test_every_equation_stands_there_as_written(page: str) -> None:
     shown = "\n".join(fences(page))
-    for info in load_recipes().infos:
+    for info in load_recipes().values():
         docstring = Path(info.path).read_text(encoding="utf-8").split('"""')[1]
         equations = [line[4:] for line in docstring.splitlines() if line.startswith("    ")]
         assert equations, f"{info.name}: its docstring has no indented equation"
@@ -121,7 +121,7 @@ def test_every_table_line_is_part_of_a_table(page: str) -> None:
 def test_the_examples_are_settings_that_recipes_take(page: str) -> None:
     catalogue = load_recipes()
     examples = re.findall(r"--recipe '([a-z-]+)\[(\w+)=(\S+)\]'", page)
-    assert len(examples) > len(catalogue.infos) / 2
+    assert len(examples) > len(catalogue.values()) / 2
     for name, setting, value in examples:
         recipe = catalogue.get(name).cls
         defaults = recipe.check_settings({})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.recipe.discovery import describe_recipes
+from benchmark.recipe.index import describe_recipes
 
 SHARED = '''"""What others share."""
 from pydantic import PositiveFloat
