@@ -104,6 +104,15 @@ def test_a_record_for_a_person(printed):
         assert line in text.splitlines()
 
 
+def test_passes_an_image_are_shown_where_they_were_counted(printed):
+    made = record(60.0)
+    assert "passes" not in printed(record_view(made))
+    counted = {"forwards_per_image": 4.0, "backwards_per_image": 2.0}
+    made = made.model_copy(update={"cost": made.cost.model_copy(update=counted)})
+    lines = printed(record_view(made)).splitlines()
+    assert "passes       4 forwards, 2 backwards an image" in lines
+
+
 def test_a_failure_for_a_person(printed):
     lines = printed(record_view(record(None, status="diverged"))).splitlines()
     words = [line.split(maxsplit=1) for line in lines]
