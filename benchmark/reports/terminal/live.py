@@ -67,7 +67,7 @@ class Lines(Listener):
         self._say(message)
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Say how much there is to do, and at the end how much is done."""
         done = 0
 
@@ -75,9 +75,9 @@ class Lines(Listener):
             nonlocal done
             done += more
 
-        self._say(f"{title}: {total:,} to do")
+        self._say(f"{title}: begun" if total is None else f"{title}: {total:,} to do")
         yield advance
-        self._say(f"{title}: {done:,} of {total:,} done")
+        self._say(f"{title}: {done:,}{'' if total is None else f' of {total:,}'} done")
 
     def _say(self, text: str) -> None:
         self.console.print(
@@ -166,7 +166,7 @@ class Bars(Listener):
         return not self._progress.live.is_started
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Open a bar among those that stand; if none does, for as long as the work takes."""
         alone = not self._progress.live.is_started
         task = self._progress.add_task(escape(title), total=total)

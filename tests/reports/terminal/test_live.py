@@ -78,6 +78,11 @@ class TestLines:
             advance(200)
         assert log.lines[1:] == ["decoding [birds]: 1,200 of 1,200 done"]
 
+    def test_how_much_there_is_may_be_unknown(self, log):
+        with listener(log.console).progress("fetching", None) as advance:
+            advance(1000)
+        assert log.lines == ["fetching: begun", "fetching: 1,000 done"]
+
     def test_work_that_fails_has_no_line_at_its_end(self, log):
         with pytest.raises(OSError, match="disk"), listener(log.console).progress("decoding", 9):
             raise OSError("disk")
@@ -100,6 +105,11 @@ class TestBars:
             advance(1200)
         assert heard.shows
         assert re.search(r"decoding \[birds\] .*1200/1200", terminal.text.splitlines()[-1])
+
+    def test_how_much_there_is_may_be_unknown(self, terminal):
+        with Bars(terminal.console).progress("fetching", None) as advance:
+            advance(1000)
+        assert re.search(r"fetching .*1000/\?", terminal.text.splitlines()[-1])
 
     def test_it_stands_among_the_bars_of_a_matrix_and_leaves_them(self, terminal):
         heard = Bars(terminal.console)
