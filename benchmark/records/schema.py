@@ -15,7 +15,7 @@ SCHEMA_VERSION: Final = 1
 ALONE = "vanilla"  # how a network is trained that builds on no other
 IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
-EvaluatedOn = Literal["test", "validation"]
+EvaluatedSplit = Literal["test", "validation"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -105,7 +105,7 @@ class Metrics(Strict):
     nll: float
     ece: Percent
     agreement: Percent | None = None
-    evaluated_on: EvaluatedOn
+    evaluated_on: EvaluatedSplit
     images: int
 
 
