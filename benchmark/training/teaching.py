@@ -1,6 +1,8 @@
-"""The teacher's side of a step: one forward a batch for all learners of a group."""
+"""The teachers' side of a step: each runs once for every distinct set of images of a group."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -36,3 +38,42 @@ class Teacher:
         """Outputs in float32 for images (B, 3, H, W)."""
         outputs: Outputs = self._network(images.to(self._dtype), maps=self._maps)
         return outputs.float()
+
+
+class Teachers:
+    """The trained networks that the members of a group hear.
+
+    Members that look at the same images get the same answer: it is kept until the next batch.
+
+    Args:
+        networks: trained, in float32; one that is named twice is there once.
+        device: where they run.
+        dtype: of their arithmetic.
+        maps: whether the group reads stage maps.
+    """
+
+    def __init__(
+        self,
+        networks: Iterable[Network],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        maps: bool,
+    ) -> None:
+        self.by_network = {
+            id(network): Teacher(network, device=device, dtype=dtype, maps=maps)
+            for network in {id(network): network for network in networks}.values()
+        }
+        self._answers: dict[tuple[int, int], tuple[Tensor, Outputs]] = {}
+
+    def next_batch(self) -> None:
+        """Forget the answers to the last batch's images."""
+        self._answers.clear()
+
+    def ask(self, network: Network, images: Tensor) -> Outputs:
+        """What a network says of images (B, 3, H, W); computed once for all who ask of them."""
+        key = id(network), id(images)
+        if key not in self._answers:
+            # The images are kept with the answer, so that no others can get their id.
+            self._answers[key] = images, self.by_network[id(network)](images)
+        return self._answers[key][1]

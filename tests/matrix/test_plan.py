@@ -9,8 +9,8 @@ import pytest
 
 from benchmark.errors import IncompatiblePair, UnknownName, UsageError
 from benchmark.launch.session import Session
-from benchmark.matrix.plan import parse_seeds
-from benchmark.matrix.request import Request, choice_of
+from benchmark.matrix.request import Request, choice_of, parse_seeds
+from benchmark.work.fitting import lead
 from tests.matrix.conftest import FIVE
 
 Make = Callable[..., Session]
@@ -20,7 +20,7 @@ def labels(session: Session) -> list[list[list[str]]]:
     plan = session.plan()
     return [
         [[r.label for r in group] for group in level]
-        for level in plan.groups(session.workspace, session.recipes)
+        for level in plan.levels(session.workspace, lead)
     ]
 
 
@@ -78,13 +78,13 @@ def test_a_star_is_every_method_that_trains_a_student(session: Make) -> None:
 
 def test_what_builds_on_its_own_network_is_one_run_for_all_pairs(session: Make) -> None:
     two = session("self-kd", "kd", pairs=("resnet14:resnet8", "resnet8:resnet8"))
-    own = [cell.run for cell in two.cells if cell.run.recipe == "self-kd"]
+    own = [cell.run for cell in two.cells if cell.run.recipe.name == "self-kd"]
     assert len({run.identity for run in own}) == 1
-    assert [run.spec({}).pair for run in own] == [None, None]
-    pairs = [cell.run.spec({}).pair for cell in two.cells if cell.run.recipe == "kd"]
+    assert [run.spec.pair for run in own] == [None, None]
+    pairs = [cell.run.spec.pair for cell in two.cells if cell.run.recipe.name == "kd"]
     assert pairs == ["resnet14:resnet8", "resnet8:resnet8"]
     [sh] = session("sh-kd").cells
-    assert [run.spec({}).pair for run in sh.run.family()] == [
+    assert [run.spec.pair for run in sh.run.family()] == [
         None,
         "resnet14:resnet8",
         "resnet14:resnet8",
@@ -103,7 +103,7 @@ def test_a_protocol_may_have_its_own_pairs_and_image_size(
         request = Request(paths=(tmp_path,), **(words | others))  # type: ignore[arg-type]
         cells = Session(request, runs=tmp_path, results=tmp_path, retry=False).cells
         assert {cell.card.image_size for cell in cells} == {32}
-        assert {cell.run.sized_card.shape[0] for cell in cells} == {48 if others else 32}
+        assert {cell.run.protocol.image_size or 32 for cell in cells} == {48 if others else 32}
         return [str(cell.pair) for cell in cells]
 
     assert pairs() == ["resnet14:resnet8"]
@@ -129,7 +129,7 @@ def test_a_teacher_found_by_the_name_of_the_pairs_is_of_that_pair(
     (tmp_path / "assisted.py").write_text(ASSISTED)
     pairs = ("resnet20:resnet8", "resnet14:resnet8")
     cells = session("assisted", paths=(tmp_path,), pairs=pairs).cells
-    assert [cell.run.spec({}).pair for cell in cells] == list(pairs)
+    assert [cell.run.spec.pair for cell in cells] == list(pairs)
     assert [cell.run.roles["teacher"].network for cell in cells] == ["resnet14", "resnet8"]
 
 
@@ -180,7 +180,7 @@ def test_a_setting_of_a_later_date_leaves_older_identities(session: Make, tmp_pa
         found[name] = identity(session("grown", paths=(folder,)))
         if name == "marked":
             used = session("grown[new=true]", paths=(folder,))
-            assert used.cells[0].run.spec({}).settings == {"weight": 1.0, "new": True}
+            assert used.cells[0].run.spec.settings == {"weight": 1.0, "new": True}
             found["used"] = identity(used)
     assert found["marked"] == found["before"]
     assert len({found["before"], found["unmarked"], found["used"]}) == 3
@@ -195,7 +195,7 @@ def test_records_of_different_runs_have_different_places(session: Make) -> None:
     ]
     runs = {run.identity: run for s in sessions for run in s.plan().runs}
     store = sessions[0].store
-    places = {store.path_of(run.spec({})) for run in runs.values()}
+    places = {store.path_of(run.spec) for run in runs.values()}
     assert len(places) == len(runs)
 
 
@@ -260,7 +260,7 @@ def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
     with pytest.raises(IncompatiblePair, match="resnet14:wrn_16_2: the embeddings differ in width"):
         session("picky", paths=(tmp_path,), pairs=bad)
     mixed = session("picky", "vanilla", paths=(tmp_path,), pairs=bad)
-    assert [cell.run.recipe for cell in mixed.cells] == ["vanilla"]
+    assert [cell.run.recipe.name for cell in mixed.cells] == ["vanilla"]
     assert len(mixed.refusals) == 1
 
 
