@@ -13,12 +13,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
-    from benchmark.networks.outputs import Network, NetworkShape, Outputs
+    from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
     from benchmark.recipe.contract import (
         Batch,
         Context,
         Later,
         Pair,
+        Proposal,
         Recipe,
         Role,
         Stage,
@@ -38,11 +39,13 @@ _HOME = {
     "Context": "benchmark.recipe.contract",
     "Later": "benchmark.recipe.contract",
     "Pair": "benchmark.recipe.contract",
+    "Proposal": "benchmark.recipe.contract",
     "Recipe": "benchmark.recipe.contract",
     "Role": "benchmark.recipe.contract",
     "Stage": "benchmark.recipe.contract",
     "Terms": "benchmark.recipe.contract",
     "gather": "benchmark.recipe.contract",
+    "at_every_position": "benchmark.networks.outputs",
     "register": "benchmark.recipe.contract",
     "remove_classifier": "benchmark.networks.heads",
 }
@@ -57,12 +60,14 @@ __all__ = [
     "NetworkShape",
     "Outputs",
     "Pair",
+    "Proposal",
     "Recipe",
     "Role",
     "SharedHead",
     "Stage",
     "Terms",
     "__version__",
+    "at_every_position",
     "gather",
     "register",
     "remove_classifier",

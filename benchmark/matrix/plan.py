@@ -15,7 +15,7 @@ from benchmark.errors import IncompatiblePair, RecipeError, UsageError
 from benchmark.matrix.run import Resolver, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
-from benchmark.recipe.contract import Context, Pair
+from benchmark.recipe.contract import Pair, Proposal
 from benchmark.recipe.discovery import Catalogue, source_digest
 from benchmark.records.store import Store
 from benchmark.training.checkpoint import Workspace
@@ -273,14 +273,14 @@ def _refusal(run: Run, recipes: Catalogue, shapes: _Shapes) -> str | None:
         if member.weights is not None:
             continue
         teacher = member.roles.get("teacher")
-        context = Context(
+        proposal = Proposal(
             student=student,
-            teacher=shapes.of(teacher.network, member.sized_card) if teacher else None,
-            labels=torch.arange(member.card.classes),  # the data are not loaded yet
+            maybe_teacher=shapes.of(teacher.network, member.sized_card) if teacher else None,
+            images=member.card.splits["train"],
         )
         info = recipes.get(member.recipe)
         try:
-            reason = info.cls(**member.settings).refuse(context)
+            reason = info.cls(**member.settings).refusal(proposal)
         except Exception as error:
             raise fault_in(info, "refuse", error) from error
         if reason:

@@ -16,6 +16,8 @@ from benchmark.recipe.discovery import Catalogue
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import ALONE, IMPORTED, RoleRecord, RunSpec
 
+DRAW = 1_000_000  # added to the seed for each independent draw; nobody asks for so many seeds
+
 
 @dataclass(frozen=True)
 class Run:
@@ -227,7 +229,9 @@ class Resolver:
         return published_name(network)
 
     def _role(self, role: Role, pair: Pair, seed: int, above: tuple[str, ...]) -> Run:
-        if role.recipe == ALONE and role.network == pair.teacher and pair.teacher in self.teachers:
+        seed += role.draw * DRAW
+        alone = role.recipe == ALONE and not role.draw
+        if alone and role.network == pair.teacher and pair.teacher in self.teachers:
             return self.imported(pair.teacher)
         return self.run(
             role.recipe, role.settings, network=role.network, pair=pair, seed=seed, above=above

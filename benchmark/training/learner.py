@@ -92,7 +92,7 @@ def build_recipe(job: Job, setting: Setting, network: Network) -> None:
     job.recipe.build(
         Context(
             student=network.shape,
-            teacher=teacher.shape if teacher is not None else None,
+            maybe_teacher=teacher.shape if teacher is not None else None,
             labels=setting.labels,
             roles=job.roles,
         )
@@ -118,6 +118,7 @@ class Lesson(nn.Module):
         self.recipe = recipe
         self.stage = stage
         self.maps = "maps" in recipe.info.needs
+        self.class_maps = "class_maps" in recipe.info.needs
         self._accelerator = accelerator
         self.trainable = [p for p in self.parameters() if p.requires_grad]
 
@@ -139,7 +140,9 @@ class Lesson(nn.Module):
     def forward(self, batch: Batch, teacher: Outputs | None) -> dict[str, Tensor]:
         """The weighted loss terms of one batch, computed in float32."""
         with self._accelerator.autocast():
-            student: Outputs = self.network(batch.images, maps=self.maps)
+            student: Outputs = self.network(
+                batch.images, maps=self.maps, class_maps=self.class_maps
+            )
         return self.stage.terms(batch, student.float(), teacher)
 
 

@@ -250,9 +250,13 @@ class Group:
             lambda images: plain(images).logits, self.test, images=self.test_images, device=device
         )
         half = self.accelerator.mixed_precision == "bf16"
-        maps = any("maps" in seat.job.recipe.info.needs for seat in self.seats)
+        needs = frozenset[str]().union(*(seat.job.recipe.info.needs for seat in self.seats))
         dtype = torch.bfloat16 if half else torch.float32
-        return Teacher(network, device=device, dtype=dtype, maps=maps), reference
+        teacher = Teacher(
+            network, device=device, dtype=dtype, maps="maps" in needs,
+            class_maps="class_maps" in needs,
+        )  # fmt: skip
+        return teacher, reference
 
     def _close_epoch(self, seat: Seat, number: int, seconds: float) -> None:
         """Note what an epoch gave, from 1 on, unless the numbers ran away."""

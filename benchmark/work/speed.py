@@ -130,7 +130,7 @@ class Bench:
     def teacher(self, cell: Cell) -> float:
         """Images/s of the teacher's forward, batches at hand."""
         network = self._network(cell.run.roles.get("teacher") or self._teacher_alone(cell))
-        teacher = self._as_teacher(network, maps=False)
+        teacher = self._as_teacher(network, frozenset())
         batch = next(self._batches(cell.run))
         return self._clock(itertools.repeat(batch), lambda b: teacher(b.images))
 
@@ -139,8 +139,8 @@ class Bench:
         jobs = [self._job(run) for run in runs]
         learners = [Learner(job, self.setting, self.accelerator) for job in jobs]
         teacher_networks = [job.roles["teacher"] for job in jobs if "teacher" in job.roles]
-        maps = any("maps" in job.recipe.info.needs for job in jobs)
-        teacher = self._as_teacher(teacher_networks[0], maps=maps) if teacher_networks else None
+        needs = frozenset[str]().union(*(job.recipe.info.needs for job in jobs))
+        teacher = self._as_teacher(teacher_networks[0], needs) if teacher_networks else None
         for learner in learners:
             learner.start_epoch(0)  # the protocol's own stage
         counter = itertools.count()
@@ -188,10 +188,13 @@ class Bench:
             self._teachers[run.identity] = network.eval().requires_grad_(False)
         return self._teachers[run.identity]
 
-    def _as_teacher(self, network: Network, *, maps: bool) -> Teacher:
+    def _as_teacher(self, network: Network, needs: frozenset[str]) -> Teacher:
         half = self.accelerator.mixed_precision == "bf16"
         dtype = torch.bfloat16 if half else torch.float32
-        return Teacher(network, device=self.accelerator.device, dtype=dtype, maps=maps)
+        return Teacher(
+            network, device=self.accelerator.device, dtype=dtype, maps="maps" in needs,
+            class_maps="class_maps" in needs,
+        )  # fmt: skip
 
     def _batches(self, run: Run, split: ImageSplit | None = None) -> Iterator[LoadedBatch]:
         """Full batches of a run without end, from a split instead of the training set if given."""
