@@ -465,6 +465,39 @@ def test_the_standardised_kd_is_ls_kd() -> None:
     assert recipe("kd", standardise=True, **values)(batch, *outputs) == own(batch, *outputs)
 
 
+def test_class_attention_compares_the_averages_of_quarters(recipe_module: Module) -> None:
+    maps_s, maps_t = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 8, 8)
+    errors = []
+    for row, column in itertools.product(range(2), repeat=2):
+        quarters = []
+        for maps in (maps_s, maps_t):
+            half = maps.shape[2] // 2
+            rows, columns = (slice(at * half, (at + 1) * half) for at in (row, column))
+            quarters.append(maps[:, :, rows, columns].mean(dim=(2, 3)))
+        errors.append((quarters[0] - quarters[1]).square())
+    loss = recipe_module("cat_kd").class_attention_loss(maps_s, maps_t, 2)
+    torch.testing.assert_close(loss, torch.stack(errors).mean())
+
+
+def test_class_attention_at_one_position_compares_logits() -> None:
+    """The mean of the class maps is what the network predicts."""
+    student, teacher = create_network("resnet8", classes=4), create_network("vgg8", classes=4)
+    images = torch.randn(3, 3, 32, 32)
+    own, taught = (net.eval()(images, class_maps=True) for net in (student, teacher))
+    batch = Batch(images, torch.tensor([0, 1, 2]), torch.arange(3), 0.0)
+    term = recipe("cat-kd", resolution=1).method_terms(batch, own, taught)["cat"]
+    expected = 15 * (own.logits - taught.logits).square().mean()
+    torch.testing.assert_close(term, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_class_attention_refuses_networks_without_class_maps() -> None:
+    shapes = shape_of("timm/convnext_atto", 64), shape_of("timm/resnet18", 64)
+    for student, teacher in (shapes, shapes[::-1]):
+        reason = recipe("cat-kd").refusal(Proposal(student, teacher, 9))
+        assert "'timm/convnext_atto' makes its embedding by more than a mean" in reason
+    assert recipe("cat-kd").refusal(Proposal(shapes[1], shapes[1], 9)) is None
+
+
 def test_label_smoothing_needs_no_teacher() -> None:
     method = recipe("label-smoothing", smoothing=0.25)
     assert method.roles(Pair("resnet14", "resnet8")) == {}
