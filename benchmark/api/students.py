@@ -19,7 +19,7 @@ from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import IMPORTED, Record, RoleRecord
 from benchmark.records.store import Store
 from benchmark.registry import Catalogue
-from benchmark.training.checkpoint import Workspace
+from benchmark.training.keeping.workspace import Workspace
 
 
 def load_student(

@@ -16,7 +16,7 @@ from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
-from benchmark.training.checkpoint import Workspace
+from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.accelerator import make_accelerator
 from benchmark.work.fitting import Fitting, lead
 from benchmark.work.place import Place

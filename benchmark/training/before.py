@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from accelerate import Accelerator
 from torch import Tensor
 
-from benchmark.data.loaders.choice import Loader
 from benchmark.recipe.contract import Batch, Context, Heard, Recipe
 from benchmark.records.canonical import digest
-from benchmark.training.checkpoint import Workspace
 from benchmark.training.job import Job
+from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.precision import precision_of
+from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
 
 
@@ -20,22 +20,16 @@ class Before:
     """Gives jobs what their recipes' ``before`` found, computed once a teacher and kept with it.
 
     Args:
-        load: gives the whole training set in its order and without augmentation.
-        classes: number of classes.
+        supply: of the training set.
         teachers: that the group hears.
         accelerator: owns device and processes; each process makes the pass by itself.
         workspace: where what was found is kept, in the folder of the first network that is heard.
     """
 
     def __init__(
-        self,
-        load: Callable[[], Loader],
-        classes: int,
-        teachers: Teachers,
-        accelerator: Accelerator,
-        workspace: Workspace,
+        self, supply: Supply, teachers: Teachers, accelerator: Accelerator, workspace: Workspace
     ) -> None:
-        self._load, self.classes, self.teachers = load, classes, teachers
+        self.supply, self.teachers = supply, teachers
         self.accelerator, self.workspace = accelerator, workspace
 
     def known_to(self, job: Job, context: Context) -> Mapping[str, Tensor]:
@@ -57,9 +51,15 @@ class Before:
         return found
 
     def _pass(self, job: Job) -> Iterator[tuple[Batch, Heard]]:
-        for loaded in self._load().epoch(0):
+        for loaded in self.supply.training_set().epoch(0):
             self.teachers.next_batch()
-            batch = Batch(loaded.images, loaded.labels, loaded.index, 0.0, class_count=self.classes)
+            batch = Batch(
+                loaded.images,
+                loaded.labels,
+                loaded.index,
+                0.0,
+                class_count=self.supply.data.card.classes,
+            )
             yield batch, job.hear(self.teachers.ask, batch.images)
         self.teachers.next_batch()
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from benchmark.data.loaders.choice import Loader
-from benchmark.records.schema import EvaluatedSplit, Metrics
+from benchmark.records.schema import Metrics
 from benchmark.training.evaluation import Tally, predictions
 from benchmark.training.job import Job
 from benchmark.training.member import Member
+from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
 
 Guard = Callable[[Job], AbstractContextManager[None]]
@@ -23,28 +22,20 @@ class Examination:
     """Scores members on a split, in float32, as they would be deployed.
 
     Args:
-        loader: of the split, without augmentation.
-        images: number of images in it.
-        classes: number of classes.
-        split: its name in a record.
+        supply: of the evaluated images.
         teachers: in float32; what they predict is what agreement is measured with.
-        accelerator: whose processes share the work.
     """
 
-    def __init__(
-        self,
-        loader: Loader,
-        *,
-        images: int,
-        classes: int,
-        split: EvaluatedSplit,
-        teachers: Teachers,
-        accelerator: Accelerator,
-    ) -> None:
-        self.loader, self.images, self.classes, self.split = loader, images, classes, split
-        self.accelerator = accelerator
+    def __init__(self, supply: Supply, teachers: Teachers) -> None:
+        self.supply, self.accelerator = supply, supply.accelerator
+        self.loader = supply.examination()
         self._predicted = {
-            network: predictions(teacher, loader, images=images, device=accelerator.device)
+            network: predictions(
+                teacher,
+                self.loader,
+                images=len(supply.evaluated),
+                device=self.accelerator.device,
+            )
             for network, teacher in teachers.by_network.items()
         }
 
@@ -71,11 +62,11 @@ class Examination:
                         tally.add(predict(batch.images).float(), batch.labels, batch.index)
                         tallies[job.identity] = tally
         return {
-            identity: tally.metrics(self.accelerator, self.split)
+            identity: tally.metrics(self.accelerator, self.supply.split)
             for identity, tally in tallies.items()
         }
 
     def _tally(self, job: Job) -> Tally:
         teacher = job.roles.get("teacher")
         reference = self._predicted.get(id(teacher)) if teacher is not None else None
-        return Tally(self.classes, self.accelerator.device, reference)
+        return Tally(self.supply.data.card.classes, self.accelerator.device, reference)

@@ -14,13 +14,13 @@ from benchmark.data.loaders.batches import stable_seed
 from benchmark.errors import RecipeError
 from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import Batch, Context, Recipe
-from benchmark.training.averaging import WeightAverage
 from benchmark.training.cost import Meter
 from benchmark.training.job import Job, Setting, context_of, make_network
 from benchmark.training.lesson import Lesson, over_processes
-from benchmark.training.optimiser import Part, clip, make_optimiser, set_rate
-from benchmark.training.stages import Span, spans_of
 from benchmark.training.teaching import Teachers
+from benchmark.training.updates.averaging import WeightAverage
+from benchmark.training.updates.optimiser import Part, clip, make_optimiser, set_rate
+from benchmark.training.updates.stages import Span, spans_of
 
 
 def nothing_known(job: Job, context: Context) -> Mapping[str, Tensor]:

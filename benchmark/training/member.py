@@ -11,8 +11,9 @@ from torch import Tensor
 from benchmark.networks.cost import count_parameters
 from benchmark.networks.inference import inference_copy
 from benchmark.records.history import EpochRow
-from benchmark.records.schema import Cost
+from benchmark.records.schema import Cost, Metrics
 from benchmark.training.cost import macs_of, peak_memory_mb
+from benchmark.training.ending import Finished
 from benchmark.training.job import Job
 from benchmark.training.learner import Learner
 
@@ -72,7 +73,16 @@ class Member:
         copy, predict = inference_copy(self.learner.result), self.learner.recipe.predict
         return lambda images: predict(copy(images).float())
 
-    def cost(self, image_size: tuple[int, int]) -> Cost:
+    def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished:
+        """How it ended, with the scores of its last epoch."""
+        return Finished(
+            metrics,
+            self._cost(image_size),
+            tuple(self.progress.history),
+            self.learner.result.state_dict(),
+        )
+
+    def _cost(self, image_size: tuple[int, int]) -> Cost:
         """Sizes and times, at the end of its training."""
         learner, progress = self.learner, self.progress
         _, *beside = learner.deployed()

@@ -12,8 +12,8 @@ from benchmark.matrix.run import AnyRun, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.contract import Proposal
-from benchmark.training.optimiser import check_optimiser
-from benchmark.training.stages import lead_of
+from benchmark.training.updates.optimiser import check_optimiser
+from benchmark.training.updates.stages import lead_of
 
 
 class Fitting:

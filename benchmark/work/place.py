@@ -13,7 +13,7 @@ from benchmark.cards.card import Card, Protocol
 from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
-from benchmark.training.checkpoint import Workspace
+from benchmark.training.keeping.workspace import Workspace
 
 
 @dataclass

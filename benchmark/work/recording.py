@@ -10,8 +10,8 @@ from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.history import diagnostics_of
 from benchmark.records.schema import Environment, Record
 from benchmark.records.store import Store
-from benchmark.training.checkpoint import Workspace
 from benchmark.training.ending import Failed, Finished
+from benchmark.training.keeping.workspace import Workspace
 
 
 @dataclass

@@ -7,8 +7,8 @@ from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
 from benchmark.networks.weights import load_weights
-from benchmark.training.checkpoint import Workspace
 from benchmark.training.job import Job, Setting, make_network
+from benchmark.training.keeping.workspace import Workspace
 
 
 class Roles:

@@ -32,10 +32,10 @@ from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import ALONE
 from benchmark.registry import Catalogue
-from benchmark.training.batch import batch_of
 from benchmark.training.job import Job, Setting, make_network
 from benchmark.training.learner import Learner
 from benchmark.training.precision import dtype_of, precision_of
+from benchmark.training.supply import batch_of
 from benchmark.training.teaching import Teachers
 from benchmark.work.accelerator import make_accelerator
 from benchmark.work.fitting import Fitting

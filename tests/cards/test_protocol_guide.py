@@ -15,7 +15,7 @@ from benchmark.cards.catalogue import find_card
 from benchmark.cards.protocol import CardOnly, Only, Protocol, Unidentified, Unless
 from benchmark.cards.transforms import TRANSFORMS
 from benchmark.strict import has_mark
-from benchmark.training.optimiser import Part, check_optimiser, make_optimiser
+from benchmark.training.updates.optimiser import Part, check_optimiser, make_optimiser
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "protocol-and-fairness.md").read_text("utf-8")

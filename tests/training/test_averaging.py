@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
-from benchmark.training.averaging import WeightAverage
+from benchmark.training.updates.averaging import WeightAverage
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from benchmark.data.splits import DataSet
 from benchmark.errors import UsageError
 from benchmark.events import Listener
 from benchmark.recipe.contract import Recipe
-from benchmark.training.checkpoint import Workspace
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
+from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.loop import train
 
 GROUP = ("vanilla", "kd", "th-kd", "crd")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.cards.card import Protocol
-from benchmark.training.schedule import learning_rate
+from benchmark.training.updates.schedule import learning_rate
 
 PUBLISHED = Protocol(
     name="paper",

@@ -22,8 +22,8 @@ from benchmark.recipe.discovery import load_recipes
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job, Setting
 from benchmark.training.learner import Learner
-from benchmark.training.schedule import learning_rate
-from benchmark.training.stages import lead_of, spans_of
+from benchmark.training.updates.schedule import learning_rate
+from benchmark.training.updates.stages import lead_of, spans_of
 
 PROTOCOL = Protocol(name="p", epochs=24, batch_size=16, lr=0.05, schedule="cosine", warmup_epochs=2)
 

@@ -11,10 +11,10 @@ from accelerate import Accelerator
 
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
-from benchmark.training.checkpoint import Workspace
 from benchmark.training.ending import Ending, Failed, Finished
 from benchmark.training.group import Group
 from benchmark.training.job import Job
+from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.loop import train
 from benchmark.training.member import Member
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmark.cards.card import Protocol
 from benchmark.errors import RecipeError
 from benchmark.recipe.contract import Recipe, Stage
-from benchmark.training.schedule import learning_rate
+from benchmark.training.updates.schedule import learning_rate
 
 
 @dataclass(frozen=True)
