@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from benchmark.api.students import load_student
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
-    from benchmark.networks.outputs import Network, NetworkShape, Outputs
+    from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
     from benchmark.recipe.contract import (
         Batch,
         Context,
         Later,
         Part,
+        Proposal,
         Recipe,
         Role,
         Stage,
@@ -39,10 +40,12 @@ _HOMES = {
     "benchmark.api.students": ("load_student",),
     "benchmark.errors": ("BenchmarkError",),
     "benchmark.networks.heads": ("FrozenHead", "SharedHead", "remove_classifier"),
-    "benchmark.networks.outputs": ("Network", "NetworkShape", "Outputs"),
+    "benchmark.networks.outputs": (
+        "Network", "NetworkShape", "Outputs", "at_every_position",
+    ),
     "benchmark.recipe.contract": (
-        "Batch", "Context", "Later", "Part", "Recipe", "Role", "Stage", "Terms", "gather",
-        "register",
+        "Batch", "Context", "Later", "Part", "Proposal", "Recipe", "Role", "Stage", "Terms",
+        "gather", "register",
     ),
     "benchmark.recipe.pair": ("Pair",),
 }  # fmt: skip
@@ -59,12 +62,14 @@ __all__ = [
     "Outputs",
     "Pair",
     "Part",
+    "Proposal",
     "Recipe",
     "Role",
     "SharedHead",
     "Stage",
     "Terms",
     "__version__",
+    "at_every_position",
     "gather",
     "load_results",
     "load_student",

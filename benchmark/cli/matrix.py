@@ -52,8 +52,8 @@ def run(
     """
     from benchmark.launch.session import Session
     from benchmark.reports.board.aggregate import aggregate
-    from benchmark.reports.terminal.console import result_table
     from benchmark.reports.terminal.live import listener
+    from benchmark.reports.terminal.results import result_table
 
     session = Session(request, runs=runs, results=results, retry=retry is not None)
     if dry_run:
@@ -109,7 +109,7 @@ def status(
 ) -> None:
     """Show how much of a suite is done, failed, stale or missing."""
     from benchmark.launch.session import Session
-    from benchmark.reports.terminal.console import coverage_table
+    from benchmark.reports.terminal.results import coverage_table
 
     coverage = Session(request, runs=runs, results=results, retry=False).coverage()
     if as_json:

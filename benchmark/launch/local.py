@@ -65,6 +65,8 @@ class Local:
             ready = [run for run in group if self._can_start(run, late=late)]
             for run, ending in self._work(ready):
                 self._end(run, ending)
+            # What the main process has written, the next group may build on.
+            self.place.accelerator.wait_for_everyone()
         self.listener.close()
 
     def _can_start(self, run: AnyRun, *, late: bool) -> bool:

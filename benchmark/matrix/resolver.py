@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from benchmark.recipe.contract import Recipe, RecipeInfo, Role
     from benchmark.recipe.pair import Pair
 
+DRAW = 1_000_000  # added to the seed for each independent draw; nobody asks for so many seeds
+
 
 class Resolver:
     """Makes runs from names.
@@ -88,7 +90,9 @@ class Resolver:
         return ImportedRun(self.card, network, self.protocol, path, digest)
 
     def _role(self, role: Role, pair: Pair, seed: int, above: tuple[str, ...]) -> AnyRun:
-        if role.recipe == ALONE and role.network == pair.teacher and pair.teacher in self.teachers:
+        seed += role.draw * DRAW
+        alone = role.recipe == ALONE and not role.draw
+        if alone and role.network == pair.teacher and pair.teacher in self.teachers:
             return self.imported(pair.teacher)
         return self.resolve(Asked(role.recipe, role.settings, role.network, pair, seed), above)
 

@@ -13,7 +13,7 @@ from typing import ClassVar, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.networks.outputs import Network, Outputs
+from benchmark.networks.outputs import Network, Outputs, at_every_position
 
 ImageSize = tuple[int, int]
 Pairs = tuple[tuple[str, str], ...]
@@ -68,8 +68,8 @@ class CifarNetwork(Network):
     def features(self, images: Tensor, trace: StageTrace) -> Tensor:
         """The last map (B, D, H, W) for images (B, 3, H, W); stages go to ``trace``."""
 
-    def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
-        """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
+    def forward(self, images: Tensor, *, maps: bool = False, class_maps: bool = False) -> Outputs:
+        """Classify images (B, 3, H, W), and show on the way what is asked for."""
         trace = StageTrace(keep=maps)
         last = self.features(images, trace)
         # Not mean() nor an adaptive pool: the gradient of this one keeps channels_last, which makes
@@ -80,7 +80,8 @@ class CifarNetwork(Network):
             embedding=embedding,
             maps=tuple(trace.maps),
             preactivations=tuple(trace.preactivations),
-            features=last if maps else None,
+            maybe_features=last if maps else None,
+            maybe_class_maps=at_every_position(self.classifier, last) if class_maps else None,
         )
 
 

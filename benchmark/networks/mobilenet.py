@@ -95,6 +95,7 @@ class MobileNetV2(CifarNetwork):
                 for stage, times in MAPPED_STAGES.items()
             ),
         )
+        self.signed_maps = (False, *(True for _ in MAPPED_STAGES))
 
     def features(self, images: Tensor, trace: StageTrace) -> Tensor:
         """The last map (B, D, H, W) for images (B, 3, H, W); stages go to ``trace``."""

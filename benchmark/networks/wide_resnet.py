@@ -95,6 +95,7 @@ class WideResNet(CifarNetwork):
             (width, *halved(image_size, times))
             for width, times in zip(widths, (0, 0, 1, 2), strict=True)
         )
+        self.signed_maps = (True,) * len(widths)  # sums that nothing has activated yet
 
     def features(self, images: Tensor, trace: StageTrace) -> Tensor:
         """The last map (B, D, H, W), activated; the sums between the stages go to ``trace``."""

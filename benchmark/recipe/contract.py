@@ -34,7 +34,7 @@ Heard = Outputs | Mapping[str, Outputs] | None
 """What a recipe's teachers say: of one, of several by role, or nothing."""
 Trains = Literal["student", "teacher"]
 R = TypeVar("R", bound="Recipe")
-NEEDS = frozenset({"embedding", "maps"})
+NEEDS = frozenset({"embedding", "maps", "class_maps"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Batch:
 
     Attributes:
         images: (B, 3, H, W), normalised.
-        labels: (B,) int64, or (B, K) distributions over the classes where images were mixed.
+        labels: (B,) int64, classes; or (B, K) floating point, distributions over the classes.
+            ``cross_entropy`` takes both alike.
         index: (B,) int64, positions in the training set.
         progress: share of the training, or of the stage, that is done, in [0, 1].
         views: the same images augmented once more, each (B, 3, H, W); as many as the recipe's
@@ -62,14 +63,26 @@ class Batch:
     draw: int = 0
     shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def classes(self) -> Tensor:
+        """(B,) int64, the class of every image; of a distribution it is the most probable one."""
+        return self.labels if self.labels.ndim == 1 else self.labels.argmax(dim=1)
+
 
 @dataclass(frozen=True)
 class Role:
-    """A run that must be trained first: which network, minimising what."""
+    """A run that must be trained first: which network, minimising what.
+
+    Attributes:
+        draw: 0 for a run with the seed of the run that needs it, which starts from the same weights
+            and sees the same batches as any run of that network with that seed. Every other
+            number is a seed of its own, and so an independent draw.
+    """
 
     network: str
     recipe: str = "vanilla"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    draw: int = 0
 
 
 def _none_rest(network: Network) -> Iterable[nn.Module]:
@@ -98,12 +111,51 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Context:
+class Shapes:
+    """The shapes of the networks that a recipe is to combine.
+
+    Attributes:
+        student: of the network that is trained.
+        maybe_teacher: of the network of role ``teacher``; None if the recipe has none.
+    """
+
+    student: NetworkShape
+    maybe_teacher: NetworkShape | None
+
+    @property
+    def teacher(self) -> NetworkShape:
+        """Of the network of role ``teacher``.
+
+        Raises:
+            RecipeError: the recipe has no such role.
+        """
+        if self.maybe_teacher is None:
+            raise RecipeError(
+                "this recipe has no teacher, and asks for the teacher's shape. Let roles() name a "
+                "'teacher', or do without."
+            )
+        return self.maybe_teacher
+
+
+@dataclass(frozen=True)
+class Proposal(Shapes):
+    """What a recipe may refuse: known before anything is trained or loaded.
+
+    The shapes are those of the plain networks, as they are before any ``adapt``; the number of
+    classes is ``student.classes``.
+
+    Attributes:
+        images: number of training images, as the data set's card says.
+    """
+
+    images: int
+
+
+@dataclass(frozen=True)
+class Context(Shapes):
     """What a recipe builds its layers from.
 
     Attributes:
-        student: widths of the network that is trained.
-        teacher: widths of the network of role ``teacher``; None if the recipe has none.
         labels: (N,) int64, the class of every training sample by position.
         roles: the trained networks by role, in eval mode and frozen.
         network: the network that is trained, as ``adapt`` left it; None before training, and for
@@ -111,8 +163,6 @@ class Context:
         known: what ``before`` gave, by name.
     """
 
-    student: NetworkShape
-    teacher: NetworkShape | None
     labels: Tensor
     roles: Mapping[str, Network] = field(default_factory=dict)
     network: Network | None = None
@@ -223,13 +273,17 @@ class Recipe(nn.Module):
         """Runs to train first, by role; the default is the pair's teacher trained alone."""
         return {"teacher": Role(pair.teacher)}
 
-    def refuse(self, context: Context) -> str | None:
-        """Why these two networks cannot be combined, or None.
-
-        It is asked before anything is trained: ``context.roles`` is empty, and the shapes are
-        those of the plain networks, as they are before any ``adapt``.
-        """
+    def refuse(self, proposal: Proposal) -> str | None:
+        """Why these two networks cannot be combined, or None; asked before anything is trained."""
         return None
+
+    def refusal(self, proposal: Proposal) -> str | None:
+        """Why the recipe cannot be trained so: a network lacks what it needs, or it refuses."""
+        if "class_maps" in self.info.needs:
+            for shape in (proposal.student, proposal.maybe_teacher):
+                if shape is not None and shape.no_class_maps:
+                    return f"it reads class maps, and {shape.no_class_maps}"
+        return self.refuse(proposal)
 
     def build(self, context: Context) -> None:
         """Make the recipe's own layers and buffers; the random state is seeded by the engine."""
@@ -315,7 +369,8 @@ def register(
         family: ``alone``, ``logits``, ``features``, ``relations``, ``contrastive``, ``head``.
         paper: e.g. ``arXiv:1503.02531``.
         version: raised when the mathematics changes; older results are then stale.
-        needs: what it reads of the networks beyond logits: ``embedding``, ``maps``.
+        needs: what it reads of the networks beyond logits: ``embedding``; ``maps``, which stand
+            for the features too; ``class_maps``.
         trains: ``teacher`` if it is a step of other methods and none to compare with them.
 
     Raises:

@@ -45,8 +45,8 @@ class RunSpec(Strict):
         dataset: name of the card.
         data_revision: of the data.
         network: that was trained.
-        pair: ``teacher:student`` of the cell; None for a run that no teacher of a pair has a part
-            in: it builds on no other, or on runs of its own network.
+        pair: ``teacher:student`` of the cell; None for a run that is the same in every pair of its
+            network, because it builds on no other run, or only on runs of its own network.
         recipe, recipe_version: the method, and the version of its mathematics.
         settings: all settings of the recipe, with defaults filled in; one that the recipe was
             given later (``benchmark.strict.Later``) only where it is not at its default.

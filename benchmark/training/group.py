@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -75,7 +75,9 @@ class Group:
         self.lead = lead_of(jobs[0].recipe, self.protocol)
         if {lead_of(job.recipe, self.protocol) for job in jobs} != {self.lead}:
             raise ValueError("a group's members must have equally long first stages")
-        self.teachers = self._teachers(dtype_of(accelerator), maps=True)
+        self.teachers = self._teachers(
+            dtype_of(accelerator), {need for job in jobs for need in job.recipe.info.needs}
+        )
         self.before = Before(
             lambda: make_loader(
                 train,
@@ -97,7 +99,7 @@ class Group:
             images=len(split),
             classes=data.card.classes,
             split="validation" if self.protocol.validation else "test",
-            teachers=self._teachers(torch.float32, maps=False),
+            teachers=self._teachers(torch.float32),
             accelerator=accelerator,
         )
         self._saved_at = time.monotonic()
@@ -239,13 +241,13 @@ class Group:
             raise ValueError(f"a group must stand at one epoch, not {sorted(epochs)}")
         return epochs.pop() if epochs else 0
 
-    def _teachers(self, dtype: torch.dtype, *, maps: bool) -> Teachers:
+    def _teachers(self, dtype: torch.dtype, needs: Collection[str] = ()) -> Teachers:
         """The networks that the group's jobs hear, in an arithmetic."""
         return Teachers(
             [job.roles[role] for job in self.jobs for role in job.heard],
             device=self.accelerator.device,
             dtype=dtype,
-            maps=maps and any("maps" in job.recipe.info.needs for job in self.jobs),
+            needs=needs,
         )
 
     # ------------------------------------------------------------------- the end of an epoch

@@ -100,7 +100,7 @@ def context_of(job: Job, setting: Setting, network: Network) -> Context:
     teacher = job.roles.get("teacher")
     return Context(
         student=network.shape,
-        teacher=teacher.shape if teacher is not None else None,
+        maybe_teacher=teacher.shape if teacher is not None else None,
         labels=setting.labels,
         roles=job.roles,
         network=network,

@@ -33,6 +33,7 @@ class Lesson(nn.Module):
         self.recipe = recipe
         self.stage = stage
         self.maps = "maps" in recipe.info.needs
+        self.class_maps = "class_maps" in recipe.info.needs
         self._accelerator = accelerator
         self.trainable = [p for p in self.parameters() if p.requires_grad]
 
@@ -54,7 +55,9 @@ class Lesson(nn.Module):
     def forward(self, batch: Batch, heard: Heard) -> dict[str, Tensor]:
         """The weighted loss terms of one batch, computed in float32."""
         with self._accelerator.autocast():
-            student: Outputs = self.network(batch.images, maps=self.maps)
+            student: Outputs = self.network(
+                batch.images, maps=self.maps, class_maps=self.class_maps
+            )
         return self.stage.terms(batch, student.float(), heard)
 
     def networks(self) -> Iterator[Network]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor
@@ -22,21 +22,28 @@ class Teacher:
         network: trained, in float32.
         device: where it runs.
         dtype: of its arithmetic.
-        maps: whether the group reads stage maps.
+        needs: what is read of it beside logits and embedding: ``maps``, ``class_maps``.
     """
 
     def __init__(
-        self, network: Network, *, device: torch.device, dtype: torch.dtype, maps: bool
+        self,
+        network: Network,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        needs: Collection[str] = (),
     ) -> None:
         copy = inference_copy(network).to(device, dtype)
         self._network = copy.to(memory_format=torch.channels_last)
         self._dtype = dtype
-        self._maps = maps
+        self._maps, self._class_maps = "maps" in needs, "class_maps" in needs
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Outputs:
         """Outputs in float32 for images (B, 3, H, W)."""
-        outputs: Outputs = self._network(images.to(self._dtype), maps=self._maps)
+        outputs: Outputs = self._network(
+            images.to(self._dtype), maps=self._maps, class_maps=self._class_maps
+        )
         return outputs.float()
 
 
@@ -49,7 +56,7 @@ class Teachers:
         networks: trained, in float32; one that is named twice is there once.
         device: where they run.
         dtype: of their arithmetic.
-        maps: whether the group reads stage maps.
+        needs: what is read of them beside logits and embeddings: ``maps``, ``class_maps``.
     """
 
     def __init__(
@@ -58,10 +65,10 @@ class Teachers:
         *,
         device: torch.device,
         dtype: torch.dtype,
-        maps: bool,
+        needs: Collection[str] = (),
     ) -> None:
         self.by_network = {
-            id(network): Teacher(network, device=device, dtype=dtype, maps=maps)
+            id(network): Teacher(network, device=device, dtype=dtype, needs=needs)
             for network in {id(network): network for network in networks}.values()
         }
         self._answers: dict[tuple[int, int], tuple[Tensor, Outputs]] = {}

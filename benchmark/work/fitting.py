@@ -11,7 +11,7 @@ from benchmark.errors import RecipeError
 from benchmark.matrix.run import AnyRun, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
-from benchmark.recipe.contract import Context
+from benchmark.recipe.contract import Proposal
 from benchmark.training.stages import lead_of
 
 
@@ -32,13 +32,10 @@ class Fitting:
         if not isinstance(run, Run):
             return None
         teacher = run.roles.get("teacher")
-        context = Context(
-            student=student,
-            teacher=self._shape(teacher.network, run.card, run.protocol) if teacher else None,
-            labels=torch.arange(run.card.classes),  # the data are not loaded yet
-        )
+        shape = self._shape(teacher.network, run.card, run.protocol) if teacher else None
+        proposal = Proposal(student, shape, images=run.card.splits["train"])
         try:
-            reason = run.make_recipe().refuse(context)
+            reason = run.make_recipe().refusal(proposal)
         except Exception as error:
             raise fault_in(run.recipe, "refuse", error) from error
         if not reason:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ class Bench:
     def teacher(self, cell: Cell) -> float:
         """Images/s of the teacher's forward, batches at hand."""
         network = self._network(cell.run.roles.get("teacher") or self._teacher_alone(cell))
-        teachers = self._teachers([network], maps=False)
+        teachers = self._teachers([network])
 
         def answer(loaded: LoadedBatch) -> None:
             teachers.next_batch()
@@ -156,7 +156,7 @@ class Bench:
         learners = [Learner(job, self.setting, self.accelerator) for job in jobs]
         teachers = self._teachers(
             [job.roles[role] for job in jobs for role in job.heard],
-            maps=any("maps" in job.recipe.info.needs for job in jobs),
+            {need for job in jobs for need in job.recipe.info.needs},
         )
         for learner in learners:
             learner.start_epoch(0)  # the protocol's own stage
@@ -211,9 +211,9 @@ class Bench:
             self._drawn[run.identity] = network.eval().requires_grad_(False)
         return self._drawn[run.identity]
 
-    def _teachers(self, networks: Sequence[Network], *, maps: bool) -> Teachers:
+    def _teachers(self, networks: Sequence[Network], needs: Collection[str] = ()) -> Teachers:
         dtype, device = dtype_of(self.accelerator), self.accelerator.device
-        return Teachers(networks, device=device, dtype=dtype, maps=maps)
+        return Teachers(networks, device=device, dtype=dtype, needs=needs)
 
     def _batches(
         self, run: Run, split: ImageSplit | None = None, *, views: int = 1

@@ -130,5 +130,4 @@ def _train_together(
         if place.accelerator.num_processes > 1:
             raise
         endings = {run.identity: failed(error, 1) for run in runs}
-    place.accelerator.wait_for_everyone()
     return endings

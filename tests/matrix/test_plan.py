@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark.errors import IncompatiblePair, UnknownName, UsageError
 from benchmark.launch.session import Session
 from benchmark.matrix.request import Request, choice_of, parse_seeds
+from benchmark.matrix.resolver import DRAW
+from benchmark.networks.catalogue import create_network
 from benchmark.work.fitting import lead
 from tests.matrix.conftest import FIVE
 
@@ -50,6 +53,44 @@ def test_groups_follow_the_roles(session: Make) -> None:
         ]
     ]
     assert third == [["resnet14→resnet8 sh-kd"]]
+
+
+def test_an_independent_donor_has_a_seed_of_its_own(session: Make) -> None:
+    """The student and the teacher keep the cell's seed; the classifier's donor is another draw."""
+    plan = session("vanilla", "sh-kd", "sh-kd[independent=true]", seeds="2,").plan()
+    same, other = (cell.run for cell in plan.cells[1:])
+    alone = plan.cells[0].run
+    donor = other.roles["teacher"].roles["head"]
+    assert same.roles["teacher"].roles["head"].identity == alone.identity
+    assert donor.seed == 2 + DRAW
+    assert donor.identity != alone.identity
+    assert (other.seed, other.roles["teacher"].seed) == (2, 2)
+    assert other.identity != same.identity
+    assert "independent" not in same.spec({}).settings
+    store = session("kd").store
+    assert len({store.path_of(run.spec({})) for run in plan.runs}) == len(plan.runs)
+
+
+def test_imported_weights_stand_for_no_independent_draw(session: Make, tmp_path: Path) -> None:
+    """They are the teacher trained alone; a draw of that network is another training."""
+    (tmp_path / "twice.py").write_text(
+        "from benchmark import Recipe, Role, register\n"
+        "@register('twice', family='logits')\n"
+        "class Twice(Recipe):\n"
+        "    def roles(self, pair):\n"
+        "        return {'teacher': Role(pair.teacher), 'other': Role(pair.teacher, draw=1)}\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        return {'logits': student.logits.square().mean()}\n"
+    )
+    weights = tmp_path / "weights.pt"
+    classes = session("kd").cells[0].card.classes
+    torch.save(create_network("resnet14", classes=classes).state_dict(), weights)
+    roles = (
+        session("twice", paths=(tmp_path,), teachers=(f"resnet14={weights}",)).cells[0].run.roles
+    )
+    assert roles["teacher"].weights == weights
+    assert roles["other"].weights is None
+    assert roles["other"].seed == DRAW
 
 
 def test_a_group_has_one_teacher_and_one_seed(session: Make) -> None:
@@ -262,6 +303,35 @@ def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
     mixed = session("picky", "vanilla", paths=(tmp_path,), pairs=bad)
     assert [cell.run.recipe.name for cell in mixed.cells] == ["vanilla"]
     assert len(mixed.refusals) == 1
+
+
+NEEDS_CLASS_MAPS = """
+from benchmark import Recipe, register
+@register("looking", family="features", needs={"class_maps"})
+class Looking(Recipe):
+    def refuse(self, proposal):
+        if proposal.images < 5 * proposal.student.classes:
+            return f"it needs five images of a class, of {proposal.images}"
+    def forward(self, batch, student, teacher):
+        return {"maps": (student.class_maps.mean() - teacher.class_maps.mean()).square()}
+"""
+
+
+def test_a_network_without_class_maps_is_refused_with_its_reason(
+    session: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "looking.py").write_text(NEEDS_CLASS_MAPS)
+    assert session("looking", paths=(tmp_path,)).plan().todo
+    bad = ("timm/mobilenetv3_small_100:resnet8",)
+    with pytest.raises(IncompatiblePair, match="reads class maps, and 'timm/mobilenetv3_small_100"):
+        session("looking", paths=(tmp_path,), pairs=bad)
+
+
+def test_a_refusal_sees_the_cards_true_counts(session: Make, tmp_path: Path) -> None:
+    (tmp_path / "looking.py").write_text(NEEDS_CLASS_MAPS.replace("5 *", "5000 *"))
+    images = session("kd").cells[0].card.splits["train"]
+    with pytest.raises(IncompatiblePair, match=f"five images of a class, of {images}"):
+        session("looking", paths=(tmp_path,))
 
 
 def test_a_suite_gives_what_is_not_named() -> None:

@@ -11,9 +11,12 @@ from made_reported import NUMBERS, source, sources
 from benchmark.records.store import Store
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.comparison import compare
-from benchmark.reports.formats.leaderboard import compose, render
+from benchmark.reports.board.metrics import METRICS
+from benchmark.reports.formats import load_formats
+from benchmark.reports.leaderboard import compose, render
 
-GOLDEN = Path(__file__).parent / "golden" / "published.md"
+FORMATS = load_formats()
+GOLDEN = Path(__file__).parents[1] / "golden" / "published.md"
 START = "## cifar100, numbers published by others"
 SHORT = {
     "protocol": "short",
@@ -23,9 +26,9 @@ SHORT = {
 }
 
 
-def published(records, reported):
-    """The page's section of published numbers."""
-    page = render(aggregate(records), "md", reported)
+def reported_part(records, reported):
+    """The page's section of reported numbers."""
+    page = render(aggregate(records), FORMATS.get("md"), reported)
     return page[page.index(START) :]
 
 
@@ -61,23 +64,26 @@ def pair_of(protocol=None, **changes):
 class TestPage:
     def test_golden(self):
         """After a wanted change: look at the new text, then put it in the place of the old."""
-        assert published(world(), sources()) == GOLDEN.read_text(encoding="utf-8")
+        assert reported_part(world(), sources()) == GOLDEN.read_text(encoding="utf-8")
 
     def test_the_order_of_records_and_sources_does_not_matter(self):
         records, reported = world(), sources()
         for seed in range(3):
             random.Random(seed).shuffle(records)
             random.Random(seed).shuffle(reported)
-            assert published(records, reported) == GOLDEN.read_text(encoding="utf-8")
+            assert reported_part(records, reported) == GOLDEN.read_text(encoding="utf-8")
 
     def test_our_tables_are_what_they_are_without_it(self):
-        page = render(aggregate(world()), "md", sources())
-        assert page[: page.index(START)].rstrip() == render(aggregate(world()), "md").rstrip()
+        page = render(aggregate(world()), FORMATS.get("md"), sources())
+        assert (
+            page[: page.index(START)].rstrip()
+            == render(aggregate(world()), FORMATS.get("md")).rstrip()
+        )
 
     @pytest.mark.parametrize("form", ["csv", "latex"])
     def test_other_tables_of_numbers_hold_ours_alone(self, form):
         board = aggregate(world())
-        assert render(board, form, sources()) == render(board, form)
+        assert render(board, FORMATS.get(form), sources()) == render(board, FORMATS.get(form))
 
     def test_best_and_last_are_never_in_one_column(self):
         of_rule = {
@@ -91,7 +97,7 @@ class TestPage:
         assert not set.intersection(*of_rule.values())
         heads = {"last epoch": "last", "best on test": "best", "rule not known": "unknown"}
         shown = []
-        for head, *body in tables(published(world(), sources())):
+        for head, *body in tables(reported_part(world(), sources())):
             for position, name in enumerate(head):
                 if name in ("", "source", "ours", "difference"):
                     continue
@@ -104,14 +110,14 @@ class TestPage:
 
     def test_a_source_alone_lies_the_narrow_way(self):
         many = {f"resnet{n}:resnet8": {"kd": 60.0, "at": 61.0} for n in (14, 20, 32, 44, 56, 110)}
-        ((head, *_),) = tables(published([], [source("last", top1=many)]))
+        ((head, *_),) = tables(reported_part([], [source("last", top1=many)]))
         assert head == ["", "kd", "at"]
         few = {"resnet20:resnet8": {f"kd[temperature={t}]": 60.0 for t in range(2, 9)}}
-        ((head, *_),) = tables(published([], [source("last", top1=few)]))
+        ((head, *_),) = tables(reported_part([], [source("last", top1=few)]))
         assert head == ["", "resnet20 → resnet8"]
 
-    def test_without_records_there_are_published_numbers_and_no_word_of_a_difference(self):
-        text = published([], sources())
+    def test_without_records_there_are_reported_numbers_and_no_word_of_a_difference(self):
+        text = reported_part([], sources())
         assert "There is no record of ours yet of the pairs that follow." in text
         assert "Difference" not in text
 
@@ -142,7 +148,7 @@ class TestDifference:
         teacher = record(70.0, network="resnet20")
         records = [teacher, taught(None, teacher, recipe="kd", status="oom")]
         assert rows(records, sources())["kd", "last"].difference is None
-        assert "| failed: oom " in published(records, sources())
+        assert "| failed: oom " in reported_part(records, sources())
 
     def test_other_settings_and_unusual_teachers_are_not_compared(self):
         for changes in ({"changed": {"temperature": 2.0}}, {"variant": "teacher of 0123"}):
@@ -159,10 +165,10 @@ class TestDifference:
 class TestProtocol:
     def test_equal_ones_have_no_mark(self):
         assert rows(pair_of(), sources())["kd", "last"].differing == ()
-        assert "‡ Source" not in published(pair_of(), sources())
+        assert "‡ Source" not in reported_part(pair_of(), sources())
 
     def test_another_one_is_marked_and_noted(self):
-        text = published(pair_of(SHORT), sources())
+        text = reported_part(pair_of(SHORT), sources())
         assert "### resnet20 → resnet8, ours: protocol short (not ranked)" in text
         assert "| 62.40 (1) | +0.40 ‡" in text
         note = "* ‡ Source last: epochs 30 instead of 240, schedule cosine instead of step.\n"
@@ -189,6 +195,10 @@ class TestProtocol:
         (section,) = compare(aggregate(held_out), sources())
         assert section.comparisons == ()
 
+    def test_what_others_report_is_top1_and_beside_no_other_metric(self):
+        board = aggregate(pair_of(), metric=METRICS.get("nll"))
+        assert compare(board, sources()) == ()
+
     def test_other_data_sets_are_not_compared(self):
         (section,) = compare(aggregate(pair_of()), [source("last", dataset="flowers")])
         assert section.comparisons == ()
@@ -196,7 +206,7 @@ class TestProtocol:
 
 
 class TestJson:
-    REPORTED = json.loads(render(aggregate(world()), "json", sources()))["reported"]
+    REPORTED = json.loads(render(aggregate(world()), FORMATS.get("json"), sources()))["reported"]
 
     def test_it_holds_every_number_under_the_key_of_its_rule(self):
         (section,) = self.REPORTED
@@ -235,7 +245,7 @@ class TestJson:
         }
 
     def test_without_any_it_is_empty(self):
-        assert json.loads(render(aggregate(world()), "json"))["reported"] == []
+        assert json.loads(render(aggregate(world()), FORMATS.get("json")))["reported"] == []
 
 
 class TestFolder:
@@ -251,20 +261,23 @@ class TestFolder:
         'epoch_rule = "unknown"\n[top1."resnet20:resnet8"]\nkd = '
     )
 
-    def test_a_folder_without_published_numbers_shows_none(self, results):
-        assert compose(results, "md") == (render(aggregate(pair_of()), "md"), ())
+    def test_a_folder_without_reported_numbers_shows_none(self, results):
+        assert compose(results, FORMATS.get("md")) == (
+            render(aggregate(pair_of()), FORMATS.get("md")),
+            (),
+        )
 
     def test_they_come_from_the_folder_that_is_given(self, results):
         (results / "reported").mkdir()
         (results / "reported" / "one.toml").write_text(self.FILE + "61.7\n")
-        text, problems = compose(results, "md")
+        text, problems = compose(results, FORMATS.get("md"))
         assert problems == ()
         assert "| kd  | 61.70          | One    | 62.40 (1) | —" in text
 
     def test_a_wrong_file_is_left_out_and_told(self, results):
         (results / "reported").mkdir()
         (results / "reported" / "one.toml").write_text(self.FILE + "0.617\n")
-        text, (problem,) = compose(results, "md")
+        text, (problem,) = compose(results, FORMATS.get("md"))
         assert "published by others" not in text
         assert "Left out: 1 unreadable file." in text
         assert "0.617 is not an accuracy in percent" in problem

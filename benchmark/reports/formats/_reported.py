@@ -1,28 +1,19 @@
-"""The published numbers on the leaderboard's page and in its JSON.
-
-Every epoch rule has a column (or a table, or a key) of its own.
-"""
+"""The numbers of others on the leaderboard's page: every epoch rule has a column of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from benchmark.records.reported import RULES, STUDENT, TEACHER, EpochRule, Reported, ReportedNumber
-from benchmark.reports import wording
 from benchmark.reports.board.comparison import Comparison, Row, Section
 from benchmark.reports.board.statistics import Summary
-from benchmark.reports.formats.markdown import grid
+from benchmark.reports.wording import numbers as wording
+from benchmark.reports.wording.markdown import grid
 
 COLUMNS: dict[EpochRule, str] = {
     "last": "last epoch",
     "best": "best on test",
     "unknown": "rule not known",
-}
-KEYS: dict[EpochRule, str] = {
-    "last": "last_epoch",
-    "best": "best_on_test",
-    "unknown": "rule_not_known",
 }
 OTHER = "‡"  # another protocol
 
@@ -56,24 +47,6 @@ def markdown(section: Section) -> Iterable[str]:
     yield "".join(f"{line}\n" for line in _sources(section))
 
 
-def as_json(section: Section) -> dict[str, Any]:
-    """Everything of a section; an accuracy's key says its epoch rule."""
-    return {
-        "dataset": section.dataset,
-        "sources": [_source(source) for source in section.sources],
-        "comparisons": [
-            {
-                "teacher": comparison.column.teacher,
-                "student": comparison.column.student,
-                "protocol": comparison.table.protocol,
-                "ranked": comparison.table.ranked,
-                "rows": [_row(row) for row in comparison.rows],
-            }
-            for comparison in section.comparisons
-        ],
-    }
-
-
 def _beside_ours(comparison: Comparison) -> Iterable[str]:
     column, table = comparison.column, comparison.table
     unusual = "" if table.ranked else " (not ranked)"
@@ -83,11 +56,11 @@ def _beside_ours(comparison: Comparison) -> Iterable[str]:
     ]
     rows = [["", *(COLUMNS[rule] for rule in rules), "source", "ours", "difference"]]
     for row in comparison.rows:
-        published = [
+        theirs = [
             _number(row.number) if rule == row.source.epoch_rule else wording.NOTHING
             for rule in rules
         ]
-        rows.append([row.method, *published, row.source.name, _ours(row), _difference(row)])
+        rows.append([row.method, *theirs, row.source.name, _ours(row), _difference(row)])
     yield grid(rows)
     differing = {row.source.name: row.differing for row in comparison.rows if _is_marked(row)}
     if differing:
@@ -97,7 +70,7 @@ def _beside_ours(comparison: Comparison) -> Iterable[str]:
 def _ours(row: Row) -> str:
     if isinstance(row.ours, Summary):
         return wording.teacher(row.ours)
-    return wording.top1(row.ours)
+    return wording.score(row.ours)
 
 
 def _difference(row: Row) -> str:
@@ -143,46 +116,3 @@ def _sources(section: Section) -> Iterable[str]:
             for method, number in numbers.items():
                 if number.note:
                     yield f"  * {pair.replace(':', ' → ')}, {method}: {number.note}."
-
-
-def _source(source: Reported) -> dict[str, Any]:
-    return {
-        "name": source.name,
-        "title": source.title,
-        "url": source.url,
-        "epoch_rule": source.epoch_rule,
-        "rule_from": source.rule_from,
-        "runs": source.runs,
-        "protocol": source.protocol.model_dump(mode="json", exclude_none=True),
-        "note": source.note,
-        "numbers": [
-            {"teacher": teacher, "student": student, "method": method} | _measured(number, source)
-            for pair, numbers in source.top1.items()
-            for teacher, _, student in [pair.partition(":")]
-            for method, number in numbers.items()
-        ],
-    }
-
-
-def _measured(number: ReportedNumber, source: Reported) -> dict[str, Any]:
-    return {
-        KEYS[source.epoch_rule]: number.top1,
-        "std": number.std,
-        "runs": number.runs or source.runs,
-        "note": number.note,
-    }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    ours = row.summary
-    difference = row.difference
-    return {
-        "method": row.method,
-        "source": row.source.name,
-        KEYS[row.source.epoch_rule]: row.number.top1,
-        "ours": None
-        if ours is None
-        else {"n": ours.n, "mean": round(ours.mean, 4), "std": ours.std and round(ours.std, 4)},
-        "difference": None if difference is None else round(difference, 4),
-        "protocol_differences": list(row.differing),
-    }

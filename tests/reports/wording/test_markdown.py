@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from benchmark.reports.formats.markdown import arxiv_link, code, fence, grid, prose
+from benchmark.reports.wording.markdown import arxiv_link, code, fence, grid, prose
 
 
 def html(markdown):

@@ -13,7 +13,7 @@ from benchmark.errors import UsageError
 from benchmark.folders import builtin_folder
 from benchmark.recipe.discovery import load_recipes
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "recipes.md"
 MINE = '''"""Mine | yours: it has a bar.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.reports.pages.settings import another_value, kind, own_first, shown
+from benchmark.reports.wording.settings import another_value, kind, own_first, shown
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from made_records import record, taught, world
 
 from benchmark.reports.board.aggregate import aggregate
-from benchmark.reports.terminal.console import coverage_table, record_view, result_table
+from benchmark.reports.board.metrics import METRICS
+from benchmark.reports.terminal.results import coverage_table, record_view, result_table
 
 RESULTS = """\
 cifar100, protocol paper: resnet20 → resnet8
@@ -44,6 +47,14 @@ def test_results(printed, width):
     text = printed(*result_table(aggregate(world(), unreadable=1)), width=width)
     assert text.startswith(RESULTS)
     assert text.endswith("Left out: 1 unreadable file.\n")
+
+
+def test_results_of_another_metric(printed):
+    text = printed(*result_table(aggregate(world(), metric=METRICS.get("agreement"))))
+    assert "agreement %" in text
+    assert re.search(r"kd +70\.00 ± 0\.00", text)
+    assert re.search(r"student alone +— ", text), "a network alone agrees with nobody"
+    assert re.search(r"crd +failed ", text)
 
 
 def test_results_of_nothing(printed):
@@ -91,6 +102,15 @@ def test_a_record_for_a_person(printed):
         "deployed     0.08 M parameters, 3.20 M MACs",
     ):
         assert line in text.splitlines()
+
+
+def test_passes_an_image_are_shown_where_they_were_counted(printed):
+    made = record(60.0)
+    assert "passes" not in printed(record_view(made))
+    counted = {"forwards_per_image": 4.0, "backwards_per_image": 2.0}
+    made = made.model_copy(update={"cost": made.cost.model_copy(update=counted)})
+    lines = printed(record_view(made)).splitlines()
+    assert "passes       4 forwards, 2 backwards an image" in lines
 
 
 def test_a_failure_for_a_person(printed):

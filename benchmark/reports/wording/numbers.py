@@ -1,23 +1,21 @@
-"""The words and numbers that every report shares, so that all of them say the same."""
+"""How the numbers of a board are written, so that all reports say the same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from benchmark.reports.board.aggregate import Board, Cell, Column, Table
 from benchmark.reports.board.statistics import Difference, Summary
+from benchmark.reports.board.tables import Board, Cell, Column, Table
 
 NOTHING = "—"
 OPEN = "†"
 
 
-def top1(cell: Cell | None) -> str:
+def score(cell: Cell | None) -> str:
     """``76.12 ± 0.20 (3)``; what failed or is missing is said in the brackets."""
     if cell is None:
         return NOTHING
-    if cell.top1 is None:
-        return f"failed: {', '.join(cell.failures)}"
-    return f"{spread(cell.top1)} ({seeds(cell)})"
+    if (summary := cell.score) is None:
+        return f"failed: {', '.join(cell.failures)}" if cell.failures else NOTHING
+    return f"{spread(summary)} ({seeds(cell)})"
 
 
 def seeds(cell: Cell) -> str:
@@ -29,7 +27,7 @@ def seeds(cell: Cell) -> str:
 
 
 def teacher(summary: Summary | None) -> str:
-    """The teacher's accuracy with the number of teachers."""
+    """The teacher's score with the number of teachers."""
     return f"{spread(summary)} ({summary.n})" if summary else NOTHING
 
 
@@ -40,21 +38,21 @@ def spread(summary: Summary) -> str:
 
 def gain(cell: Cell | None) -> str:
     """``+3.10 [+2.80, +3.40]``; the number of paired seeds if the cell has more."""
-    if cell is None or cell.gain is None or cell.top1 is None:
+    if cell is None or cell.gain is None:
         return NOTHING
     text = points(cell.gain)
-    return text if cell.gain.n == cell.top1.n else f"{text} ({cell.gain.n})"
+    return text if cell.gain.n == len(cell.by_seed) else f"{text} ({cell.gain.n})"
 
 
 def points(difference: Difference) -> str:
-    """A difference in points with its interval, if it has one."""
+    """A difference with its interval, if it has one."""
     text = f"{difference.mean:+.2f}"
     if difference.low is None or difference.high is None:
         return text
     return f"{text} [{difference.low:+.2f}, {difference.high:+.2f}]"
 
 
-def size(count: int | None) -> str:
+def size(count: float | None) -> str:
     """``1.23 M``."""
     return NOTHING if count is None else f"{count / 1e6:.2f} M"
 
@@ -72,25 +70,6 @@ def heading(table: Table) -> str:
     return f"{table.dataset}, protocol {table.protocol}" + (
         f" ({', '.join(unusual)})" if unusual else ""
     )
-
-
-def methods(columns: Sequence[Column], *, ranked: bool) -> list[str]:
-    """The order of the rows.
-
-    Ranked: by mean accuracy over the pairs, the best first, with methods that lack pairs or seeds
-    behind those that have all. Not ranked: by name.
-    """
-    names = sorted({name for column in columns for name in column.cells})
-    if not ranked:
-        return names
-
-    def place(name: str) -> tuple[int, int, float]:
-        cells = [column.cells[name] for column in columns if name in column.cells]
-        means = [cell.top1.mean for cell in cells if cell.top1]
-        whole = sum(cell.complete for cell in cells)
-        return -whole, -len(means), -sum(means)
-
-    return sorted(names, key=place)
 
 
 def left_out(board: Board) -> str:
@@ -111,3 +90,8 @@ def notes(table: Table) -> list[str]:
     )
     untested = ["A best mean of one seed cannot be tested against the others."] if lone else []
     return untested + list(table.notes)
+
+
+def rounded(value: float | None) -> float | None:
+    """Rounded, so that the last bits of a platform's mathematics do not show."""
+    return None if value is None else round(value, 4)

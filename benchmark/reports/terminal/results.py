@@ -12,8 +12,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchmark.records.schema import Record
-from benchmark.reports import wording
-from benchmark.reports.board.aggregate import Board, Cell, Column, Table, method_of
+from benchmark.reports.board.aggregate import method_of
+from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
+from benchmark.reports.board.tables import Board, Cell, Column, Table
+from benchmark.reports.wording import numbers as wording
 
 BEST = "*"
 INTERVAL_FROM = 3  # seeds
@@ -135,13 +137,17 @@ def _cost(record: Record) -> Mapping[str, str]:
     own = (
         f", {wording.size(cost.recipe_parameters)} of the recipe" if cost.recipe_parameters else ""
     )
-    return {
+    values = {
         "deployed": f"{wording.size(cost.parameters)} parameters, {wording.size(cost.macs)} MACs",
         "trained": f"{wording.size(cost.training_parameters)} parameters{own}",
         "time": f"{cost.train_seconds:.0f} s training, {cost.evaluation_seconds:.0f} s evaluation",
         "speed": f"{cost.images_per_s:.0f} images/s{beside}",
         "memory": f"{cost.peak_memory_mb:.0f} MB at most",
     }
+    if cost.forwards_per_image is not None and cost.backwards_per_image is not None:
+        forwards, backwards = cost.forwards_per_image, cost.backwards_per_image
+        values["passes"] = f"{forwards:g} forwards, {backwards:g} backwards an image"
+    return values
 
 
 def _provenance(record: Record) -> Mapping[str, str]:
@@ -160,26 +166,25 @@ def _provenance(record: Record) -> Mapping[str, str]:
 def _results(table: Table, column: Column) -> RichTable:
     rich = _empty()
     rich.add_column("", overflow="fold")
-    rich.add_column("top-1 %", no_wrap=True)
+    rich.add_column(_headed(table.metric), no_wrap=True)
     rich.add_column("", no_wrap=True)
     rich.add_column("seeds", overflow="fold")
     rich.add_column("gain [95 %]", no_wrap=True)
-    if teacher := column.teacher_top1:
+    if teacher := column.teacher_score:
         rich.add_row(Text("teacher"), wording.spread(teacher), "", str(teacher.n), "")
     if column.alone:
         _row(rich, column.alone, "student alone")
     rich.add_section()
-    for method in wording.methods([column], ranked=table.ranked):
+    for method in table.methods([column]):
         _row(rich, column.cells[method], method)
     return rich
 
 
 def _row(rich: RichTable, cell: Cell, name: str) -> None:
     mark = {"best": BEST, "open": wording.OPEN, None: ""}[cell.rank]
-    top1 = wording.spread(cell.top1) if cell.top1 else "failed"
     gain = "" if cell.gain is None else _gain(cell)
-    style = "bold" if cell.rank == "best" else ("red" if cell.top1 is None else "")
-    rich.add_row(_label(name), top1, mark, wording.seeds(cell), gain, style=style)
+    style = "bold" if cell.rank == "best" else ("red" if cell.failures and not cell.score else "")
+    rich.add_row(_label(name), _spread(cell), mark, wording.seeds(cell), gain, style=style)
 
 
 def _gain(cell: Cell) -> str:
@@ -201,7 +206,7 @@ def _networks(table: Table) -> RichTable:
     rich = _empty()
     rich.add_column("network", overflow="fold")
     rich.add_column("trained as", overflow="fold")
-    rich.add_column("top-1 %", no_wrap=True)
+    rich.add_column(_headed(table.metric), no_wrap=True)
     rich.add_column("seeds", overflow="fold")
     rich.add_column("params", justify="right", no_wrap=True)
     rich.add_column("MACs", justify="right", no_wrap=True)
@@ -210,12 +215,22 @@ def _networks(table: Table) -> RichTable:
         rich.add_row(
             Text(row.network),
             _label(cell.method),
-            wording.spread(cell.top1) if cell.top1 else "failed",
+            _spread(cell),
             wording.seeds(cell),
-            wording.size(cell.parameters),
-            wording.size(cell.macs),
+            wording.size(cell.latest(PARAMETERS)),
+            wording.size(cell.latest(MACS)),
         )
     return rich
+
+
+def _headed(metric: Metric) -> str:
+    return f"{metric.label} {metric.unit}".rstrip()
+
+
+def _spread(cell: Cell) -> str:
+    if score := cell.score:
+        return wording.spread(score)
+    return "failed" if cell.failures else wording.NOTHING
 
 
 def _empty() -> RichTable:

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import scipy.stats
 from made_records import record, taught, world
 
 from benchmark.records.schema import RoleRecord
 from benchmark.reports.board.aggregate import aggregate, method_of
-from benchmark.reports.board.staleness import Current
-from benchmark.reports.board.statistics import paired, summarise
 
 HEAD = RoleRecord(identity="a" * 64, network="resnet8", recipe="vanilla")
 TEACHER = record(70.0, network="resnet20")
@@ -31,38 +27,12 @@ def column(records, current=None):
     return only
 
 
-class TestStatistics:
-    VALUES = (60.3, 61.7, 59.2, 60.0)
-
-    def test_mean_and_sample_deviation(self):
-        summary = summarise(self.VALUES)
-        assert summary.n == 4
-        assert summary.mean == pytest.approx(np.mean(self.VALUES))
-        assert summary.std == pytest.approx(np.std(self.VALUES, ddof=1))
-
-    def test_one_value_has_no_deviation(self):
-        assert summarise([60.0]).std is None
-        assert summarise([]) is None
-
-    def test_the_interval_is_that_of_the_paired_t_test(self):
-        other = (60.0, 60.9, 59.3, 58.8)
-        difference = paired(dict(enumerate(self.VALUES)), dict(enumerate(other)))
-        interval = scipy.stats.ttest_rel(self.VALUES, other).confidence_interval(0.95)
-        assert difference.n == 4
-        assert (difference.low, difference.high) == pytest.approx(tuple(interval))
-
-    def test_only_common_seeds_are_paired(self):
-        assert paired({0: 61.0, 1: 62.0}, {1: 60.0, 2: 0.0}).mean == 2.0
-        assert paired({0: 61.0, 1: 62.0}, {1: 60.0, 2: 0.0}).low is None
-        assert paired({0: 61.0}, {1: 60.0}) is None
-
-
 class TestCells:
     def test_last_epoch_counts_and_best_on_test_does_not(self):
         # Every made record claims a best epoch that is five points better.
         cell = column(students("kd", [62.0, 63.0, 64.0])).cells["kd"]
-        assert cell.top1.mean == 63.0
-        assert cell.top1.std == 1.0
+        assert cell.score.mean == 63.0
+        assert cell.score.std == 1.0
         assert cell.by_seed == {0: 62.0, 1: 63.0, 2: 64.0}
 
     def test_gain_is_paired_with_the_student_alone(self):
@@ -80,7 +50,7 @@ class TestCells:
         records = students("kd", [62.0, 63.0, 64.0, 65.0])
         records += students("at", [60.0, None, None], status="diverged")
         cell = column(records).cells["at"]
-        assert cell.top1.n == 1
+        assert cell.score.n == 1
         assert cell.failures == {"diverged": (1, 2)}
         assert cell.missing == (3,)
         assert not cell.complete
@@ -99,23 +69,23 @@ class TestCells:
     def test_the_teachers_row_is_the_teachers_that_were_used(self):
         other = record(72.0, network="resnet20", seed=1)
         records = [*students("kd", [62.0]), other, taught(63.0, other, recipe="kd", seed=1)]
-        assert column(records).teacher_top1.mean == 71.0
-        assert column(records).teacher_top1.n == 2
+        assert column(records).teacher_score.mean == 71.0
+        assert column(records).teacher_score.n == 2
 
     def test_the_teachers_accuracy_is_known_without_its_record(self):
         (table,) = aggregate(students("kd", [62.0])).tables
-        assert table.columns[0].teacher_top1.mean == 70.0
+        assert table.columns[0].teacher_score.mean == 70.0
 
     def test_a_method_with_its_own_teacher_does_not_change_the_teachers_row(self):
         own = record(68.0, network="resnet20", recipe="sh-teacher", roles={"head": HEAD})
         found = column([*students("kd", [62.0]), own, taught(63.0, own, recipe="sh-kd")])
-        assert found.teacher_top1.mean == 70.0
+        assert found.teacher_score.mean == 70.0
         assert found.cells["sh-kd"].teacher.mean == 68.0
 
     def test_a_method_without_a_teacher_competes_in_the_pairs_of_its_student(self):
         smooth = record(61.0, recipe="smoothing")
         found = column([*students("kd", [62.0]), smooth])
-        assert found.cells["smoothing"].top1.mean == 61.0
+        assert found.cells["smoothing"].score.mean == 61.0
         assert found.cells["smoothing"].teacher is None
 
 
@@ -209,7 +179,7 @@ class TestTables:
             assert set(column.cells) == {"kd", "self-kd"}
             assert column.cells["self-kd"].gain is not None
             assert column.cells["self-kd"].gain.mean == pytest.approx(1.0)
-        assert table.columns[0].teacher_top1.mean == 70.0
+        assert table.columns[0].teacher_score.mean == 70.0
 
     def test_a_teacher_between_is_not_a_control(self):
         """Its run is another in every pair, and stays in the column of who taught it."""
@@ -224,47 +194,6 @@ class TestTables:
 
     def test_nothing_gives_nothing(self):
         assert aggregate([]).tables == ()
-
-
-class TestStale:
-    def test_older_versions_and_other_data_are_left_out_and_counted(self):
-        records = students("kd", [62.0, 63.0]) + students("at", [60.0], recipe_version=2)
-        records += students("crd", [61.0], data_revision="r0")
-        board = aggregate(records, Current({"kd": 2, "at": 2}, {"cifar100": "r1"}))
-        assert set(board.tables[0].columns[0].cells) == {"at"}
-        assert board.stale == {"data revision": 1, "recipe version": 2}
-
-    def test_what_is_no_longer_known_is_kept(self):
-        board = aggregate(students("kd", [62.0]), Current({"other": 3}, {"elsewhere": "r9"}))
-        assert board.stale == {}
-
-    def test_students_of_stale_teachers_are_stale(self):
-        assert aggregate([TEACHER, *students("kd", [62.0])], Current({"vanilla": 2})).stale == {
-            "a run that it builds on": 1,
-            "recipe version": 1,
-        }
-
-    def test_students_of_a_teacher_that_was_trained_again_are_stale(self):
-        again = record(71.0, network="resnet20", recipe_version=2)
-        board = aggregate([again, *students("kd", [62.0])], Current({"vanilla": 2}))
-        assert board.stale == {"a run that it builds on": 1}
-
-    def test_staleness_passes_on_through_steps(self):
-        student = record(60.0)
-        head = RoleRecord(identity=student.identity, network="resnet8", recipe="vanilla")
-        step = record(69.0, network="resnet20", recipe="sh-teacher", roles={"head": head})
-        last = taught(62.0, step, recipe="sh-kd")
-        board = aggregate([last, step, student], Current({"vanilla": 2}))
-        assert sum(board.stale.values()) == 3
-
-    def test_imported_teachers_need_no_record(self):
-        records = students("kd", [62.0], variant="teacher of 0123")
-        other = record(71.0, network="resnet20", recipe_version=2)
-        assert aggregate([other, *records], Current({"vanilla": 2})).stale == {}
-
-    def test_a_changed_protocol_is_stale(self):
-        current = Current(protocol_values=lambda spec: {"epochs": 200, "lr": 0.05})
-        assert aggregate([TEACHER], current).stale == {"protocol": 1}
 
 
 def test_labels_spell_numbers_by_their_value():
