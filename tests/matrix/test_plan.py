@@ -12,6 +12,7 @@ from benchmark.errors import IncompatiblePair, UnknownName, UsageError
 from benchmark.launch.session import Session
 from benchmark.matrix.request import Request, choice_of, parse_seeds
 from benchmark.matrix.resolver import DRAW
+from benchmark.matrix.run import ImportedRun, Run
 from benchmark.networks.catalogue import create_network
 from benchmark.work.fitting import lead
 from tests.matrix.conftest import FIVE
@@ -62,13 +63,13 @@ def test_an_independent_donor_has_a_seed_of_its_own(session: Make) -> None:
     alone = plan.cells[0].run
     donor = other.roles["teacher"].roles["head"]
     assert same.roles["teacher"].roles["head"].identity == alone.identity
-    assert donor.seed == 2 + DRAW
+    assert donor.spec.seed == 2 + DRAW
     assert donor.identity != alone.identity
-    assert (other.seed, other.roles["teacher"].seed) == (2, 2)
+    assert (other.seed, other.roles["teacher"].spec.seed) == (2, 2)
     assert other.identity != same.identity
-    assert "independent" not in same.spec({}).settings
+    assert "independent" not in same.spec.settings
     store = session("kd").store
-    assert len({store.path_of(run.spec({})) for run in plan.runs}) == len(plan.runs)
+    assert len({store.path_of(run.spec) for run in plan.runs}) == len(plan.runs)
 
 
 def test_imported_weights_stand_for_no_independent_draw(session: Make, tmp_path: Path) -> None:
@@ -88,8 +89,10 @@ def test_imported_weights_stand_for_no_independent_draw(session: Make, tmp_path:
     roles = (
         session("twice", paths=(tmp_path,), teachers=(f"resnet14={weights}",)).cells[0].run.roles
     )
-    assert roles["teacher"].weights == weights
-    assert roles["other"].weights is None
+    brought = roles["teacher"]
+    assert isinstance(brought, ImportedRun)
+    assert brought.weights == weights
+    assert isinstance(roles["other"], Run)
     assert roles["other"].seed == DRAW
 
 
