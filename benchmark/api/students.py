@@ -10,15 +10,17 @@ import torch
 
 from benchmark.cards.card import Card
 from benchmark.cards.catalogue import read_cards
+from benchmark.catalogues.today import current
 from benchmark.errors import RecordError
-from benchmark.folders import search_folders
-from benchmark.networks.catalogue import create_network
+from benchmark.folders import cache_folder, search_folders
 from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import Recipe, RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import IMPORTED, Record, RoleRecord
 from benchmark.records.store import Store
 from benchmark.registry import Catalogue
+from benchmark.reports.board.staleness import Current
+from benchmark.training.job import Job, Setting, make_network
 from benchmark.training.keeping.workspace import Workspace
 
 
@@ -42,9 +44,8 @@ def load_student(
         paths: folders with the recipes and cards that the run used.
 
     Raises:
-        RecordError: there is no such record or it is one of a run that failed; the recipe or the
-            protocol has changed since; or the recipe predicts with layers of its own, which are
-            not kept.
+        RecordError: there is no such record, it is one of a run that failed, or it is stale; or
+            the recipe predicts with layers of its own, which are not kept.
         WorkspaceError: the weights of the run, or of one that it builds on, are not there.
     """
     house = _House(
@@ -52,6 +53,7 @@ def load_student(
         Workspace(Path(runs)),
         read_cards(search_folders("datasets", paths)),
         load_recipes(paths),
+        current([Path(path) for path in paths], cache_folder()),
     )
     record = house.store.lookup(cell)
     network = house.network(record)
@@ -71,33 +73,21 @@ class _House:
     workspace: Workspace
     cards: Catalogue[Card]
     recipes: Catalogue[RecipeInfo]
+    today: Current
 
     def network(self, record: Record) -> Network:
         """Build a record's network anew and load its weights."""
-        spec = record.spec
-        if record.status != "ok":
-            raise RecordError(f"the run of {self._cell(record)} has no network: {record.status}.")
-        if spec.recipe == IMPORTED:
-            raise RecordError(
-                f"the weights of {spec.network} came from a file of one's own and are not kept: "
-                "load them with benchmark.networks.weights.load_weights."
-            )
-        card = self.cards.get(spec.dataset)
-        if card.revision != spec.data_revision:
-            raise RecordError(
-                f"{self._cell(record)} is of other data than the card's: run it again."
-            )
-        network = create_network(spec.network, classes=card.classes, image_size=self._size(record))
-        if spec.protocol_values.get("pretrained"):
-            network.expect(card.mean, card.std)
-        network = self._recipe(record).adapt(network, _Roles(self, spec.roles))
+        job = self._job(record)
+        setting = Setting(self._card(record), torch.empty(0, dtype=torch.int64))
+        with torch.random.fork_rng():  # the seed of the weights that are replaced here
+            network = make_network(job, setting, load=True)
         network.load_state_dict(self.workspace.load_weights(record.identity))
         return network.eval().requires_grad_(False)
 
     @torch.no_grad()
     def predicts_by_itself(self, record: Record, network: Network) -> bool:
         """Whether the recipe takes the network's own logits for its prediction."""
-        outputs = network(torch.zeros(1, 3, *self._size(record)))
+        outputs = network(torch.zeros(1, 3, *self._card(record).shape))
         try:
             return torch.equal(self._recipe(record).predict(outputs), outputs.logits)
         except AttributeError:  # it asks for a layer that its build() makes
@@ -113,23 +103,38 @@ class _House:
             "which the network is rebuilt."
         )
 
-    def _recipe(self, record: Record) -> Recipe:
-        info = self.recipes.get(record.spec.recipe)
-        if info.version != record.spec.recipe_version:
+    def _job(self, record: Record) -> Job:
+        """The training as it was, if it would be the same today."""
+        spec, where = record.spec, self.store.path_of(record.spec)
+        if record.status != "ok":
+            raise RecordError(f"the run of {where} has no network: {record.status}.")
+        if spec.recipe == IMPORTED:
             raise RecordError(
-                f"{self._cell(record)} is of version {record.spec.recipe_version} of the recipe "
-                f"'{info.name}', which is now {info.version}: run it again."
+                f"the weights of {spec.network} came from a file of one's own and are not kept: "
+                "load them with benchmark.networks.weights.load_weights."
             )
-        return info.cls(**record.spec.settings)
+        if reason := self.today.reason(spec):
+            raise RecordError(
+                f"{where} is stale ({reason}): its network is not today's. Run again."
+            )
+        return Job(
+            identity=record.identity,
+            label=spec.recipe,
+            network=spec.network,
+            recipe=self._recipe(record),
+            protocol=self.cards.get(spec.dataset).protocol(spec.protocol),
+            seed=spec.seed,
+            source=record.recipe_source,
+            roles=_Roles(self, spec.roles),
+        )
 
-    def _size(self, record: Record) -> tuple[int, int]:
-        """Height and width that the network saw."""
-        size = record.spec.protocol_values.get("image_size")
-        size = size or self.cards.get(record.spec.dataset).image_size
-        return size, size
+    def _recipe(self, record: Record) -> Recipe:
+        return self.recipes.get(record.spec.recipe).cls(**record.spec.settings)
 
-    def _cell(self, record: Record) -> Path:
-        return self.store.path_of(record.spec)
+    def _card(self, record: Record) -> Card:
+        """The card with the image size that the network saw."""
+        card = self.cards.get(record.spec.dataset)
+        return card.for_protocol(card.protocol(record.spec.protocol))
 
 
 @dataclass(frozen=True)

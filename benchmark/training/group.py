@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -66,19 +66,19 @@ class Group:
         self.lead = lead_of(jobs[0].recipe, self.protocol)
         if {lead_of(job.recipe, self.protocol) for job in jobs} != {self.lead}:
             raise ValueError("a group's members must have equally long first stages")
-        views = max(job.recipe.views for job in jobs)
-        self.supply = Supply(
-            data, self.protocol, jobs[0].seed, views=views, accelerator=accelerator
-        )
+        self.supply = Supply(data, jobs, accelerator)
         self.loader = self.supply.loader
-        self.teachers = self._teachers(
-            dtype_of(accelerator), {need for job in jobs for need in job.recipe.info.needs}
-        )
+        needs = {need for job in jobs for need in job.recipe.info.needs}
+        heard = [job.roles[role] for job in jobs for role in job.heard]
+        device = accelerator.device
+        self.teachers = Teachers(heard, device=device, dtype=dtype_of(accelerator), needs=needs)
         self.before = Before(self.supply, self.teachers, accelerator, workspace)
         self.checkpoints = Checkpoints(workspace, accelerator, listener)
         self.members = self._begin()
         self.done = self._common_epoch()
-        self.examination = Examination(self.supply, self._teachers(torch.float32))
+        self.examination = Examination(
+            self.supply, Teachers(heard, device=device, dtype=torch.float32)
+        )
         self.stopped = False
 
     @property
@@ -177,15 +177,6 @@ class Group:
         if len(epochs) > 1:
             raise ValueError(f"a group must stand at one epoch, not {sorted(epochs)}")
         return epochs.pop() if epochs else 0
-
-    def _teachers(self, dtype: torch.dtype, needs: Collection[str] = ()) -> Teachers:
-        """The networks that the group's jobs hear, in an arithmetic."""
-        return Teachers(
-            [job.roles[role] for job in self.jobs for role in job.heard],
-            device=self.accelerator.device,
-            dtype=dtype,
-            needs=needs,
-        )
 
     # ------------------------------------------------------------------- the end of an epoch
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from accelerate import Accelerator
 
 from benchmark.cards.card import Protocol
@@ -11,7 +13,7 @@ from benchmark.data.splits import DataSet, ImageSplit, hold_out
 from benchmark.recipe.contract import Batch
 from benchmark.recipe.mixing import distributions_of, mix_views
 from benchmark.records.schema import EvaluatedSplit
-from benchmark.training.job import Setting
+from benchmark.training.job import Job, Setting
 
 EVALUATION_BATCH = 256
 
@@ -21,9 +23,7 @@ class Supply:
 
     Args:
         data: the data set.
-        protocol: of all members.
-        seed: of order, augmentation and what is held out.
-        views: augmented views of every training image.
+        jobs: of the group: one protocol and one seed.
         accelerator: owns device and processes.
 
     Attributes:
@@ -34,16 +34,15 @@ class Supply:
         setting: what the data say that a learner needs.
     """
 
-    def __init__(
-        self, data: DataSet, protocol: Protocol, seed: int, *, views: int, accelerator: Accelerator
-    ) -> None:
-        self.data, self.protocol, self.seed = data, protocol, seed
-        self.accelerator = accelerator
+    def __init__(self, data: DataSet, jobs: Sequence[Job], accelerator: Accelerator) -> None:
+        self.data, self.accelerator = data, accelerator
+        self.protocol, self.seed = protocol, seed = jobs[0].protocol, jobs[0].seed
         self.train, self.evaluated = data.train, data.test
         self.split: EvaluatedSplit = "test"
         if protocol.validation:
             self.train, self.evaluated = hold_out(data.train, protocol.validation, seed)
             self.split = "validation"
+        views = max(job.recipe.views for job in jobs)
         self.loader = self._load(self.train, protocol.batch_size, train=True, views=views)
         self.setting = Setting(data.card, self.train.labels)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,23 +88,11 @@ def measure(
         "peak": {f"{name}_gflops": value for name, value in peaks.items()},
         "loader": bench.loader(first),
         "teacher": {"images_per_s": bench.teacher(first)},
-        "recipes": {},
     }
-    for cell in cells:
-        rate = bench.learners([cell.run])
-        flops = bench.flops_per_image(cell.run)
-        figures["recipes"][cell.run.recipe_label] = {
-            "images_per_s": rate,
-            "share_of_peak": rate * flops / (1e9 * peaks[precision]),
-        }
-    together = bench.shared(cells)
-    apart = 1 / sum(1 / figures["recipes"][run.recipe_label]["images_per_s"] for run in together)
-    rate = bench.learners(together)
-    figures["group"] = {
-        "recipes": [run.recipe_label for run in together],
-        "images_per_s": rate,
-        "speedup_over_apart": rate / apart,
+    figures["recipes"] = {
+        cell.run.recipe_label: bench.recipe(cell.run, peaks[precision]) for cell in cells
     }
+    figures["group"] = bench.group(cells, figures["recipes"])
     return figures
 
 
@@ -149,6 +137,25 @@ class Bench:
 
         batch = next(self._batches(cell.run))
         return self._clock(itertools.repeat(batch), answer)
+
+    def recipe(self, run: Run, peak_gflops: float) -> dict[str, float]:
+        """Images/s of a run trained alone, and its share of the machine's peak."""
+        rate = self.learners([run])
+        share = rate * self.flops_per_image(run) / (1e9 * peak_gflops)
+        return {"images_per_s": rate, "share_of_peak": share}
+
+    def group(
+        self, cells: Sequence[Cell], apart: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, Any]:
+        """Images/s of runs that train side by side, and what that saves over one after another."""
+        together = self.shared(cells)
+        one_by_one = 1 / sum(1 / apart[run.recipe_label]["images_per_s"] for run in together)
+        rate = self.learners(together)
+        return {
+            "recipes": [run.recipe_label for run in together],
+            "images_per_s": rate,
+            "speedup_over_apart": rate / one_by_one,
+        }
 
     def learners(self, runs: Sequence[Run]) -> float:
         """Images/s of learners that train side by side, each image counted once."""

@@ -42,6 +42,14 @@ def test_a_student_has_the_accuracy_of_its_record(
     assert top1 == pytest.approx(metrics.top1, abs=1e-3)
 
 
+def test_random_numbers_of_the_program_go_on_as_they_were(
+    trained: dict[str, Path], card_folder: Path
+) -> None:
+    state = torch.get_rng_state()
+    benchmark.load_student(CELLS["kd"], **trained, paths=[card_folder])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_what_a_recipe_did_to_its_network_is_done_again(
     trained: dict[str, Path], card_folder: Path
 ) -> None:
@@ -82,7 +90,7 @@ def test_a_card_of_other_data_is_refused(
     (tmp_path / "datasets").mkdir()
     card = (card_folder / "datasets" / "tiny.toml").read_text().replace("seed = 5", "seed = 6")
     (tmp_path / "datasets" / "tiny.toml").write_text(card)
-    with pytest.raises(benchmark.BenchmarkError, match="of other data than the card"):
+    with pytest.raises(benchmark.BenchmarkError, match=r"stale \(data revision\)"):
         benchmark.load_student(CELLS["kd"], **trained, paths=[tmp_path])
 
 
