@@ -14,9 +14,7 @@ from benchmark.networks.weights import file_digest
 from benchmark.recipe.contract import Pair, Recipe, RecipeInfo, Role
 from benchmark.recipe.discovery import Catalogue
 from benchmark.records.canonical import identity_of, recipe_label
-from benchmark.records.schema import ALONE, IMPORTED, RoleRecord, RunSpec
-
-DRAW = 1_000_000  # added to the seed for each independent draw; nobody asks for so many seeds
+from benchmark.records.schema import ALONE, DRAW, IMPORTED, RoleRecord, RunSpec
 
 
 @dataclass(frozen=True)

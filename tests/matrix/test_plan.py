@@ -12,8 +12,8 @@ from benchmark.errors import IncompatiblePair, UnknownName, UsageError
 from benchmark.launch.session import Session
 from benchmark.matrix.plan import parse_seeds
 from benchmark.matrix.request import Request, choice_of
-from benchmark.matrix.run import DRAW
 from benchmark.networks.catalogue import create_network
+from benchmark.records.schema import DRAW
 from tests.matrix.conftest import FIVE
 
 Make = Callable[..., Session]

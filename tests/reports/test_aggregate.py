@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 from made_records import record, taught, world
 
-from benchmark.records.schema import RoleRecord
+from benchmark.records.schema import DRAW, RoleRecord
 from benchmark.reports.board.aggregate import aggregate, method_of
 from benchmark.reports.board.staleness import Current
 from benchmark.reports.board.statistics import paired, summarise
@@ -55,6 +55,15 @@ class TestStatistics:
         assert paired({0: 61.0, 1: 62.0}, {1: 60.0, 2: 0.0}).mean == 2.0
         assert paired({0: 61.0, 1: 62.0}, {1: 60.0, 2: 0.0}).low is None
         assert paired({0: 61.0}, {1: 60.0}) is None
+
+
+def test_an_independent_draw_is_no_seed_of_its_network():
+    """It is trained for the method that builds on it, which stands in the table."""
+    records = [*alone([60.0]), record(90.0, seed=DRAW), *students("kd", [61.0])]
+    (table,) = aggregate([TEACHER, *records], None).tables
+    (only,) = table.columns
+    assert only.alone.by_seed == {0: 60.0}
+    assert {row.network: row.cell.top1.n for row in table.networks} == {"resnet20": 1, "resnet8": 1}
 
 
 class TestCells:

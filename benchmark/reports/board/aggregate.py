@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from benchmark.records.canonical import canonical_json, recipe_label
-from benchmark.records.schema import ALONE, IMPORTED, Record, RunSpec
+from benchmark.records.schema import ALONE, DRAW, IMPORTED, Record, RunSpec
 from benchmark.reports.board.staleness import Current, stale_records
 from benchmark.reports.board.statistics import Difference, Summary, paired, summarise
 
@@ -156,6 +156,8 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
     steps: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.spec
+        if spec.seed >= DRAW:
+            continue
         if "teacher" in spec.roles and not _is_control(spec):
             taught[spec.roles["teacher"].network, spec.network].append(record)
         else:
