@@ -1,6 +1,8 @@
 """kdbench: a benchmark suite for knowledge distillation on fine-grained image classification.
 
-The public names are imported when they are first used, so that the command line answers at once.
+Its public names: what a recipe is made of, and, for programs and notebooks, ``run``, ``plan``,
+``load_results`` and ``load_student`` (see docs/use-from-python.md). Each is imported when it is
+first used, so that the command line answers at once.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from benchmark.api.matrix import plan, run
+    from benchmark.api.results import load_results
+    from benchmark.api.students import load_student
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
         Batch,
         Context,
         Later,
-        Pair,
+        Part,
         Proposal,
         Recipe,
         Role,
@@ -27,28 +32,24 @@ if TYPE_CHECKING:
         gather,
         register,
     )
+    from benchmark.recipe.pair import Pair
 
-_HOME = {
-    "BenchmarkError": "benchmark.errors",
-    "FrozenHead": "benchmark.networks.heads",
-    "SharedHead": "benchmark.networks.heads",
-    "Network": "benchmark.networks.outputs",
-    "NetworkShape": "benchmark.networks.outputs",
-    "Outputs": "benchmark.networks.outputs",
-    "Batch": "benchmark.recipe.contract",
-    "Context": "benchmark.recipe.contract",
-    "Later": "benchmark.recipe.contract",
-    "Pair": "benchmark.recipe.contract",
-    "Proposal": "benchmark.recipe.contract",
-    "Recipe": "benchmark.recipe.contract",
-    "Role": "benchmark.recipe.contract",
-    "Stage": "benchmark.recipe.contract",
-    "Terms": "benchmark.recipe.contract",
-    "gather": "benchmark.recipe.contract",
-    "at_every_position": "benchmark.networks.outputs",
-    "register": "benchmark.recipe.contract",
-    "remove_classifier": "benchmark.networks.heads",
-}
+_HOMES = {
+    "benchmark.api.matrix": ("plan", "run"),
+    "benchmark.api.results": ("load_results",),
+    "benchmark.api.students": ("load_student",),
+    "benchmark.errors": ("BenchmarkError",),
+    "benchmark.networks.heads": ("FrozenHead", "SharedHead", "remove_classifier"),
+    "benchmark.networks.outputs": (
+        "Network", "NetworkShape", "Outputs", "at_every_position",
+    ),
+    "benchmark.recipe.contract": (
+        "Batch", "Context", "Later", "Part", "Proposal", "Recipe", "Role", "Stage", "Terms",
+        "gather", "register",
+    ),
+    "benchmark.recipe.pair": ("Pair",),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Batch",
@@ -60,6 +61,7 @@ __all__ = [
     "NetworkShape",
     "Outputs",
     "Pair",
+    "Part",
     "Proposal",
     "Recipe",
     "Role",
@@ -69,8 +71,12 @@ __all__ = [
     "__version__",
     "at_every_position",
     "gather",
+    "load_results",
+    "load_student",
+    "plan",
     "register",
     "remove_classifier",
+    "run",
 ]
 
 
@@ -78,3 +84,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -36,10 +36,15 @@ class Listener:
     """A listener that shows nothing.
 
     Attributes:
-        console: for the progress of what takes long before anything is trained; None shows none.
+        console: of those who show something; goes once the rooms of the data take ``progress``.
     """
 
     console: Console | None = None
+
+    @property
+    def shows(self) -> bool:
+        """Whether a person watches and others, as the hub's client, may draw bars of their own."""
+        return False
 
     def matrix_started(self, runs: int, skipped: int) -> None:
         """The matrix has so many runs to train; so many are recorded already."""
@@ -65,8 +70,16 @@ class Listener:
         """Something a person should know."""
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Work on so many images begins; what is given is told how many more are done."""
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Work on so many images, or bytes, begins.
+
+        Args:
+            title: what is done, for a person.
+            total: how many there are; None if that is not known.
+
+        Yields:
+            A function that is told how many more are done.
+        """
         yield lambda more: None
 
     def close(self) -> None:

@@ -6,12 +6,11 @@ Reading cards imports no torch, so that listing them is quick.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cards.card import Card, read_card
 from benchmark.errors import CardError
-from benchmark.registry import Registry
+from benchmark.registry import Catalogue
 
 HINT = (
     "Data sets are the cards (*.toml) in datasets/ and in folders given by --path; "
@@ -19,40 +18,7 @@ HINT = (
 )
 
 
-@dataclass(frozen=True)
-class CardCatalogue:
-    """The cards that were found.
-
-    Attributes:
-        registry: the cards that can be used, by name.
-        paths: the file of every card in the registry.
-        broken: files that are no card, each with its error.
-    """
-
-    registry: Registry[Card]
-    paths: dict[str, Path] = field(default_factory=dict)
-    broken: dict[Path, str] = field(default_factory=dict)
-
-    @property
-    def cards(self) -> list[Card]:
-        """All usable cards in the order of their names."""
-        return self.registry.values()
-
-    def get(self, name: str) -> Card:
-        """The card of this name.
-
-        Raises:
-            CardError: there is a file of this name, but it is broken.
-            UnknownName: there is no such card.
-        """
-        if name not in self.registry:
-            for path, error in self.broken.items():
-                if path.stem == name:
-                    raise CardError(error)
-        return self.registry.get(name)
-
-
-def read_cards(folders: Iterable[Path]) -> CardCatalogue:
+def read_cards(folders: Iterable[Path]) -> Catalogue[Card]:
     """Read every card of some folders; one that is broken stops no other.
 
     Args:
@@ -61,15 +27,14 @@ def read_cards(folders: Iterable[Path]) -> CardCatalogue:
     Raises:
         CardError: two cards have one name; both files are named.
     """
-    catalogue = CardCatalogue(Registry("data set", HINT, duplicate=CardError))
+    catalogue = Catalogue[Card]("data set", HINT, error=CardError)
     for path in dict.fromkeys(_card_files(folders)):
         try:
             card = read_card(path)
         except CardError as error:
             catalogue.broken[path] = str(error)
             continue
-        catalogue.registry.add(card.name, card, path)
-        catalogue.paths[card.name] = path
+        catalogue.add(card.name, card, path)
     return catalogue
 
 
@@ -79,7 +44,7 @@ def card_names(folders: Iterable[Path]) -> list[str]:
     Raises:
         CardError: two cards have one name.
     """
-    return list(read_cards(folders).registry)
+    return list(read_cards(folders))
 
 
 def find_card(name: str, folders: Iterable[Path]) -> Card:

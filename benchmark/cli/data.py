@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.options import DataOption, JsonOption, PathOption, cache_folder
+from benchmark.cli.options import DataOption, JsonOption, PathOption
+from benchmark.cli.output import console, print_json, say
+from benchmark.folders import cache_folder, search_folders
 
 if TYPE_CHECKING:
     from benchmark.cards.card import Card
@@ -30,7 +31,6 @@ def check(
 ) -> None:
     """Read every image; count, compare with the card, name what is broken, draw a picture."""
     from PIL import Image
-    from rich.console import Console
 
     from benchmark.data.look.inspection import inspect
     from benchmark.data.look.inspection import sheet as draw
@@ -39,7 +39,7 @@ def check(
     from benchmark.errors import DataError, UsageError
     from benchmark.reports.terminal.listings import data_table
 
-    card, aside, out = _card(name, path), Console(stderr=True), Console()
+    card, aside, out = _card(name, path), console(stderr=True), console()
     picture = sheet or Path(f"{name}.png")
     # Before every image is read, not after.
     if picture.suffix.lower() not in Image.registered_extensions() or not picture.parent.is_dir():
@@ -55,7 +55,7 @@ def check(
     except OSError as error:
         raise DataError(f"cannot write the picture {picture}: {error}. Choose --sheet.") from None
     if as_json:
-        typer.echo(json.dumps(report.as_json() | {"sheet": str(picture)}, indent=2))
+        print_json(report.as_json() | {"sheet": str(picture)})
     else:
         out.print(data_table(report.as_json()))
         out.print(f"Picture of the training images: {picture}", highlight=False)
@@ -79,15 +79,13 @@ def fetch(
     A broken download goes on when the command is repeated. Without --to the files go to the hub's
     own cache, where every command finds them.
     """
-    from rich.console import Console
-
     from benchmark.data.sources.fetching import fetch as fetch_files
 
-    aside, out = Console(stderr=True), Console()
+    aside, out = console(stderr=True), console()
     where = fetch_files(_card(name, path), to, archive=archive, console=aside)
-    out.print(f"{name}: {where}", highlight=False, markup=False, soft_wrap=True)
+    say(out, f"{name}: {where}")
     if to is not None:
-        out.print(f"Use it with --data {to}.", highlight=False, markup=False, soft_wrap=True)
+        say(out, f"Use it with --data {to}.")
 
 
 @data_app.command()
@@ -102,8 +100,6 @@ def cache(
     as_json: JsonOption = False,
 ) -> None:
     """List what is kept of decoded images, of every version and size; --clear deletes it."""
-    from rich.console import Console
-
     from benchmark.data.kept.cache import cache_files
     from benchmark.errors import DataError
     from benchmark.reports.terminal.listings import cache_table
@@ -120,13 +116,12 @@ def cache(
             except OSError as error:
                 raise DataError(f"cannot delete {file.path}: {error.strerror}.") from None
     if as_json:
-        typer.echo(json.dumps({"deleted": clear, "files": entries}, indent=2))
+        print_json({"deleted": clear, "files": entries})
     else:
-        Console().print(cache_table(entries, deleted=clear))
+        console().print(cache_table(entries, deleted=clear))
 
 
 def _card(name: str, path: list[Path] | None) -> Card:
     from benchmark.cards.catalogue import read_cards
-    from benchmark.folders import search_folders
 
     return read_cards(search_folders("datasets", path or [])).get(name)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import cache_folder
+from benchmark.cli.output import console, say
+from benchmark.folders import cache_folder
 
 new_app = typer.Typer(help="Write a new file from a template.", no_args_is_help=True)
 
@@ -20,14 +21,12 @@ def new_recipe(
     ] = Path("my_recipes"),
 ) -> None:
     """Write a recipe that trains as it is, to be changed into your method."""
-    from rich.console import Console
-
-    from benchmark.catalogues import write_recipe
+    from benchmark.templates.recipe import write_recipe
 
     file = write_recipe(name, path, cache_folder())
-    console = Console()
-    console.print(f"Wrote {file}. Change it, then:", highlight=False)
-    console.print(
+    out = console()
+    out.print(f"Wrote {file}. Change it, then:", highlight=False)
+    out.print(
         f"  kdbench run --path {path} --recipe vanilla --recipe {name}",
         highlight=False,
         markup=False,
@@ -49,23 +48,17 @@ def new_dataset(
     ] = None,
 ) -> None:
     """Write the card of a folder of images, so that it can be trained on."""
-    from rich.console import Console
-
-    from benchmark.catalogues import write_dataset
+    from benchmark.templates.dataset import write_dataset
 
     file, found = write_dataset(name, source, path, layout=layout)
-    console = Console()
-    console.print(
+    out = console()
+    say(
+        out,
         f"Wrote {file}: {len(found.class_names)} classes, {found.images['train']:,} training and "
         f"{found.images['test']:,} test images, at least {found.fewest} a class. Look at it, then:",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
-    console.print(
+    say(
+        out,
         f"  kdbench run --path {path} --dataset {name} --protocol quick --recipe vanilla "
         "--recipe kd",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )

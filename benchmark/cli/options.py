@@ -1,8 +1,7 @@
-"""What several commands share: options, the words that they take, the folder of the cache."""
+"""The options that several commands have, and the words that they take."""
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -33,32 +32,12 @@ class Kind(StrEnum):
     suites = "suites"
 
 
-class Format(StrEnum):
-    """How the leaderboard is written."""
-
-    md = "md"
-    csv = "csv"
-    latex = "latex"
-    json = "json"
-
-
-SuiteOption = Annotated[
-    str | None, typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset.")
-]
-DatasetOption = Annotated[
-    list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
-]
-PairOption = Annotated[
-    list[str] | None,
-    typer.Option("--pair", help="teacher:student; repeatable; else the data set's usual pairs."),
-]
 RecipeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--recipe", help="NAME, 'NAME\\[key=value,…]', or '*' for every method; repeatable."
     ),
 ]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")]
 ProtocolOption = Annotated[
     str | None,
     typer.Option("--protocol", help="NAME or 'NAME\\[epochs=…]'; else the data set's first."),
@@ -73,24 +52,20 @@ PathOption = Annotated[
     list[Path] | None,
     typer.Option("--path", help="Folder with more recipes and data set cards; repeatable."),
 ]
-TeacherOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--teacher-checkpoint",
-        help="FILE or NETWORK=FILE with trained teacher weights; repeatable.",
-    ),
-]
 RetryOption = Annotated[
     Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="md|csv|latex|json|NAME",
+        help="How to write it; NAME is a file in formats/ of a --path folder. csv and latex are "
+        "without published numbers.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 PrecisionOption = Annotated[
     Precision,
     typer.Option("--precision", help="Of the training; auto: bf16 if the device computes in it."),
 ]
-
-
-def cache_folder() -> Path:
-    """Where drawn and decoded images and the index of recipes are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()

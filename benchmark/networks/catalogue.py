@@ -78,6 +78,7 @@ def create_network(
     classes: int,
     image_size: tuple[int, int] = (32, 32),
     pretrained: bool = False,
+    drop_path: float = 0.0,
 ) -> Network:
     """Build a network with freshly drawn weights.
 
@@ -86,6 +87,7 @@ def create_network(
         classes: number of classes K.
         image_size: (height, width) for which ``stage_shapes`` are told.
         pretrained: start from timm's published weights; for ``timm/NAME`` only.
+        drop_path: largest share of residual branches left out in training; for ``timm/NAME`` only.
 
     Raises:
         UnknownName: there is no such network.
@@ -96,7 +98,11 @@ def create_network(
         from benchmark.networks.timm_adaptor import create_timm_network
 
         return create_timm_network(
-            name, classes=classes, image_size=image_size, pretrained=pretrained
+            name,
+            classes=classes,
+            image_size=image_size,
+            pretrained=pretrained,
+            drop_path=drop_path,
         )
     info = _BY_NAME.get(name)
     if info is None:
@@ -108,6 +114,8 @@ def create_network(
         )
     if pretrained:
         raise has_no_weights(name)
+    if drop_path:
+        raise has_no_drop_path(name)
     family = importlib.import_module(info.module)
     return cast("Network", family.build(name, classes=classes, image_size=image_size))
 
@@ -117,4 +125,12 @@ def has_no_weights(name: str) -> NetworkError:
     return NetworkError(
         f"'{name}' has no published weights of its own: pretrained is for timm/NAME only.\n"
         "Give a file with its weights instead, or train it."
+    )
+
+
+def has_no_drop_path(name: str) -> NetworkError:
+    """That a network leaves out no residual branches, and what to do."""
+    return NetworkError(
+        f"'{name}' has no residual branches that it could leave out: drop_path is for networks of "
+        "timm that take a drop_path_rate.\nWrite drop_path=0, or choose another network."
     )

@@ -13,10 +13,11 @@ from typing import Any, cast
 import timm
 import torch
 from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError, first_line
-from benchmark.networks.catalogue import TIMM_PREFIX
+from benchmark.networks.catalogue import TIMM_PREFIX, has_no_drop_path
 from benchmark.networks.cost import meta_copy, meta_images
 from benchmark.networks.outputs import Network, Outputs, Shape, Triple, at_every_position
 from benchmark.networks.published import no_weights, published_file, timm_config
@@ -224,15 +225,21 @@ def _layers_run(network: nn.Module, image_size: tuple[int, int]) -> set[str]:
 
 
 def create_timm_network(
-    name: str, *, classes: int, image_size: tuple[int, int], pretrained: bool
+    name: str,
+    *,
+    classes: int,
+    image_size: tuple[int, int],
+    pretrained: bool,
+    drop_path: float = 0.0,
 ) -> TimmNetwork:
-    """Build ``timm/NAME``; drop rates and pooling are timm's defaults.
+    """Build ``timm/NAME``; other drop rates and pooling are timm's defaults.
 
     Args:
         name: with the prefix; a tag as in ``timm/resnet18.a1_in1k`` chooses the weights.
         classes: number of classes K; a new classifier is drawn where the weights have another.
         image_size: (height, width).
         pretrained: start from the published weights, from the cache or the hub.
+        drop_path: largest share of residual branches left out in training.
 
     Raises:
         UnknownName: timm has no such model.
@@ -242,6 +249,8 @@ def create_timm_network(
     config = timm_config(name)
     if config is not None and config.fixed_input_size:
         options["img_size"] = image_size
+    if drop_path:
+        options["drop_path_rate"] = drop_path
     if pretrained and (file := published_file(name)):
         options["pretrained_cfg_overlay"] = {"file": str(file)}
     try:
@@ -250,9 +259,14 @@ def create_timm_network(
         )
     # Building asserts, and downloading fails, with whatever the libraries below timm raise.
     except Exception as error:
+        if "drop_path_rate" in str(error):
+            raise has_no_drop_path(name) from error
         if pretrained:
             raise no_weights(name, first_line(error)) from error
         raise _does_not_take(name, image_size, error) from error
+    # Some take the rate and do nothing with it.
+    if drop_path and not any(isinstance(p, DropPath) and p.drop_prob for p in model.modules()):
+        raise has_no_drop_path(name)
     return TimmNetwork(model, name, image_size)
 
 

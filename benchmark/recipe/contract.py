@@ -14,7 +14,7 @@ import inspect
 import sys
 import typing
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -25,18 +25,13 @@ from torch import Tensor, nn
 
 from benchmark.errors import RecipeError, UsageError, suggestion
 from benchmark.networks.outputs import Network, NetworkShape, Outputs
+from benchmark.recipe.pair import Pair
+from benchmark.strict import Later as Later
+from benchmark.strict import has_mark
 
 Terms = dict[str, Tensor]
-
-
-class Later:
-    """Marks a setting that a recipe was given when it had records already.
-
-    ``standardise: Annotated[bool, Later] = False``. At its default, which must do what was done
-    before, it is left out of a run's identity, and the records of then stay valid.
-    """
-
-
+Heard = Outputs | Mapping[str, Outputs] | None
+"""What a recipe's teachers say: of one, of several by role, or nothing."""
 Trains = Literal["student", "teacher"]
 R = TypeVar("R", bound="Recipe")
 NEEDS = frozenset({"embedding", "maps", "class_maps"})
@@ -52,12 +47,21 @@ class Batch:
             ``cross_entropy`` takes both alike.
         index: (B,) int64, positions in the training set.
         progress: share of the training, or of the stage, that is done, in [0, 1].
+        views: the same images augmented once more, each (B, 3, H, W); as many as the recipe's
+            ``views`` asks for, less one.
+        class_count: number of classes K.
+        draw: seed of the random choices of this step, the same for all members of a group.
+        shared: what members of a group make of the batch once for all, by what it is.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
     progress: float
+    views: tuple[Tensor, ...] = ()
+    class_count: int = 0
+    draw: int = 0
+    shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def classes(self) -> Tensor:
@@ -66,44 +70,26 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A teacher and a student, written ``teacher:student``."""
-
-    teacher: str
-    student: str
-
-    def __str__(self) -> str:
-        return f"{self.teacher}:{self.student}"
-
-    @classmethod
-    def parse(cls, text: str) -> Pair:
-        """Read ``teacher:student``.
-
-        Raises:
-            UsageError: there is not exactly one colon with a name on each side.
-        """
-        names = text.split(":")
-        if len(names) != 2 or not all(names):
-            raise UsageError(
-                f"'{text}' is not a pair. Write teacher:student, e.g. resnet32x4:resnet8x4."
-            )
-        return cls(*names)
-
-
-@dataclass(frozen=True)
 class Role:
     """A run that must be trained first: which network, minimising what.
 
     Attributes:
         draw: 0 for a run with the seed of the run that needs it, which starts from the same weights
-            and sees the same batches as any run of that network with that seed. Every other
+            and sees the same batches as any run of that network with that seed. Every larger
             number is a seed of its own, and so an independent draw.
+
+    Raises:
+        RecipeError: the draw is a negative number.
     """
 
     network: str
     recipe: str = "vanilla"
     settings: Mapping[str, Any] = field(default_factory=dict)
     draw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.draw < 0:
+            raise RecipeError(f"a role's draw is 0, 1, 2 and so on, not {self.draw}.")
 
 
 def _none_rest(network: Network) -> Iterable[nn.Module]:
@@ -179,10 +165,30 @@ class Context(Shapes):
     Attributes:
         labels: (N,) int64, the class of every training sample by position.
         roles: the trained networks by role, in eval mode and frozen.
+        network: the network that is trained, as ``adapt`` left it; None before training, and for
+            ``refuse``.
+        known: what ``before`` gave, by name.
     """
 
     labels: Tensor
     roles: Mapping[str, Network] = field(default_factory=dict)
+    network: Network | None = None
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters with a learning rate or a weight decay of their own.
+
+    Attributes:
+        modules: whose parameters they are.
+        rate: their learning rate as a share of the protocol's; it follows the schedule.
+        decay: their weight decay instead of the protocol's; None is the protocol's.
+    """
+
+    modules: tuple[nn.Module, ...]
+    rate: float = 1.0
+    decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,10 @@ class Recipe(nn.Module):
 
     info: ClassVar[RecipeInfo]
     settings_model: ClassVar[type[pydantic.BaseModel]]
+    hears: ClassVar[tuple[str, ...]] = ("teacher",)
+    """The roles whose networks run on every batch, as far as the recipe has them."""
+    views: ClassVar[int] = 1
+    """How many augmented views of every image it looks at in a step."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
@@ -263,7 +273,7 @@ class Recipe(nn.Module):
         return {
             name: settings[name]
             for name, field in cls.settings_model.model_fields.items()
-            if not _is_later(field) or settings[name] != field.default
+            if not has_mark(field, Later) or settings[name] != field.default
         }
 
     def roles(self, pair: Pair) -> dict[str, Role]:
@@ -289,16 +299,49 @@ class Recipe(nn.Module):
         """Change the network before it is trained, e.g. share and freeze a classifier."""
         return network
 
+    def before(
+        self, context: Context, passing: Iterator[tuple[Batch, Heard]]
+    ) -> Mapping[str, Tensor]:
+        """What it must know of the training set before ``build``, in one pass over it.
+
+        A recipe that overrides this gets every training image once, as it is, with what the
+        networks that it hears say of it. Its tensors are kept with the first of those networks and
+        computed again only when recipe or settings are others.
+
+        Args:
+            context: as in ``build``, with nothing ``known``.
+            passing: the batches of the training set in its order.
+
+        Returns:
+            Tensors by name: ``context.known`` in ``build``.
+        """
+        return {}
+
+    def view(self, batch: Batch) -> Batch:
+        """The batch as the recipe looks at it: mixed, augmented again, rotated.
+
+        ``benchmark.views`` has what is usual. Student and teacher both see its images. Random
+        choices come from a generator that is seeded by ``batch.draw``.
+        """
+        return batch
+
     @abstractmethod
     def forward(self, batch: Batch, student: Outputs, teacher: Any) -> Terms:
         """The weighted loss terms, scalars by name, in float32; their sum is minimised.
 
         Args:
-            batch: images, labels and positions.
+            batch: images, labels and positions, as ``view`` gave them.
             student: what the trained network computed.
-            teacher: Outputs of the network of role ``teacher``, without gradient; None if the
-                recipe has no such role. A recipe writes down which of the two it takes.
+            teacher: Outputs, without gradient, of the role that the recipe ``hears``; by role if it
+                hears several; None if it hears none. A recipe writes down which it takes.
         """
+
+    def after_step(self, network: Network) -> None:
+        """Follow the update of the network, without gradient: moving averages, memories."""
+
+    def parameter_groups(self, network: Network) -> Iterable[Part]:
+        """Parts with a rate or a weight decay of their own; the rest has the protocol's."""
+        return ()
 
     def stages(self) -> tuple[Stage, ...]:
         """The parts of the training, in their order.
@@ -409,10 +452,6 @@ def _source_digest(cls: type[Recipe]) -> str:
     for name in sorted(contents):
         digest.update(contents[name])
     return digest.hexdigest()
-
-
-def _is_later(field: pydantic.fields.FieldInfo) -> bool:
-    return any(mark is Later or isinstance(mark, Later) for mark in field.metadata)
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:

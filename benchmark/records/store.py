@@ -6,7 +6,6 @@ at all, and is refused when it was changed by hand.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.errors import RecordError, suggestion
+from benchmark.files import write_whole
 from benchmark.records.canonical import canonical_json, digest, identity_of
 from benchmark.records.schema import SCHEMA_VERSION, Record, RunSpec
 from benchmark.strict import faults
@@ -177,13 +177,12 @@ class Store:
             return kept
         text = json.dumps(values, indent=2, sort_keys=True, allow_nan=False)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             # The history goes first: where there is a record, its history is there as well.
             if history_csv is None:
                 history.unlink(missing_ok=True)
             else:
-                replace_file(history, history_csv)
-            replace_file(path, text + "\n")
+                write_whole(history, history_csv, durable=True)
+            write_whole(path, text + "\n", durable=True)
         except OSError as error:
             raise RecordError(
                 f"cannot write the record {path}: {error.strerror or error}. "
@@ -292,20 +291,6 @@ def _rounded(value: Any) -> Any:
 
 def _checksum(values: Mapping[str, Any]) -> str:
     return digest({key: value for key, value in values.items() if key != "checksum"})
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Put a text in the place of a file, whole or not at all; the folder must exist."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _refusal(path: Path, fault: str) -> RecordError:

@@ -6,7 +6,6 @@ only the possibility to continue, and the weights that later runs build on.
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import shutil
@@ -21,8 +20,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import write_whole
+from benchmark.records.history import EpochRow, history_csv
 
-FORMAT = 2
+FORMAT = 3  # raised when what a checkpoint holds changes; older ones are started over
 
 
 class WorkspaceError(BenchmarkError):
@@ -114,16 +115,23 @@ class Workspace:
                 f"Delete {path.parent} and repeat the command to train them again."
             ) from None
 
-    def write_history(self, identity: str, rows: Sequence[Mapping[str, float]]) -> str:
+    def write_history(self, identity: str, rows: Sequence[EpochRow]) -> str:
         """Write the run's ``history.csv``, one row an epoch; returns its text."""
-        names = sorted({name for row in rows for name in row}, key=_column)
-        text = io.StringIO()
-        table = csv.DictWriter(text, names, lineterminator="\n")
-        table.writeheader()
-        for row in rows:
-            table.writerow({name: f"{value:.6g}" for name, value in row.items()})
-        self._write(self.folder(identity) / "history.csv", text.getvalue().encode())
-        return text.getvalue()
+        text = history_csv(rows)
+        self._write(self.folder(identity) / "history.csv", text.encode())
+        return text
+
+    def save_tensors(self, identity: str, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Keep tensors that were computed with a run's network beside its weights."""
+        content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
+        self._write(self.folder(identity) / f"{name}.safetensors", content)
+
+    def load_tensors(self, identity: str, name: str) -> dict[str, Tensor] | None:
+        """What ``save_tensors`` kept; None if it is not here, or damaged."""
+        try:
+            return load_file(self.folder(identity) / f"{name}.safetensors")
+        except (OSError, SafetensorError):
+            return None
 
     def forget(self, identity: str) -> None:
         """Delete all that is kept of a run."""
@@ -131,20 +139,10 @@ class Workspace:
 
     @staticmethod
     def _write(path: Path, content: bytes | memoryview) -> None:
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            os.replace(partial, path)
+            write_whole(path, content, durable=False)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise WorkspaceError(
                 f"cannot write {path}: {error.strerror}.\n"
                 "Free some space or choose another folder with --runs; what is recorded stays."
             ) from None
-
-
-def _column(name: str) -> tuple[int, str]:
-    """The order of a history's columns: the epoch, the accuracies, the losses, the times."""
-    first = ("epoch", "top1", "top5", "nll")
-    return (first.index(name), "") if name in first else (len(first), name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,21 @@ from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.errors import UsageError
 from benchmark.matrix.plan import Cell, cells_of
 from benchmark.matrix.request import Request, choice_of
-from benchmark.matrix.run import Resolver, Run
+from benchmark.matrix.resolver import Resolver
+from benchmark.matrix.run import AnyRun, Asked, Run
 from benchmark.networks.cost import count_macs
 from benchmark.networks.outputs import Network
-from benchmark.recipe.discovery import Catalogue, load_recipes
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import ALONE
-from benchmark.training.learner import Job, Learner, Setting, make_network
-from benchmark.training.teaching import Teacher
+from benchmark.registry import Catalogue
+from benchmark.training.batch import batch_of
+from benchmark.training.job import Job, Setting, make_network
+from benchmark.training.learner import Learner
+from benchmark.training.precision import dtype_of, precision_of
+from benchmark.training.teaching import Teachers
 from benchmark.work.accelerator import make_accelerator
+from benchmark.work.fitting import Fitting
 
 WARM_UP_STEPS = 8
 MATRIX_SIZES = (256, 512, 1024, 2048)
@@ -62,11 +69,11 @@ def measure(
         console: shows the progress of fetching and decoding; None shows nothing.
     """
     recipes = load_recipes(request.paths)
-    cells, _ = cells_of(choice_of(request), recipes)
+    cells, _ = cells_of(choice_of(request), recipes, Fitting().refusal)
     first = cells[0]
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     accelerator = make_accelerator(precision)
-    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
+    precision = precision_of(accelerator)
     protocol = first.run.protocol
     data = load_data(first.card, data_dir, cache_dir, protocol=protocol, console=console)
     bench = Bench(data, recipes, accelerator, seconds)
@@ -105,12 +112,16 @@ class Bench:
     """Measures on one data set and device."""
 
     def __init__(
-        self, data: DataSet, recipes: Catalogue, accelerator: Accelerator, seconds: float
+        self,
+        data: DataSet,
+        recipes: Catalogue[RecipeInfo],
+        accelerator: Accelerator,
+        seconds: float,
     ) -> None:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds
         self.setting = Setting(data.card, data.train.labels)
-        self._teachers: dict[str, Network] = {}
+        self._drawn: dict[str, Network] = {}
 
     def loader(self, cell: Cell) -> dict[str, float]:
         """Images/s of loading and augmentation alone.
@@ -130,77 +141,87 @@ class Bench:
     def teacher(self, cell: Cell) -> float:
         """Images/s of the teacher's forward, batches at hand."""
         network = self._network(cell.run.roles.get("teacher") or self._teacher_alone(cell))
-        teacher = self._as_teacher(network, frozenset())
+        teachers = self._teachers([network])
+
+        def answer(loaded: LoadedBatch) -> None:
+            teachers.next_batch()
+            teachers.ask(network, loaded.images)
+
         batch = next(self._batches(cell.run))
-        return self._clock(itertools.repeat(batch), lambda b: teacher(b.images))
+        return self._clock(itertools.repeat(batch), answer)
 
     def learners(self, runs: Sequence[Run]) -> float:
         """Images/s of learners that train side by side, each image counted once."""
         jobs = [self._job(run) for run in runs]
         learners = [Learner(job, self.setting, self.accelerator) for job in jobs]
-        teacher_networks = [job.roles["teacher"] for job in jobs if "teacher" in job.roles]
-        needs = frozenset[str]().union(*(job.recipe.info.needs for job in jobs))
-        teacher = self._as_teacher(teacher_networks[0], needs) if teacher_networks else None
+        teachers = self._teachers(
+            [job.roles[role] for job in jobs for role in job.heard],
+            {need for job in jobs for need in job.recipe.info.needs},
+        )
         for learner in learners:
             learner.start_epoch(0)  # the protocol's own stage
         counter = itertools.count()
 
         def step(loaded: LoadedBatch) -> None:
             number = next(counter)
-            outputs = teacher(loaded.images) if teacher else None
+            teachers.next_batch()
+            batch = batch_of(loaded, classes=self.setting.card.classes, seed=0, count=number)
             for learner in learners:
-                learner.step(loaded, outputs, at=0.0, count=number)
+                learner.step(batch, teachers, weight=loaded.weight, at=0.0, count=number)
 
-        return self._clock(self._batches(runs[0]), step)
+        views = max(job.recipe.views for job in jobs)
+        return self._clock(self._batches(runs[0], views=views), step)
 
     def shared(self, cells: Sequence[Cell]) -> list[Run]:
         """The largest set of the cells' runs that would train as one group."""
-        teachers = [c.run.roles["teacher"].identity for c in cells if "teacher" in c.run.roles]
+        teachers = [cell.run.heard[0].identity for cell in cells if cell.run.heard]
         common = max(teachers, key=teachers.count, default=None)
         return [
-            cell.run
-            for cell in cells
-            if "teacher" not in cell.run.roles or cell.run.roles["teacher"].identity == common
+            cell.run for cell in cells if not cell.run.heard or cell.run.heard[0].identity == common
         ]
 
     def flops_per_image(self, run: Run) -> float:
         """Operations of the networks for one image: 2 a multiply-add, backward twice forward."""
         size = self.setting.card.shape
         flops = 6.0 * count_macs(self._network(run), size)
-        if "teacher" in run.roles:
-            flops += 2.0 * count_macs(self._network(run.roles["teacher"]), size)
+        flops += sum(2.0 * count_macs(self._network(teacher), size) for teacher in run.heard)
         return flops
 
     def _teacher_alone(self, cell: Cell) -> Run:
         resolver = Resolver(cell.card, cell.run.protocol, self.recipes)
-        return resolver.run(ALONE, {}, network=cell.pair.teacher, pair=cell.pair, seed=0)
+        return resolver.resolve(Asked(ALONE, {}, cell.pair.teacher, cell.pair, seed=0))
 
     def _job(self, run: Run) -> Job:
-        info = self.recipes.get(run.recipe)
-        roles = {name: self._network(role) for name, role in run.roles.items()}
-        recipe = info.cls(**run.settings)
-        protocol = run.protocol.model_copy(update={"pretrained": False})
-        return Job(run.identity, run.label, run.network, recipe, protocol, run.seed, roles)
+        return Job(
+            identity=run.identity,
+            label=run.label,
+            network=run.network,
+            recipe=run.make_recipe(),
+            protocol=run.protocol.model_copy(update={"pretrained": False}),
+            seed=run.seed,
+            roles={name: self._network(role) for name, role in run.roles.items()},
+        )
 
-    def _network(self, run: Run) -> Network:
-        if run.identity not in self._teachers:
+    def _network(self, run: AnyRun) -> Network:
+        """A network as it would be taught, or teach, with weights that were only drawn."""
+        if not isinstance(run, Run):
+            raise UsageError("kdbench speed measures with drawn weights; leave files out.")
+        if run.identity not in self._drawn:
             network = make_network(self._job(run), self.setting)
-            self._teachers[run.identity] = network.eval().requires_grad_(False)
-        return self._teachers[run.identity]
+            self._drawn[run.identity] = network.eval().requires_grad_(False)
+        return self._drawn[run.identity]
 
-    def _as_teacher(self, network: Network, needs: frozenset[str]) -> Teacher:
-        half = self.accelerator.mixed_precision == "bf16"
-        dtype = torch.bfloat16 if half else torch.float32
-        return Teacher(
-            network, device=self.accelerator.device, dtype=dtype, maps="maps" in needs,
-            class_maps="class_maps" in needs,
-        )  # fmt: skip
+    def _teachers(self, networks: Sequence[Network], needs: Collection[str] = ()) -> Teachers:
+        dtype, device = dtype_of(self.accelerator), self.accelerator.device
+        return Teachers(networks, device=device, dtype=dtype, needs=needs)
 
-    def _batches(self, run: Run, split: ImageSplit | None = None) -> Iterator[LoadedBatch]:
+    def _batches(
+        self, run: Run, split: ImageSplit | None = None, *, views: int = 1
+    ) -> Iterator[LoadedBatch]:
         """Full batches of a run without end, from a split instead of the training set if given."""
         loader: Loader = make_loader(
             split or self.data.train, self.data.card, batch_size=run.protocol.batch_size, seed=0,
-            device=self.accelerator.device, shard=(0, 1), train=True,
+            device=self.accelerator.device, shard=(0, 1), train=True, views=views,
         )  # fmt: skip
         full = run.protocol.batch_size
         for epoch in itertools.count():

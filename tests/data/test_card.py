@@ -138,7 +138,7 @@ def test_a_broken_card_is_listed_and_stops_no_other(tmp_path: Path) -> None:
     write_card(tmp_path, "leaves")
     broken = write_card(tmp_path, "bark", "name = ")
     catalogue = read_cards([tmp_path])
-    assert [card.name for card in catalogue.cards] == ["leaves"]
+    assert [card.name for card in catalogue.values()] == ["leaves"]
     assert list(catalogue.broken) == [broken]
     with pytest.raises(CardError, match=r"bark\.toml"):
         catalogue.get("bark")

@@ -20,7 +20,7 @@ from benchmark.data.opening import load_data
 from benchmark.networks.catalogue import create_network
 
 SHIPPED = Path(__file__).parents[2] / "datasets"
-ON_THE_HUB = [card for card in read_cards([SHIPPED]).cards if isinstance(card.source, HubSource)]
+ON_THE_HUB = [card for card in read_cards([SHIPPED]).values() if isinstance(card.source, HubSource)]
 PRETRAINED = sorted(
     {
         network

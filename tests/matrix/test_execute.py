@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from benchmark.errors import NetworkError, RecordError
+from benchmark.files import file_digest
+from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session, Summary
 from benchmark.networks.catalogue import create_network
-from benchmark.networks.weights import file_digest
-from benchmark.work.execute import Outcome
 from tests.matrix.conftest import FIVE
 
 Make = Callable[..., Session]
@@ -61,9 +61,9 @@ def test_the_history_stands_beside_the_record(session: Make, execute: Execute) -
     made = session("vanilla", protocol="longer")
     execute(made)
     run = made.cells[0].run
-    rows = made.store.history_path(run.spec({})).read_text().splitlines()
+    rows = made.store.history_path(run.spec).read_text().splitlines()
     assert len(rows) == 1 + 4
-    record = made.store.find(run.spec({}))
+    record = made.store.find(run.spec)
     assert record is not None
     assert record.metrics is not None
     assert record.diagnostics is not None
@@ -94,7 +94,7 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(
     made = session(*names, paths=(broken_folder,))
     summary = execute(made)
     assert summary.exit_code == 1
-    bad, good = (made.store.find(cell.run.spec({})) for cell in made.cells)
+    bad, good = (made.store.find(cell.run.spec) for cell in made.cells)
     assert good is not None
     assert good.status == "ok"
     assert bad is not None
@@ -132,7 +132,7 @@ def test_time_that_is_up_stops_at_a_checkpoint_and_the_same_command_continues(
     assert not list((tmp_path / "results").rglob("*.json"))
     # The time is up as soon as the group has started, however slow the machine is.
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.work.execute.Execution._time_is_up", lambda self: False)
+        patch.setattr("benchmark.work.place.Place.time_is_up", lambda self: False)
         part = execute(session("vanilla", protocol="longer"), minutes=1e-3)
     assert set(part.outcomes.values()) == {Outcome.unfinished}
     [identity] = part.outcomes
@@ -169,7 +169,7 @@ def test_what_builds_on_a_failed_run_is_blocked(
         summary = execute(session("follower", paths=(broken_folder,)))
         assert Outcome.blocked in summary.outcomes.values()
         assert summary.exit_code == 1
-        assert session("vanilla").store.find(summary.plan.cells[0].run.spec({})) is None
+        assert session("vanilla").store.find(summary.plan.cells[0].run.spec) is None
 
 
 def test_a_recipe_whose_file_changed_does_not_hold_up_its_group(
@@ -186,7 +186,7 @@ def test_a_recipe_whose_file_changed_does_not_hold_up_its_group(
     execute(session("vanilla", "explodes", **names))  # trains the teacher as well
     made = session("vanilla", "explodes", **names)
     for cell in made.cells:
-        made.store.path_of(cell.run.spec({})).unlink()
+        made.store.path_of(cell.run.spec).unlink()
     execute(session("vanilla", "explodes", **names), minutes=1e-3)
     file.write_text(works + "# changed\n")
     del sys.modules["benchmark_recipes.explodes"]
@@ -198,7 +198,7 @@ def test_a_record_that_is_gone_is_made_again(session: Make, execute: Execute) ->
     made = session("kd")
     execute(made)
     teacher = made.cells[0].run.roles["teacher"]
-    made.store.path_of(teacher.spec({})).unlink()
+    made.store.path_of(teacher.spec).unlink()
     assert [run.label for run in session("kd").plan().todo] == ["resnet14 vanilla"]
 
 
@@ -216,7 +216,7 @@ def test_a_prediction_that_fails_is_recorded(
     )
     made = session("blind", "kd", paths=(broken_folder,))
     assert execute(made).exit_code == 1
-    bad, good = (made.store.find(cell.run.spec({})) for cell in made.cells)
+    bad, good = (made.store.find(cell.run.spec) for cell in made.cells)
     assert bad is not None
     assert bad.error is not None
     assert bad.error.kind == "LookupError"
@@ -242,7 +242,7 @@ def test_who_runs_out_of_memory_beside_others_is_tried_alone(
     )
     made = session("greedy", "kd", paths=(broken_folder,))
     assert execute(made).exit_code == 0
-    record = made.store.find(made.cells[0].run.spec({}))
+    record = made.store.find(made.cells[0].run.spec)
     assert record is not None
     assert record.status == "ok"
     assert record.cost is not None
@@ -274,7 +274,7 @@ def test_imported_teacher_weights_stand_in_for_training(
     assert "resnet14 sh-teacher" in labels  # this one cannot be brought
     summary = execute(made)
     assert summary.exit_code == 0
-    kd = made.store.find(made.cells[0].run.spec({}))
+    kd = made.store.find(made.cells[0].run.spec)
     assert kd is not None
     assert "~" in made.store.path_of(kd.spec).parent.name
     imported = next(r for r in made.store.all().records if r.spec.recipe == "imported")
@@ -285,7 +285,7 @@ def test_imported_teacher_weights_stand_in_for_training(
 def test_a_hand_edited_record_is_refused(session: Make, execute: Execute) -> None:
     made = session("vanilla")
     execute(made)
-    path = made.store.path_of(made.cells[0].run.spec({}))
+    path = made.store.path_of(made.cells[0].run.spec)
     values = json.loads(path.read_text())
     values["metrics"]["top1"] = 99.0
     path.write_text(json.dumps(values))
@@ -306,9 +306,9 @@ def test_a_stale_record_is_replaced(session: Make, execute: Execute) -> None:
     made = session("vanilla")
     execute(made)
     run = made.cells[0].run
-    record = made.store.find(run.spec({}))
+    record = made.store.find(run.spec)
     assert record is not None
-    path = made.store.path_of(run.spec({}))
+    path = made.store.path_of(run.spec)
     from benchmark.records.canonical import identity_of
 
     old = record.spec.model_copy(update={"recipe_version": 0})

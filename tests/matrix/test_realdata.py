@@ -29,7 +29,7 @@ def test_published_weights_evaluate_to_their_published_accuracy(
     teacher = session.cells[0].run.roles["teacher"]
     # No time for the student: only the teacher is evaluated.
     execute(session, minutes=0.0, data_dir=data)
-    record = session.store.find(teacher.spec({}))
+    record = session.store.find(teacher.spec)
     assert record is not None
     assert record.metrics is not None
     assert record.metrics.top1 == pytest.approx(72.63, abs=0.05)

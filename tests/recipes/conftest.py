@@ -8,7 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from benchmark.recipe.discovery import PACKAGE, load_recipes
+from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.modules import PACKAGE
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ class Form:
 
 def forms() -> Iterator[Form]:
     """Every recipe as it is, and with every other choice of its settings that are a choice."""
-    for info in CATALOGUE.infos:
+    for info in CATALOGUE.values():
         yield Form(info, {})
         for name, setting in info.cls.settings_model.model_fields.items():
             choices: tuple[object, ...] = ()
@@ -66,7 +66,7 @@ def forms() -> Iterator[Form]:
                     yield Form(info, {name: str(choice).lower()})
 
 
-every_recipe = pytest.mark.parametrize("info", CATALOGUE.infos, ids=lambda info: info.name)
+every_recipe = pytest.mark.parametrize("info", CATALOGUE.values(), ids=lambda info: info.name)
 every_form = pytest.mark.parametrize("form", list(forms()), ids=str)
 every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=list(PAIRS))
 

@@ -9,7 +9,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from benchmark import gather
-from benchmark.recipe.discovery import PACKAGE, load_recipes
+from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.modules import PACKAGE
 
 ROWS = (3, 5)  # unequal, as in a last batch
 

@@ -154,7 +154,7 @@ class TestCommitted:
         assert len(self.SOURCES) == len(list((ROOT / "results" / "reported").rglob("*.toml")))
 
     def test_every_label_is_a_recipe_with_settings_that_are_not_its_defaults(self):
-        recipes = {info.name: info.cls for info in load_recipes().infos}
+        recipes = {info.name: info.cls for info in load_recipes().values()}
         for source in self.SOURCES:
             for method in {method for numbers in source.top1.values() for method in numbers}:
                 name, _, inside = method.rstrip("]").partition("[")

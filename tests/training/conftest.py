@@ -10,14 +10,16 @@ import pytest
 from benchmark.cards.card import Protocol
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
-from benchmark.recipe.discovery import Catalogue, load_recipes
-from benchmark.training.learner import Job
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
+from benchmark.registry import Catalogue
+from benchmark.training.job import Job
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
 
 
 @pytest.fixture(scope="session")
-def recipes() -> Catalogue:
+def recipes() -> Catalogue[RecipeInfo]:
     return load_recipes()
 
 
@@ -31,8 +33,15 @@ def teacher() -> Network:
 
 
 @pytest.fixture
-def make_job(recipes: Catalogue, teacher: Network) -> Callable[..., Job]:
-    def make(recipe: str, *, protocol: Protocol = PROTOCOL, seed: int = 0, **settings: Any) -> Job:
+def make_job(recipes: Catalogue[RecipeInfo], teacher: Network) -> Callable[..., Job]:
+    def make(
+        recipe: str,
+        *,
+        protocol: Protocol = PROTOCOL,
+        seed: int = 0,
+        source: str = "s",
+        **settings: Any,
+    ) -> Job:
         roles = {} if recipe == "vanilla" else {"teacher": teacher}
         return Job(
             identity=f"{recipe}-{seed}".ljust(64, "0"),
@@ -41,6 +50,7 @@ def make_job(recipes: Catalogue, teacher: Network) -> Callable[..., Job]:
             recipe=recipes.get(recipe).cls(**settings),
             protocol=protocol,
             seed=seed,
+            source=source,
             roles=roles,
         )
 

@@ -4,14 +4,16 @@ albumentations 2.0.8 seeds neither its forked workers, which all repeat the same
 transforms of a ``Compose`` apart: ``set_random_seed`` gives each of them a stream of its own that
 starts from the same seed, so that with a crop before a flip every mirrored image is cropped at the
 same end. Here each sample sets one stream that all its transforms share, begun from (seed, epoch,
-position). The images therefore do not depend on the number of workers.
+position); those of torchvision read torch's generator, which begins there too. The images therefore
+do not depend on the number of workers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from benchmark.cards.card import (
-    Card,
+from benchmark.cards.card import Card
+from benchmark.cards.transforms import (
     ColorJitter,
     HorizontalFlip,
+    RandAugment,
     RandomCrop,
+    RandomErasing,
     RandomResizedCrop,
     Transform,
+    TrivialAugment,
 )
 from benchmark.data.loaders.batches import (
     LoadedBatch,
@@ -42,8 +47,8 @@ from benchmark.errors import DataError
 if TYPE_CHECKING:
     import albumentations
 
-Key = tuple[int, int]
-"""An epoch and a position: all that a worker needs to make a sample."""
+Key = tuple[int, int, int]
+"""An epoch, a position and a view: all that a worker needs to make a sample."""
 
 _MOST_WORKERS = 8
 
@@ -64,6 +69,7 @@ class WorkersLoader:
         shard: number of this process and how many there are.
         workers: processes; 0 works in this one, None takes as many as there are processors, 8 at
             most.
+        views: how often every image is augmented.
     """
 
     def __init__(
@@ -77,8 +83,9 @@ class WorkersLoader:
         train: bool,
         shard: tuple[int, int] = (0, 1),
         workers: int | None = None,
+        views: int = 1,
     ) -> None:
-        self._labels, self._seed, self._train = split.labels, seed, train
+        self._labels, self._seed, self._train, self._views = split.labels, seed, train, views
         self._device = torch.device(device)
         self._normalise = Normalise(card.mean, card.std, size=card.image_size, device=self._device)
         self._chunks = chunks_of_epoch(len(split), batch_size=batch_size, shard=shard)
@@ -117,16 +124,22 @@ class WorkersLoader:
         if self._train:
             order = epoch_order(len(self._labels), seed=self._seed, epoch=epoch)
         own = [order[chunk.start : chunk.stop] for chunk in self._chunks]
-        self._plan.batches = [[(epoch, position) for position in part.tolist()] for part in own]
+        self._plan.batches = [
+            [(epoch, position, view) for view in range(self._views) for position in part.tolist()]
+            for part in own
+        ]
         for chunk, index, pixels in zip(self._chunks, own, self._batches, strict=True):
             if isinstance(pixels, str):
                 raise DataError(pixels)
+            images = self._normalise(pixels.to(self._device, non_blocking=True))
+            first, *views = images.chunk(self._views) if self._views > 1 else (images,)
             yield LoadedBatch(
-                images=self._normalise(pixels.to(self._device, non_blocking=True)),
+                images=first,
                 labels=self._labels[index].to(self._device, non_blocking=True),
                 index=index.to(self._device, non_blocking=True),
                 global_size=chunk.global_size,
                 weight=chunk.weight,
+                views=tuple(views),
             )
 
 
@@ -147,7 +160,7 @@ def make_compose(split: ImageSplit, card: Card, *, train: bool) -> albumentation
             A.CenterCrop(size, size),
         ]
     for transform in transforms:
-        steps += _twin(transform, size)
+        steps += _twin(transform, size, card.mean)
     return A.Compose(steps)
 
 
@@ -156,8 +169,11 @@ def has_size(split: ImageSplit, size: int) -> bool:
     return isinstance(split.images, Tensor) and split.images.shape[1:] == (size, size, 3)
 
 
-def _twin(transform: Transform, size: int) -> list[Any]:
-    """One transform of a card as steps of albumentations."""
+def _twin(transform: Transform, size: int, mean: Sequence[float]) -> list[Any]:
+    """One transform of a card or protocol as steps of albumentations.
+
+    torchvision takes a second to import, and only those who ask for its transforms should wait.
+    """
     import albumentations as A
 
     match transform:
@@ -174,21 +190,43 @@ def _twin(transform: Transform, size: int) -> list[Any]:
         case ColorJitter():
             # Albumentations jitters every other image unless it is told to do so always.
             return [A.ColorJitter(**transform.model_dump(exclude={"name"}), p=1.0)]
+        case RandAugment() | TrivialAugment():
+            from benchmark.data.loaders.torchvision_twins import Augment
+
+            return [A.Lambda(image=Augment(transform), name=transform.name)]
+        case RandomErasing():
+            from benchmark.data.loaders.torchvision_twins import Erase
+
+            return [A.Lambda(image=Erase(transform, mean), name=transform.name)]
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch's global CPU generator begins at a seed, and goes on afterwards as if nothing was."""
+    generator = torch.default_generator
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
 
 
 class _Samples(Dataset[Tensor | str]):
-    """Augmented images by epoch and position; what goes wrong is handed over as text."""
+    """Augmented images by epoch, position and view; what goes wrong is handed over as text."""
 
     def __init__(self, split: ImageSplit, compose: albumentations.Compose, seed: int) -> None:
         self._split, self._compose, self._seed = split, compose, seed
 
     def __getitem__(self, key: Key) -> Tensor | str:
         """Pixels uint8 (S, S, 3)."""
-        epoch, position = key
-        seed = stable_seed(self._seed, epoch, "augment", position)
+        epoch, position, view = key
+        again = (view,) if view else ()
+        seed = stable_seed(self._seed, epoch, "augment", position, *again)
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
-            image = self._compose(image=self._read(position))["image"]
+            with _seeded(seed):
+                image = self._compose(image=self._read(position))["image"]
         except DataError as error:
             # An exception would arrive with the worker's traceback as its message.
             return str(error)

@@ -1,0 +1,105 @@
+"""The commands that show what there is and what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import FormatOption, JsonOption, Kind, PathOption, ResultsOption
+from benchmark.cli.output import console, print_json, say
+from benchmark.errors import UsageError
+from benchmark.folders import cache_folder
+
+
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List recipes, data sets, networks or suites."""
+    from benchmark.catalogues.lists import describe
+    from benchmark.reports.terminal.listings import listing_table
+
+    entries = describe(kind.value, path or [], cache_folder())
+    if as_json:
+        print_json(entries, ascii_only=False)
+    else:
+        console().print(listing_table(kind.value, entries))
+
+
+def show(
+    cell: Annotated[
+        str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
+    ],
+    results: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show one record for a person."""
+    from benchmark.records.store import Store
+    from benchmark.reports.terminal.results import record_view
+
+    record = Store(results).lookup(cell)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        console().print(record_view(record))
+
+
+def leaderboard(
+    results: ResultsOption = Path("results"),
+    output: Annotated[
+        Path | None, typer.Option("--output", help="File to write; - is the standard output.")
+    ] = None,
+    format_: FormatOption = "md",
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if the file is not up to date.")
+    ] = False,
+    path: PathOption = None,
+) -> None:
+    """Write the leaderboard from the records and from published numbers in their reported/."""
+    from benchmark.catalogues.today import current
+    from benchmark.reports import leaderboard as board
+    from benchmark.reports.formats import load_formats
+
+    form = load_formats(path or []).get(format_)
+    target = output or Path(form.output)
+    text, problems = board.compose(results, form, current(path or [], cache_folder()))
+    aside = console(stderr=True)
+    for problem in problems:
+        say(aside, f"Left out: {problem}")
+    if check and str(target) == "-":
+        raise UsageError("--check compares with a file: name it with --output.")
+    if check:
+        difference = board.difference(text, target)
+        say(aside, difference or f"{target} is what the records give.")
+        raise typer.Exit(1 if difference or problems else 0)
+    if str(target) == "-":
+        typer.echo(text, nl=False)
+    else:
+        board.save(text, target)
+        aside.print(f"Wrote {target}.", highlight=False)
+    raise typer.Exit(1 if problems else 0)
+
+
+def pages(
+    output: Annotated[
+        Path, typer.Option("--output", help="File to write; - is the standard output.")
+    ] = Path("recipes.md"),
+    path: PathOption = None,
+) -> None:
+    """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
+    from benchmark.catalogues.pages import recipe_page
+    from benchmark.reports.leaderboard import save
+
+    text, broken = recipe_page(path or [], cache_folder(), output.parent)
+    aside = console(stderr=True)
+    for problem in broken:
+        say(aside, f"Left out: {problem}")
+    if str(output) == "-":
+        typer.echo(text, nl=False)
+    else:
+        save(text, output)
+        aside.print(f"Wrote {output}.", highlight=False)
+    raise typer.Exit(1 if broken else 0)

@@ -1,0 +1,171 @@
+"""The commands on the matrix: train it, plan it, see how far it is, measure its speed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli.cells import choosing_cells
+from benchmark.cli.options import (
+    DataOption,
+    JsonOption,
+    PathOption,
+    Precision,
+    PrecisionOption,
+    ProtocolOption,
+    RecipeOption,
+    ResultsOption,
+    RetryOption,
+    RunsOption,
+)
+from benchmark.cli.output import console, print_json
+from benchmark.folders import cache_folder
+
+if TYPE_CHECKING:
+    from benchmark.launch.session import Session
+    from benchmark.matrix.request import Request
+
+
+@choosing_cells
+def run(
+    request: Request,
+    *,
+    data: DataOption = None,
+    runs: RunsOption = Path("runs"),
+    results: ResultsOption = Path("results"),
+    retry: RetryOption = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
+    ] = False,
+    precision: PrecisionOption = Precision.fp32,
+    as_json: JsonOption = False,
+) -> None:
+    """Train every run that the chosen cells need, record it, and show the table.
+
+    What is recorded is not trained again, what was interrupted goes on: repeat the command.
+    """
+    from benchmark.launch.session import Session
+    from benchmark.reports.board.aggregate import aggregate
+    from benchmark.reports.terminal.live import listener
+    from benchmark.reports.terminal.results import result_table
+
+    session = Session(request, runs=runs, results=results, retry=retry is not None)
+    if dry_run:
+        _show_plan(session, as_json=as_json)
+        return
+    out = console(stderr=as_json)
+    try:
+        summary = session.run(
+            data_dir=data,
+            cache_dir=cache_folder(),
+            precision=precision.value,
+            minutes=minutes,
+            listener=listener(out),
+        )
+    except KeyboardInterrupt:
+        out.print("Interrupted. The same command continues from the last checkpoint.")
+        raise typer.Exit(130) from None
+    if not summary.is_main_process:
+        raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        for table in result_table(aggregate(session.records())):
+            out.print(table)
+        for line in summary.lines():
+            out.print(line, markup=False, highlight=False)
+    raise typer.Exit(summary.exit_code)
+
+
+@choosing_cells
+def plan(
+    request: Request,
+    *,
+    runs: RunsOption = Path("runs"),
+    results: ResultsOption = Path("results"),
+    retry: RetryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run would do: runs, groups, what is done already."""
+    from benchmark.launch.session import Session
+
+    session = Session(request, runs=runs, results=results, retry=retry is not None)
+    _show_plan(session, as_json=as_json)
+
+
+@choosing_cells
+def status(
+    request: Request,
+    *,
+    runs: RunsOption = Path("runs"),
+    results: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show how much of a suite is done, failed, stale or missing."""
+    from benchmark.launch.session import Session
+    from benchmark.reports.terminal.results import coverage_table
+
+    coverage = Session(request, runs=runs, results=results, retry=False).coverage()
+    if as_json:
+        print_json(coverage)
+    else:
+        console().print(coverage_table(coverage))
+
+
+def speed(
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Whose images; else the suite 'quick'.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option("--pair", help="teacher:student.")] = None,
+    recipe: RecipeOption = None,
+    protocol: ProtocolOption = None,
+    data: DataOption = None,
+    precision: PrecisionOption = Precision.fp32,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, help="Time spent on each figure.")
+    ] = 10.0,
+    path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure images/s of the loader, the teacher, every recipe and the group."""
+    from benchmark.matrix.request import Request
+    from benchmark.reports.terminal.listings import speed_table
+    from benchmark.work.speed import measure
+
+    figures = measure(
+        Request(
+            datasets=[dataset] if dataset else (),
+            pairs=[pair] if pair else (),
+            recipes=recipe or (),
+            seeds="1",
+            protocol=protocol,
+            paths=path or (),
+        ),
+        data_dir=data,
+        cache_dir=cache_folder(),
+        precision=precision.value,
+        seconds=seconds,
+        console=console(stderr=True),
+    )
+    if as_json:
+        print_json(figures)
+    else:
+        console().print(speed_table(figures))
+
+
+def _show_plan(session: Session, *, as_json: bool) -> None:
+    from benchmark.reports.terminal.listings import plan_table
+
+    overview = session.overview()
+    if as_json:
+        print_json(overview)
+        return
+    out = console()
+    for table in plan_table(overview):
+        out.print(table)

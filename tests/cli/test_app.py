@@ -1,0 +1,71 @@
+"""What all commands share: help, errors, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from called import Kdbench
+
+from benchmark.cli.app import main
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--recipe", "kdd"], "Did you mean 'kd'?"),
+        (["run", "--dataset", "cifar10", "--recipe", "kd"], "Did you mean 'cifar100'?"),
+        (["run", "--dataset", "cifar100"], "needs at least one --recipe"),
+        (["run", "--retry", "all"], "--retry"),
+        (["run", "--no-such-option"], "--no-such-option"),
+        (["list", "recipe"], "recipes"),
+        (["show", "nothing/here"], "there is no record"),
+        (["new", "recipe", "My Method"], "Use lower case"),
+        (["new", "recipe", "kd"], "exists"),
+        (["new", "dataset", "My Birds", "--from", "."], "Use lower case"),
+        (["new", "dataset", "birds", "--from", "nowhere"], "Correct --from"),
+        (["new", "dataset", "birds", "--from", "."], "in no known layout"),
+        (
+            ["run", "--dataset", "cifar100", "--recipe", "kd", "--data", "nowhere"],
+            "the data folder nowhere does not exist",
+        ),
+        (
+            ["run", "--dataset", "cifar100", "--pair", "resnet20:resnet8", "--recipe", "kd",
+             "--teacher-checkpoint", "nowhere.pt"],
+            "nowhere.pt",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_one_message_and_exit_code_2(
+    kdbench: Kdbench, words: list[str], message: str
+) -> None:
+    code, _, err = kdbench(*words)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert not list(Path().rglob("*.json"))
+
+
+def test_debug_shows_the_traceback(kdbench: Kdbench) -> None:
+    from benchmark.errors import UnknownName
+
+    with pytest.raises(UnknownName):
+        main(["--debug", "run", "--recipe", "kdd"])
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list", "recipes"], ["list", "datasets"]])
+def test_help_and_lists_do_without_torch(
+    words: list[str], cache_dir: Path, kdbench: Kdbench
+) -> None:
+    kdbench("list", "recipes")  # fills the index
+    code = (
+        "import sys, benchmark.cli.app\n"
+        "try:\n"
+        f"    benchmark.cli.app.main({words!r})\n"
+        "except SystemExit:\n"
+        "    print('torch' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"

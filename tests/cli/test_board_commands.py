@@ -1,0 +1,50 @@
+"""What there is, and what came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from called import Kdbench
+
+
+@pytest.mark.parametrize("kind", ["recipes", "datasets", "networks", "suites"])
+def test_lists_have_names(kdbench: Kdbench, kind: str) -> None:
+    code, out, _ = kdbench("list", kind, "--json")
+    assert code == 0
+    assert all(entry["name"] for entry in json.loads(out))
+    code, out, _ = kdbench("list", kind)
+    assert code == 0
+    assert json.loads(kdbench("list", kind, "--json")[1])[0]["name"] in out
+
+
+def test_a_broken_recipe_is_listed_beside_good_ones(kdbench: Kdbench) -> None:
+    Path("mine").mkdir()
+    Path("mine/broken.py").write_text("import no_such_package\n")
+    code, out, _ = kdbench("list", "recipes", "--path", "mine")
+    assert code == 0
+    assert "1 broken" in out
+    assert "no_such_package" in out
+    assert "vanilla" in out
+    code, _, err = kdbench("run", "--path", "mine", "--recipe", "broken")
+    assert code == 2
+    assert "no_such_package" in err
+
+
+def test_pages_are_of_the_built_in_recipes_or_of_a_folder(kdbench: Kdbench) -> None:
+    assert kdbench("pages")[0] == 0
+    built_in = Path("recipes.md").read_text(encoding="utf-8")
+    assert "### th-kd" in built_in
+
+    kdbench("new", "recipe", "my-method", "--path", "mine")
+    code, out, _ = kdbench("pages", "--path", "mine", "--output", "-")
+    assert code == 0
+    assert "(mine/my_method.py)" in out
+    assert "### th-kd" not in out
+
+    Path("mine/broken.py").write_text("import no_such_package\n")
+    code, _, err = kdbench("pages", "--path", "mine", "--output", "docs/mine.md")
+    assert code == 1
+    assert "no_such_package" in err
+    assert "(../mine/my_method.py)" in Path("docs/mine.md").read_text(encoding="utf-8")
