@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         register,
     )
     from benchmark.recipe.pair import Pair
+    from benchmark.recipe.views import mixed, rotated, shared, stacked
 
 _HOMES = {
     "benchmark.api.matrix": ("plan", "run"),
@@ -48,6 +49,7 @@ _HOMES = {
         "gather", "register",
     ),
     "benchmark.recipe.pair": ("Pair",),
+    "benchmark.recipe.views": ("mixed", "rotated", "shared", "stacked"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -73,10 +75,14 @@ __all__ = [
     "gather",
     "load_results",
     "load_student",
+    "mixed",
     "plan",
     "register",
     "remove_classifier",
+    "rotated",
     "run",
+    "shared",
+    "stacked",
 ]
 
 

@@ -320,8 +320,9 @@ class Recipe(nn.Module):
     def view(self, batch: Batch) -> Batch:
         """The batch as the recipe looks at it: mixed, augmented again, rotated.
 
-        ``benchmark.views`` has what is usual. Student and teacher both see its images. Random
-        choices come from a generator that is seeded by ``batch.draw``.
+        ``mixed``, ``stacked`` and ``rotated`` of ``benchmark`` are the usual ones. Student and
+        teacher both see its images. Random choices come from a generator that is seeded by
+        ``batch.draw``.
         """
         return batch
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from benchmark.data.loaders.batches import stable_seed
 from benchmark.recipe.contract import Batch
+from benchmark.recipe.mixing import mix_views
 
 
 def shared(batch: Batch, key: Hashable, make: Callable[[], Batch]) -> Batch:
@@ -38,6 +38,32 @@ def stacked(batch: Batch) -> Batch:
     return shared(batch, ("stacked", len(views)), make)
 
 
+def mixed(batch: Batch, *, mixup: float = 0.0, cutmix: float = 0.0) -> Batch:
+    """Each image mixed with another one of the batch, and the labels alike.
+
+    Args:
+        batch: its labels may be distributions already.
+        mixup: α of the Beta distribution of the share of mixup (arXiv:1710.09412); 0 for none.
+        cutmix: likewise of CutMix (arXiv:1905.04899); with both, a coin decides for the batch.
+
+    Returns:
+        The batch with mixed images and ``labels`` (B, K); all its views are mixed alike.
+    """
+
+    def make() -> Batch:
+        (images, *views), labels = mix_views(
+            (batch.images, *batch.views),
+            batch.labels,
+            batch.class_count,
+            mixup=mixup,
+            cutmix=cutmix,
+            seed=stable_seed(batch.draw, "mixed"),
+        )
+        return replace(batch, images=images, labels=labels, views=tuple(views))
+
+    return shared(batch, ("mixed", mixup, cutmix), make)
+
+
 def rotated(batch: Batch) -> Batch:
     """The images turned by 0, 90, 180 and 270 degrees, as one batch of 4 · B images.
 
@@ -56,10 +82,3 @@ def rotated(batch: Batch) -> Batch:
 def generator(batch: Batch, purpose: str) -> torch.Generator:
     """Random numbers on the CPU for one purpose of this step, equal for all members of a group."""
     return torch.Generator().manual_seed(stable_seed(batch.draw, purpose))
-
-
-def distributions(labels: Tensor, classes: int) -> Tensor:
-    """Labels (B,) or distributions (B, K) as distributions (B, K) in float32."""
-    if labels.ndim == 2:
-        return labels
-    return torch.nn.functional.one_hot(labels, classes).float()

@@ -10,7 +10,6 @@ from torch import Tensor
 from benchmark.data.loaders.choice import Loader
 from benchmark.recipe.contract import Batch, Context, Heard, Recipe
 from benchmark.records.canonical import digest
-from benchmark.training.batch import batch_of
 from benchmark.training.checkpoint import Workspace
 from benchmark.training.job import Job
 from benchmark.training.precision import precision_of
@@ -60,7 +59,7 @@ class Before:
     def _pass(self, job: Job) -> Iterator[tuple[Batch, Heard]]:
         for loaded in self._load().epoch(0):
             self.teachers.next_batch()
-            batch = batch_of(loaded, classes=self.classes, seed=job.seed)
+            batch = Batch(loaded.images, loaded.labels, loaded.index, 0.0, class_count=self.classes)
             yield batch, job.hear(self.teachers.ask, batch.images)
         self.teachers.next_batch()
 

@@ -136,6 +136,7 @@ class Group:
         self.teachers.next_batch()
         return batch_of(
             loaded,
+            self.protocol,
             classes=self.data.card.classes,
             seed=self.seed,
             count=count,
@@ -287,7 +288,7 @@ class Group:
             metrics,
             member.cost(self.data.card.shape),
             tuple(member.progress.history),
-            member.learner.network.state_dict(),
+            member.learner.result.state_dict(),
         )
 
     def _write(self, last: bool) -> None:

@@ -88,6 +88,7 @@ def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
         classes=card.classes,
         image_size=card.shape,
         pretrained=pretrained and not load,
+        drop_path=job.protocol.drop_path,
     )
     if pretrained:
         network.expect(card.mean, card.std)

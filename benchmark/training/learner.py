@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from benchmark.data.loaders.batches import stable_seed
 from benchmark.errors import RecipeError
 from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import Batch, Context, Recipe
+from benchmark.training.averaging import WeightAverage
 from benchmark.training.cost import Meter
 from benchmark.training.job import Job, Setting, context_of, make_network
 from benchmark.training.lesson import Lesson, over_processes
+from benchmark.training.optimiser import Part, clip, make_optimiser, set_rate
 from benchmark.training.stages import Span, spans_of
 from benchmark.training.teaching import Teachers
 
@@ -53,6 +55,8 @@ class Learner:
         job.recipe.build(context)
         self.lesson = Lesson(network, job.recipe, accelerator, self.spans[0].stage)
         self.lesson.to(accelerator.device).to(memory_format=torch.channels_last)
+        decay = job.protocol.average
+        self.average = WeightAverage(network, decay) if decay else None
         self._enter(self.spans[0])
         self._names: tuple[str, ...] = ()
         self._sums: Tensor | None = None
@@ -78,22 +82,37 @@ class Learner:
         """Begin a stage: an optimiser without a past, on what it trains."""
         protocol = self.job.protocol
         self.span = span
-        trained = self.lesson.enter(span.stage)
+        trained = self._trained = self.lesson.enter(span.stage)
         if not trained:
             raise RecipeError(
                 f"recipe '{self.recipe.info.name}' trains nothing in its stage "
                 f"'{span.stage.name}': everything rests."
             )
-        self.optimiser = torch.optim.SGD(
-            trained,
-            lr=protocol.lr,
-            momentum=protocol.momentum,
-            nesterov=protocol.nesterov,
-            weight_decay=protocol.weight_decay,
-            fused=True,
+        self.optimiser = make_optimiser(
+            protocol, self.job.network, self._parts(trained), within=self.lesson
         )
         self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
         self._meter = Meter(self.lesson.networks())
+
+    def _parts(self, trained: Sequence[nn.Parameter]) -> list[Part]:
+        """What is trained, by the rates and weight decays that the recipe asks for.
+
+        Raises:
+            RecipeError: a parameter is in two of the recipe's parts.
+        """
+        left, taken = set(trained), set[nn.Parameter]()
+        parts = []
+        for group in self.recipe.parameter_groups(self.network):
+            own = [p for module in group.modules for p in module.parameters()]
+            if taken & set(own):
+                raise RecipeError(
+                    f"recipe '{self.recipe.info.name}': parameter_groups() names a parameter in "
+                    "two parts. Each may stand in one; the rest is the protocol's."
+                )
+            taken |= set(own)
+            parts.append(Part([p for p in own if p in left], group.rate, group.decay))
+        rest = Part([p for p in trained if p not in taken])
+        return [part for part in (rest, *parts) if part.parameters]
 
     def start_epoch(self, epoch: int) -> None:
         """Be in the epoch's stage, in training mode, and forget the last epoch's sums."""
@@ -117,7 +136,7 @@ class Learner:
         """
         torch.manual_seed(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
         rate = self.span.rate(self.job.protocol, self.job.network, at)
-        self.optimiser.param_groups[0]["lr"] = rate
+        set_rate(self.optimiser, rate)
         view = self.recipe.view(replace(batch, progress=self.span.progress(at)))
         terms = self._forward(view, self.job.hear(teachers.ask, view.images))
         loss = torch.stack([term.reshape(()) for term in terms.values()])
@@ -125,8 +144,11 @@ class Learner:
         self.accelerator.backward(total)
         if self._meter.is_open:
             self._read_meter(len(batch.index), len(view.images))
+        clip(self._trained, self.job.protocol.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update()
         with torch.no_grad():
             self.recipe.after_step(self.network)
         self._add(terms, loss.detach(), len(batch.index) if weight > 0 else 0)
@@ -161,13 +183,18 @@ class Learner:
 
     def deployed(self) -> Iterator[nn.Module]:
         """What stays when the training is over."""
-        yield self.network
+        yield self.result
         yield from self.recipe.deployed()
+
+    @property
+    def result(self) -> Network:
+        """The network that is evaluated and kept: the average of its weights, if it has one."""
+        return self.network if self.average is None else self.average.network
 
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
         if self.accelerator.num_processes > 1:
-            for buffer in self.network.buffers():
+            for buffer in (*self.network.buffers(), *self.result.buffers()):
                 torch.distributed.broadcast(buffer, src=0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -176,6 +203,7 @@ class Learner:
             "lesson": self.lesson.state_dict(),
             "stage": self.spans.index(self.span),
             "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -184,3 +212,5 @@ class Learner:
         if (span := self.spans[state["stage"]]) is not self.span:
             self._enter(span)
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])

@@ -69,7 +69,7 @@ class Member:
         """Images (B, 3, H, W) to logits (B, K) as the learner would be deployed, in float32."""
         self.learner.share_buffers()
         self.learner.lesson.eval()
-        copy, predict = inference_copy(self.learner.network), self.learner.recipe.predict
+        copy, predict = inference_copy(self.learner.result), self.learner.recipe.predict
         return lambda images: predict(copy(images).float())
 
     def cost(self, image_size: tuple[int, int]) -> Cost:
@@ -78,7 +78,7 @@ class Member:
         _, *beside = learner.deployed()
         return Cost(
             parameters=count_parameters(learner.deployed()),
-            macs=macs_of(learner.network, beside, image_size),
+            macs=macs_of(learner.result, beside, image_size),
             training_parameters=learner.training_parameters,
             recipe_parameters=count_parameters([learner.recipe]),
             train_seconds=progress.train_seconds,

@@ -12,6 +12,7 @@ from benchmark.matrix.run import AnyRun, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.contract import Proposal
+from benchmark.training.optimiser import check_optimiser
 from benchmark.training.stages import lead_of
 
 
@@ -19,15 +20,17 @@ class Fitting:
     """Why recipes refuse networks; every network is looked into once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], NetworkShape] = {}
+        self._known: dict[tuple[str, int, float], NetworkShape] = {}
 
     def refusal(self, run: AnyRun) -> str | None:
         """Why a run cannot be trained; None if it can.
 
         Raises:
+            UsageError: there is no such optimiser, or it does not take what the protocol says.
             NetworkError: one of its networks cannot be built.
             RecipeError: the recipe's own ``refuse`` raises.
         """
+        check_optimiser(run.protocol)
         student = self._shape(run.network, run.card, run.protocol)
         if not isinstance(run, Run):
             return None
@@ -45,11 +48,14 @@ class Fitting:
     def _shape(self, network: str, card: Card, protocol: Protocol) -> NetworkShape:
         """Widths of a network, found without memory or arithmetic."""
         sized = card.for_protocol(protocol)
-        key = network, sized.image_size
+        key = network, sized.image_size, protocol.drop_path
         if key not in self._known:  # a second for a large network; classes change nothing inside it
             with torch.device("meta"):
                 self._known[key] = create_network(
-                    network, classes=card.classes, image_size=sized.shape
+                    network,
+                    classes=card.classes,
+                    image_size=sized.shape,
+                    drop_path=protocol.drop_path,
                 ).shape
         return replace(self._known[key], classes=card.classes)
 

@@ -160,12 +160,14 @@ class Bench:
         )
         for learner in learners:
             learner.start_epoch(0)  # the protocol's own stage
-        counter = itertools.count()
+        counter, protocol = itertools.count(), runs[0].protocol
 
         def step(loaded: LoadedBatch) -> None:
             number = next(counter)
             teachers.next_batch()
-            batch = batch_of(loaded, classes=self.setting.card.classes, seed=0, count=number)
+            batch = batch_of(
+                loaded, protocol, classes=self.setting.card.classes, seed=0, count=number
+            )
             for learner in learners:
                 learner.step(batch, teachers, weight=loaded.weight, at=0.0, count=number)
 

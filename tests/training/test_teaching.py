@@ -25,7 +25,7 @@ def test_the_fast_teacher_says_what_the_plain_network_says(
 ) -> None:
     images = torch.randn(8, 3, 32, 32).to(memory_format=torch.channels_last)
     cpu = torch.device("cpu")
-    fast = Teacher(network, device=cpu, dtype=dtype, maps=True, class_maps=True)(images)
+    fast = Teacher(network, device=cpu, dtype=dtype, needs={"maps", "class_maps"})(images)
     slow = network(images, maps=True, class_maps=True)
     for name in ("logits", "embedding", "features", "class_maps"):
         a, b = getattr(fast, name), getattr(slow, name)

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.training.mixing import Mixed, distributions_of, mix
+from benchmark.recipe.mixing import Mixed, distributions_of, mix
 
 B, K, S = 6, 5, 16
 

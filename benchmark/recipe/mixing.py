@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,42 @@ def mix(
     sharp = distributions_of(labels, classes)
     share = torch.full((len(images),), own, device=images.device)
     return Mixed(mixed, sharp.lerp(sharp[partner], 1 - own), partner, share)
+
+
+def mix_views(
+    views: Sequence[Tensor],
+    labels: Tensor,
+    classes: int,
+    *,
+    mixup: float,
+    cutmix: float,
+    seed: int,
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Mix all views of a batch with the same partners at the same share.
+
+    Args:
+        views: of the same images, (B, 3, H, W) each.
+        labels: (B,) int64, or distributions (B, K).
+        classes: their number K.
+        mixup: its α, 0 for none.
+        cutmix: likewise.
+        seed: of all choices.
+
+    Returns:
+        The mixed views, and the labels mixed alike, (B, K).
+    """
+    found = [
+        mix(
+            images,
+            labels,
+            classes,
+            mixup=mixup,
+            cutmix=cutmix,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        for images in views
+    ]
+    return tuple(mixed.images for mixed in found), found[0].distributions
 
 
 def _rectangle(
