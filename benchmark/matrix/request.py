@@ -15,6 +15,7 @@ from benchmark.errors import UsageError
 from benchmark.files import file_digest
 from benchmark.folders import search_folders
 from benchmark.recipe.pair import Pair
+from benchmark.records.schema import DRAW
 
 DEFAULT_SUITE = "quick"
 
@@ -71,12 +72,19 @@ def parse_seeds(text: str) -> list[int]:
     """Read ``3`` (the seeds 0, 1, 2) or a list such as ``0,2,5`` (those seeds).
 
     Raises:
-        UsageError: neither.
+        UsageError: neither, or a seed that is kept for independent draws.
     """
+    seeds: list[int] = []
     if re.fullmatch(r"[1-9]\d*", text):
-        return list(range(int(text)))
-    if re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:
-        return sorted({int(part) for part in text.split(",") if part})
+        seeds = list(range(int(text)))
+    elif re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:
+        seeds = sorted({int(part) for part in text.split(",") if part})
+    if seeds and seeds[-1] >= DRAW:
+        raise UsageError(
+            f"--seeds '{text}': choose seeds below {DRAW}; those above are of independent draws."
+        )
+    if seeds:
+        return seeds
     raise UsageError(f"--seeds '{text}': write how many (3) or which (0,2,5).")
 
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from benchmark.cards.card import Card, Protocol
 from benchmark.errors import UsageError
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run, fault_in
-from benchmark.records.schema import ALONE
+from benchmark.records.schema import ALONE, DRAW
 from benchmark.registry import Catalogue
 
 if TYPE_CHECKING:
     from benchmark.recipe.contract import Recipe, RecipeInfo, Role
     from benchmark.recipe.pair import Pair
-
-DRAW = 1_000_000  # added to the seed for each independent draw; nobody asks for so many seeds
 
 
 class Resolver:

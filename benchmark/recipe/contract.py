@@ -75,14 +75,21 @@ class Role:
 
     Attributes:
         draw: 0 for a run with the seed of the run that needs it, which starts from the same weights
-            and sees the same batches as any run of that network with that seed. Every other
+            and sees the same batches as any run of that network with that seed. Every larger
             number is a seed of its own, and so an independent draw.
+
+    Raises:
+        RecipeError: the draw is a negative number.
     """
 
     network: str
     recipe: str = "vanilla"
     settings: Mapping[str, Any] = field(default_factory=dict)
     draw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.draw < 0:
+            raise RecipeError(f"a role's draw is 0, 1, 2 and so on, not {self.draw}.")
 
 
 def _none_rest(network: Network) -> Iterable[nn.Module]:

@@ -13,6 +13,9 @@ from benchmark.strict import Strict
 
 SCHEMA_VERSION: Final = 1
 ALONE = "vanilla"  # how a network is trained that builds on no other
+# Added to the seed by each independent draw of a role; nobody asks for so many seeds. Such a run is
+# trained for what builds on it, and no table counts it among the seeds of its network.
+DRAW = 1_000_000
 IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 EvaluatedSplit = Literal["test", "validation"]

@@ -11,9 +11,9 @@ import torch
 from benchmark.errors import IncompatiblePair, UnknownName, UsageError
 from benchmark.launch.session import Session
 from benchmark.matrix.request import Request, choice_of, parse_seeds
-from benchmark.matrix.resolver import DRAW
 from benchmark.matrix.run import ImportedRun, Run
 from benchmark.networks.catalogue import create_network
+from benchmark.records.schema import DRAW
 from benchmark.work.fitting import lead
 from tests.matrix.conftest import FIVE
 
@@ -250,7 +250,7 @@ def test_seeds(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "", ",", "1;2"])
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "", ",", "1;2", "1000000,"])
 def test_wrong_seeds(text: str) -> None:
     with pytest.raises(UsageError, match="--seeds"):
         parse_seeds(text)

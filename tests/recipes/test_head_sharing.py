@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import Batch, Context, Network, Outputs, Pair, Role, SharedHead
+from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.recipe.discovery import load_recipes
 
@@ -153,6 +154,8 @@ def test_an_independent_sh_kd_has_a_donor_of_another_draw() -> None:
     assert role == Role("wrn_16_2", "sh-teacher", {"independent": True})
     sh_teacher = catalogue.get(role.recipe).cls(**role.settings)
     assert sh_teacher.roles(PAIR) == {"head": Role("resnet8", "vanilla", draw=1)}
+    with pytest.raises(RecipeError, match="draw is 0, 1, 2 and so on, not -1"):
+        Role("resnet8", draw=-1)
     for name in ("sh-kd", "sh-teacher"):
         cls = catalogue.get(name).cls
         assert "independent" not in cls.identified(cls.check_settings({})), "as it was before"

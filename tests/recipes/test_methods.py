@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmark import Batch, Context, Network, Pair, Proposal, Recipe
-from benchmark.errors import UsageError
+from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.catalogue import create_network, network_names
 from benchmark.networks.outputs import NetworkShape, Shape
 from benchmark.recipe.discovery import load_recipes
@@ -496,6 +496,15 @@ def test_class_attention_refuses_networks_without_class_maps() -> None:
         reason = recipe("cat-kd").refusal(Proposal(student, teacher, 9))
         assert "'timm/convnext_atto' makes its embedding by more than a mean" in reason
     assert recipe("cat-kd").refusal(Proposal(shapes[1], shapes[1], 9)) is None
+
+
+def test_shapes_without_a_teacher_say_so() -> None:
+    for shapes in (
+        Context(shape_of("resnet8"), None, torch.arange(4)),
+        Proposal(shape_of("resnet8"), None, images=9),
+    ):
+        with pytest.raises(RecipeError, match="has no teacher, and asks for the teacher's shape"):
+            shapes.teacher  # noqa: B018 - the property raises
 
 
 def test_label_smoothing_needs_no_teacher() -> None:

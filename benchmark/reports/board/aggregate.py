@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from benchmark.records.canonical import recipe_label
-from benchmark.records.schema import ALONE, IMPORTED, Record, RunSpec
+from benchmark.records.schema import ALONE, DRAW, IMPORTED, Record, RunSpec
 from benchmark.reports.board.metrics import TOP1, Metric
 from benchmark.reports.board.notes import notes_on
 from benchmark.reports.board.staleness import Current, stale_records
@@ -73,6 +73,8 @@ def _table(records: Sequence[Record], metric: Metric, scores: Mapping[str, float
     steps: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.spec
+        if spec.seed >= DRAW:
+            continue
         if "teacher" in spec.roles and not _is_control(spec):
             taught[spec.roles["teacher"].network, spec.network].append(record)
         else:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from made_records import record, taught, world
 
-from benchmark.records.schema import RoleRecord
+from benchmark.records.schema import DRAW, RoleRecord
 from benchmark.reports.board.aggregate import aggregate, method_of
 
 HEAD = RoleRecord(identity="a" * 64, network="resnet8", recipe="vanilla")
@@ -25,6 +25,18 @@ def column(records, current=None):
     (table,) = aggregate([TEACHER, *records], current).tables
     (only,) = table.columns
     return only
+
+
+def test_an_independent_draw_is_no_seed_of_its_network():
+    """It is trained for the method that builds on it, which stands in the table."""
+    records = [*alone([60.0]), record(90.0, seed=DRAW), *students("kd", [61.0])]
+    (table,) = aggregate([TEACHER, *records], None).tables
+    (only,) = table.columns
+    assert only.alone.by_seed == {0: 60.0}
+    assert {row.network: row.cell.score.n for row in table.networks} == {
+        "resnet20": 1,
+        "resnet8": 1,
+    }
 
 
 class TestCells:
