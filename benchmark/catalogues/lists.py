@@ -67,7 +67,7 @@ def _datasets(paths: Sequence[Path], _cache_dir: Path) -> list[Entry]:
 
 
 def _networks(_paths: Sequence[Path], _cache_dir: Path) -> list[Entry]:
-    from benchmark.networks.catalogue import CIFAR_NETWORKS
+    from benchmark.networks.names import CIFAR_NETWORKS
 
     return [
         {"name": info.name, "parameters": info.parameters, "macs": info.macs}

@@ -17,8 +17,8 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError, first_line
-from benchmark.networks.catalogue import TIMM_PREFIX, has_no_drop_path
 from benchmark.networks.cost import meta_copy, meta_images
+from benchmark.networks.names import TIMM_PREFIX, has_no_drop_path
 from benchmark.networks.outputs import Network, Outputs, Shape, Triple, at_every_position
 from benchmark.networks.published import no_weights, published_file, timm_config
 

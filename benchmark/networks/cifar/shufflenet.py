@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.networks.cifar import (
+from benchmark.networks.cifar.network import (
     CifarNetwork,
     ImageSize,
     Pairs,

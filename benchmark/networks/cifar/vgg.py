@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.networks.cifar import (
+from benchmark.networks.cifar.network import (
     CifarNetwork,
     ImageSize,
     StageTrace,
