@@ -5,9 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from benchmark.errors import suggestion
+
+
+class Later:
+    """Marks a setting that came when there were records already.
+
+    ``standardise: Annotated[bool, Later] = False``. At its default, which must do what was done
+    before, it is left out of a run's identity, and the records of then stay valid.
+    """
+
+
+def has_mark(field: FieldInfo, mark: type) -> bool:
+    """Whether a field is ``Annotated`` with a mark: the class itself or an instance of it."""
+    return any(entry is mark or isinstance(entry, mark) for entry in field.metadata)
 
 
 class Strict(BaseModel):

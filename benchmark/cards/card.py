@@ -11,14 +11,21 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
 from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.cards.protocol import Protocol
 from benchmark.cards.source import Download, DrawnSource, FolderSource, HubSource, LocalCopy, Source
-from benchmark.errors import CardError, UnknownName, UsageError, suggestion
+from benchmark.cards.transforms import (
+    ColorJitter,
+    HorizontalFlip,
+    RandomCrop,
+    RandomResizedCrop,
+    Transform,
+)
+from benchmark.errors import CardError, UnknownName, UsageError
 from benchmark.strict import Strict, faults
 
 __all__ = [
@@ -40,46 +47,6 @@ __all__ = [
 ]
 
 Triple = tuple[float, float, float]
-
-_NOT_OVERRIDDEN = {"name", "ranked", "lr_by_network", "pairs"}
-"""What of a protocol is not changed in brackets."""
-
-
-class RandomCrop(Strict):
-    """Pad with black by ``padding`` pixels on each side, then crop at a random place."""
-
-    name: Literal["random_crop"]
-    padding: Annotated[int, Field(gt=0)]
-
-
-class HorizontalFlip(Strict):
-    """Mirror with probability ``p``."""
-
-    name: Literal["horizontal_flip"]
-    p: Annotated[float, Field(ge=0, le=1)] = 0.5
-
-
-class RandomResizedCrop(Strict):
-    """Crop a random share of the area at a random aspect ratio and resize it to the image size."""
-
-    name: Literal["random_resized_crop"]
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (0.75, 1.3333)
-
-
-class ColorJitter(Strict):
-    """Change brightness, contrast, saturation and hue at random."""
-
-    name: Literal["color_jitter"]
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-
-
-Transform = Annotated[
-    RandomCrop | HorizontalFlip | RandomResizedCrop | ColorJitter, Field(discriminator="name")
-]
 
 
 class Card(Strict):
@@ -156,14 +123,19 @@ class Card(Strict):
         return next(iter(self.protocols.values()))
 
     def for_protocol(self, protocol: Protocol) -> Card:
-        """This card with the protocol's image size, if it asks for one.
+        """This card with the protocol's image size and with its augmentation after the card's.
 
         What it says of the data, its ``revision`` above all, is to be asked of the card itself: the
-        protocol's image size is identified with the protocol.
+        protocol's part is identified with the protocol.
         """
-        if protocol.image_size in (None, self.image_size):
+        if protocol.image_size in (None, self.image_size) and not protocol.augmentation:
             return self
-        return self.model_copy(update={"image_size": protocol.image_size})
+        return self.model_copy(
+            update={
+                "image_size": protocol.image_size or self.image_size,
+                "augmentation": self.augmentation + protocol.augmentation,
+            }
+        )
 
     def pairs_of(self, protocol: Protocol) -> tuple[str, ...]:
         """The usual pairs under a protocol."""
@@ -185,39 +157,7 @@ class Card(Strict):
                 self.protocols,
                 f"The card of '{self.name}' has: {', '.join(self.protocols)}.",
             )
-        if not overrides:
-            return self.protocols[name]
-        for key in overrides:
-            if key not in Protocol.model_fields or key in _NOT_OVERRIDDEN:
-                raise UsageError(
-                    f"a protocol has no '{key}'.{suggestion(key, Protocol.model_fields)}"
-                )
-        base = self.protocols[name].model_dump()
-        changes: dict[str, Any] = dict(overrides)
-        if "lr" in changes:
-            base["lr_by_network"] = {}
-        if "milestones" in changes:
-            if not re.fullmatch(r"\d+(-\d+)*", changes["milestones"]):
-                raise UsageError(f"protocol '{text}': write milestones=150-180-210.")
-            changes["milestones"] = changes["milestones"].split("-")
-        try:
-            asked = Protocol.model_validate(base | changes | {"ranked": False})
-        except ValidationError as error:
-            raise UsageError(f"protocol '{text}': {'; '.join(faults(error))}") from None
-        if unused := [key for key in overrides if key in asked.unused]:
-            raise UsageError(
-                f"protocol '{text}': a {asked.schedule} schedule has no {' and no '.join(unused)}."
-            )
-        # The label comes from the values, so that one protocol has one name: 0.10 is 0.1.
-        known = self.protocols[name]
-        label = ",".join(
-            f"{key}={_spelled(value)}"
-            for key in sorted(overrides.keys() - {"evaluate_every"})
-            if (value := getattr(asked, key)) != getattr(known, key)
-        )
-        if not label:
-            return known.model_copy(update={"evaluate_every": asked.evaluate_every})
-        return asked.model_copy(update={"name": f"{name}[{label}]"})
+        return self.protocols[name].override(text, overrides)
 
 
 def split_brackets(text: str) -> tuple[str, dict[str, str]]:
@@ -270,10 +210,3 @@ def read_card(path: Path) -> Card:
         source = card.source.model_copy(update={"folder": str(folder)})
         return card.model_copy(update={"source": source})
     return card
-
-
-def _spelled(value: object) -> str:
-    """A setting's value as one writes it in brackets."""
-    if isinstance(value, tuple):
-        return "-".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)

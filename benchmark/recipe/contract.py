@@ -25,18 +25,10 @@ from torch import Tensor, nn
 
 from benchmark.errors import RecipeError, UsageError, suggestion
 from benchmark.networks.outputs import Network, NetworkShape, Outputs
+from benchmark.strict import Later as Later
+from benchmark.strict import has_mark
 
 Terms = dict[str, Tensor]
-
-
-class Later:
-    """Marks a setting that a recipe was given when it had records already.
-
-    ``standardise: Annotated[bool, Later] = False``. At its default, which must do what was done
-    before, it is left out of a run's identity, and the records of then stay valid.
-    """
-
-
 Trains = Literal["student", "teacher"]
 R = TypeVar("R", bound="Recipe")
 NEEDS = frozenset({"embedding", "maps"})
@@ -213,7 +205,7 @@ class Recipe(nn.Module):
         return {
             name: settings[name]
             for name, field in cls.settings_model.model_fields.items()
-            if not _is_later(field) or settings[name] != field.default
+            if not has_mark(field, Later) or settings[name] != field.default
         }
 
     def roles(self, pair: Pair) -> dict[str, Role]:
@@ -354,10 +346,6 @@ def _source_digest(cls: type[Recipe]) -> str:
     for name in sorted(contents):
         digest.update(contents[name])
     return digest.hexdigest()
-
-
-def _is_later(field: pydantic.fields.FieldInfo) -> bool:
-    return any(mark is Later or isinstance(mark, Later) for mark in field.metadata)
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:

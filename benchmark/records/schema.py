@@ -48,7 +48,7 @@ class RunSpec(Strict):
             in: it builds on no other, or on runs of its own network.
         recipe, recipe_version: the method, and the version of its mathematics.
         settings: all settings of the recipe, with defaults filled in; one that the recipe was
-            given later (``benchmark.recipe.contract.Later``) only where it is not at its default.
+            given later (``benchmark.strict.Later``) only where it is not at its default.
         changed: those of the settings that are not the defaults.
         protocol: its name.
         protocol_values: what of the protocol applies to this network.

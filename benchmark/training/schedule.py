@@ -7,11 +7,6 @@ import math
 from benchmark.cards.card import Protocol
 
 
-def base_rate(protocol: Protocol, network: str) -> float:
-    """The learning rate of a network after the warm-up."""
-    return protocol.lr_by_network.get(network, protocol.lr)
-
-
 def learning_rate(protocol: Protocol, network: str, epoch: float) -> float:
     """Learning rate at a point of the training.
 
@@ -22,14 +17,15 @@ def learning_rate(protocol: Protocol, network: str, epoch: float) -> float:
 
     Returns:
         The rate. ``step``: base × gamma^(milestones passed), constant within an epoch, as the
-        field's published schedules have it. ``cosine``: from the base to zero over the epochs after
-        the warm-up (Loshchilov & Hutter, arXiv:1608.03983, one period).
+        field's published schedules have it. ``cosine``: from the base to ``min_lr`` over the epochs
+        after the warm-up (Loshchilov & Hutter, arXiv:1608.03983, one period).
     """
-    base = base_rate(protocol, network)
+    base = protocol.base_rate(network)
     if epoch < protocol.warmup_epochs:
         return base * epoch / protocol.warmup_epochs
     if protocol.schedule == "step":
         return base * protocol.gamma ** sum(int(epoch) >= m for m in protocol.milestones)
     span = protocol.epochs - protocol.warmup_epochs
     share = min(1.0, (epoch - protocol.warmup_epochs) / span) if span > 0 else 1.0
-    return base * 0.5 * (1 + math.cos(math.pi * share))
+    # With a floor of 0 these are the same bits as without one: x + 0 and (x - 0) change nothing.
+    return protocol.min_lr + (base - protocol.min_lr) * 0.5 * (1 + math.cos(math.pi * share))

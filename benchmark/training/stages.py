@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmark.cards.card import Protocol
 from benchmark.errors import RecipeError
 from benchmark.recipe.contract import Recipe, Stage
-from benchmark.training.schedule import base_rate, learning_rate
+from benchmark.training.schedule import learning_rate
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Span:
         if self.is_main:
             return self.stage.rate * learning_rate(protocol, network, at)
         warm = min(1.0, (at - self.start) / protocol.warmup_epochs) if protocol.warmup_epochs else 1
-        return self.stage.rate * warm * base_rate(protocol, network)
+        return self.stage.rate * warm * protocol.base_rate(network)
 
 
 def spans_of(recipe: Recipe, protocol: Protocol) -> tuple[Span, ...]:

@@ -4,14 +4,16 @@ albumentations 2.0.8 seeds neither its forked workers, which all repeat the same
 transforms of a ``Compose`` apart: ``set_random_seed`` gives each of them a stream of its own that
 starts from the same seed, so that with a crop before a flip every mirrored image is cropped at the
 same end. Here each sample sets one stream that all its transforms share, begun from (seed, epoch,
-position). The images therefore do not depend on the number of workers.
+position); those of torchvision read torch's generator, which begins there too. The images therefore
+do not depend on the number of workers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from benchmark.cards.card import (
-    Card,
+from benchmark.cards.card import Card
+from benchmark.cards.transforms import (
     ColorJitter,
     HorizontalFlip,
+    RandAugment,
     RandomCrop,
+    RandomErasing,
     RandomResizedCrop,
     Transform,
+    TrivialAugment,
 )
 from benchmark.data.loaders.batches import (
     LoadedBatch,
@@ -147,7 +152,7 @@ def make_compose(split: ImageSplit, card: Card, *, train: bool) -> albumentation
             A.CenterCrop(size, size),
         ]
     for transform in transforms:
-        steps += _twin(transform, size)
+        steps += _twin(transform, size, card.mean)
     return A.Compose(steps)
 
 
@@ -156,8 +161,11 @@ def has_size(split: ImageSplit, size: int) -> bool:
     return isinstance(split.images, Tensor) and split.images.shape[1:] == (size, size, 3)
 
 
-def _twin(transform: Transform, size: int) -> list[Any]:
-    """One transform of a card as steps of albumentations."""
+def _twin(transform: Transform, size: int, mean: Sequence[float]) -> list[Any]:
+    """One transform of a card or protocol as steps of albumentations.
+
+    torchvision takes a second to import, and only those who ask for its transforms should wait.
+    """
     import albumentations as A
 
     match transform:
@@ -174,6 +182,26 @@ def _twin(transform: Transform, size: int) -> list[Any]:
         case ColorJitter():
             # Albumentations jitters every other image unless it is told to do so always.
             return [A.ColorJitter(**transform.model_dump(exclude={"name"}), p=1.0)]
+        case RandAugment() | TrivialAugment():
+            from benchmark.data.loaders.torchvision_twins import Augment
+
+            return [A.Lambda(image=Augment(transform), name=transform.name)]
+        case RandomErasing():
+            from benchmark.data.loaders.torchvision_twins import Erase
+
+            return [A.Lambda(image=Erase(transform, mean), name=transform.name)]
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch's global CPU generator begins at a seed, and goes on afterwards as if nothing was."""
+    generator = torch.default_generator
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
 
 
 class _Samples(Dataset[Tensor | str]):
@@ -188,7 +216,8 @@ class _Samples(Dataset[Tensor | str]):
         seed = stable_seed(self._seed, epoch, "augment", position)
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
-            image = self._compose(image=self._read(position))["image"]
+            with _seeded(seed):
+                image = self._compose(image=self._read(position))["image"]
         except DataError as error:
             # An exception would arrive with the worker's traceback as its message.
             return str(error)
