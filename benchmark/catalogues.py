@@ -48,11 +48,11 @@ def describe(kind: str, paths: Sequence[Path], cache_dir: Path) -> list[dict[str
 
 def current(paths: Sequence[Path], cache_dir: Path) -> Current:
     """What recipes and cards say today, to tell stale records."""
-    from benchmark.cards.catalogue import read_cards
+    from benchmark.layouts.catalogue import known_cards
     from benchmark.records.schema import IMPORTED
     from benchmark.reports.board.staleness import Current
 
-    catalogue = read_cards(search_folders("datasets", paths))
+    catalogue = known_cards(paths)
     recipes = describe_recipes(paths, cache_dir)
 
     def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:
@@ -72,9 +72,9 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
 
 
 def _datasets(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    from benchmark.cards.catalogue import read_cards
+    from benchmark.layouts.catalogue import known_cards
 
-    catalogue = read_cards(search_folders("datasets", paths))
+    catalogue = known_cards(paths)
     cards: list[dict[str, Any]] = [
         {
             "name": card.name,
@@ -178,15 +178,16 @@ def write_dataset(
         UsageError: the name cannot be a data set's or is taken, or the file cannot be written.
         DataError: the images cannot be listed or opened.
     """
-    from benchmark.cards.catalogue import read_cards
     from benchmark.data.look.survey import survey
+    from benchmark.layouts.catalogue import known_cards, read_layouts
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UsageError(
             f"'{name}' cannot be a data set's name. "
             "Use lower case, words joined by hyphens: my-birds."
         )
-    known = read_cards(search_folders("datasets", [folder] if folder.is_dir() else []))
+    known_folders = [folder] if folder.is_dir() else []
+    known = known_cards(known_folders)
     if name in known:
         raise UsageError(
             f"the data set '{name}' exists: {known.origin(name)}. Choose another name."
@@ -194,7 +195,7 @@ def write_dataset(
     file = folder / f"{name}.toml"
     if file.exists():
         raise UsageError(f"the file {file} exists. Choose another name or folder.")
-    found = survey(source, layout)
+    found = survey(source, layout, layouts=read_layouts(known_folders))
     small = found.image_size <= 64
     batch = 64 if found.images["train"] >= 2000 else 32
     _write(

@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,12 @@ class LearnerEpoch:
 
 
 class Listener:
-    """A listener that shows nothing.
+    """A listener that shows nothing."""
 
-    Attributes:
-        console: for the progress of what takes long before anything is trained; None shows none.
-    """
-
-    console: Console | None = None
+    @property
+    def shows(self) -> bool:
+        """Whether a person watches and others, as the hub's client, may draw bars of their own."""
+        return False
 
     def matrix_started(self, runs: int, skipped: int) -> None:
         """The matrix has so many runs to train; so many are recorded already."""

@@ -34,10 +34,22 @@ def search_folders(kind: Kind, extra_paths: Iterable[str | Path] = ()) -> list[P
     Raises:
         UsageError: one of the given folders does not exist.
     """
+    folders = [builtin_folder(kind)]
+    for folder in given_folders(extra_paths):
+        folders.append(folder / kind if (folder / kind).is_dir() else folder)
+    return list(dict.fromkeys(folders))
+
+
+def given_folders(extra_paths: Iterable[str | Path] = ()) -> list[Path]:
+    """The folders given by ``--path`` and then those in ``KDBENCH_PATH``, absolute.
+
+    Raises:
+        UsageError: one of them does not exist.
+    """
     given = [("--path", str(path)) for path in extra_paths]
     from_environment = os.environ.get("KDBENCH_PATH", "").split(os.pathsep)
     given += [("KDBENCH_PATH", path) for path in from_environment if path]
-    folders = [builtin_folder(kind)]
+    folders = []
     for source, text in given:
         folder = Path(text).expanduser().resolve()
         if not folder.is_dir():
@@ -45,7 +57,7 @@ def search_folders(kind: Kind, extra_paths: Iterable[str | Path] = ()) -> list[P
                 f"{source}: there is no folder '{text}'. Create it, e.g. with "
                 f"'kdbench new recipe my-method --path {text}', or correct the path."
             )
-        folders.append(folder / kind if (folder / kind).is_dir() else folder)
+        folders.append(folder)
     return list(dict.fromkeys(folders))
 
 

@@ -219,6 +219,6 @@ def check_weights(run: Run) -> None:
     Raises:
         NetworkError: they cannot be read, or are those of another network or class count.
     """
-    card = run.sized_card
-    network = create_network(run.network, classes=card.classes, image_size=card.shape)
+    pictures = run.pictures
+    network = create_network(run.network, classes=pictures.classes, image_size=pictures.shape)
     load_weights(network, run.weights or "")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
-from benchmark.cards.card import Card, split_brackets
+from benchmark.cards.brackets import split_brackets
+from benchmark.cards.card import Card
+from benchmark.data.pictures import Pictures
 from benchmark.errors import IncompatiblePair, RecipeError, UsageError
 from benchmark.matrix.run import Resolver, Run, fault_in
 from benchmark.networks.catalogue import create_network
@@ -260,26 +262,26 @@ class _Shapes:
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], NetworkShape] = {}
 
-    def of(self, network: str, card: Card) -> NetworkShape:
-        key = (network, card.image_size)
+    def of(self, network: str, pictures: Pictures) -> NetworkShape:
+        key = (network, pictures.size)
         if key not in self._known:  # a second for a large network; classes change nothing inside it
             with torch.device("meta"):
                 self._known[key] = create_network(
-                    network, classes=card.classes, image_size=card.shape
+                    network, classes=pictures.classes, image_size=pictures.shape
                 ).shape
-        return replace(self._known[key], classes=card.classes)
+        return replace(self._known[key], classes=pictures.classes)
 
 
 def _refusal(run: Run, recipes: Catalogue[RecipeInfo], shapes: _Shapes) -> str | None:
     """Why a run, or one that it builds on, cannot be trained; None if it can."""
     for member in run.family():
-        student = shapes.of(member.network, member.sized_card)
+        student = shapes.of(member.network, member.pictures)
         if member.weights is not None:
             continue
         teacher = member.roles.get("teacher")
         context = Context(
             student=student,
-            teacher=shapes.of(teacher.network, member.sized_card) if teacher else None,
+            teacher=shapes.of(teacher.network, member.pictures) if teacher else None,
             labels=torch.arange(member.card.classes),  # the data are not loaded yet
         )
         info = recipes.get(member.recipe)

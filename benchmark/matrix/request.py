@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.cards.catalogue import read_cards
 from benchmark.cards.suites import read_suite
 from benchmark.errors import UsageError
-from benchmark.folders import search_folders
+from benchmark.layouts.catalogue import known_cards
 from benchmark.matrix.plan import Choice, parse_seeds
 from benchmark.recipe.contract import Pair
 
@@ -50,7 +49,7 @@ def choice_of(request: Request) -> Choice:
     Raises:
         UsageError: an unknown name, or too little is named.
     """
-    cards = read_cards(search_folders("datasets", request.paths))
+    cards = known_cards(request.paths)
     name = request.suite or (None if request.datasets else DEFAULT_SUITE)
     if name is None:
         if not request.recipes:

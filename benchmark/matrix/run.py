@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cards.card import Card, Protocol
+from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.weights import file_digest
 from benchmark.recipe.contract import Pair, Recipe, RecipeInfo, Role
@@ -51,9 +52,9 @@ class Run:
     weights: Path | None = None
 
     @property
-    def sized_card(self) -> Card:
-        """The card with the image size that the network sees."""
-        return self.card.for_protocol(self.protocol)
+    def pictures(self) -> Pictures:
+        """What the network sees."""
+        return Pictures.of(self.card, self.protocol)
 
     @cached_property
     def identity(self) -> str:

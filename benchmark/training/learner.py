@@ -12,8 +12,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmark.cards.card import Card, Protocol
+from benchmark.cards.card import Protocol
 from benchmark.data.loaders.batches import LoadedBatch, stable_seed
+from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
@@ -49,11 +50,11 @@ class Setting:
     """What the data say that a learner needs.
 
     Attributes:
-        card: of the data set, with the image size of the protocol.
+        pictures: what networks see.
         labels: (N,) int64, class of every training sample by position.
     """
 
-    card: Card
+    pictures: Pictures
     labels: Tensor
 
 
@@ -71,16 +72,16 @@ def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
     Raises:
         NetworkError: it cannot be built, or its published weights cannot be had.
     """
-    card, pretrained = setting.card, job.protocol.pretrained
+    pictures, pretrained = setting.pictures, job.protocol.pretrained
     torch.manual_seed(stable_seed(job.seed, "network", job.network))
     network = create_network(
         job.network,
-        classes=card.classes,
-        image_size=card.shape,
+        classes=pictures.classes,
+        image_size=pictures.shape,
         pretrained=pretrained and not load,
     )
     if pretrained:
-        network.expect(card.mean, card.std)
+        network.expect(pictures.mean, pictures.std)
     torch.manual_seed(stable_seed(job.seed, "head", job.network))
     return job.recipe.adapt(network, job.roles)
 

@@ -124,14 +124,14 @@ class Group:
         shard = (accelerator.process_index, accelerator.num_processes)
         device = accelerator.device
         self.loader: Loader = make_loader(
-            train, data.card, batch_size=self.protocol.batch_size, seed=seed, device=device,
+            train, data.pictures, batch_size=self.protocol.batch_size, seed=seed, device=device,
             shard=shard, train=True,
         )  # fmt: skip
         self.test: Loader = make_loader(
-            test, data.card, batch_size=EVALUATION_BATCH, seed=seed, device=device,
+            test, data.pictures, batch_size=EVALUATION_BATCH, seed=seed, device=device,
             shard=shard, train=False,
         )  # fmt: skip
-        self.setting = Setting(data.card, train.labels)
+        self.setting = Setting(data.pictures, train.labels)
         self.test_images = len(test.labels)
         self.lead = seats[0].lead
         for seat in seats:
@@ -278,7 +278,7 @@ class Group:
         all_scores = evaluate(
             [self._predictor(seat) for seat in seats],
             self.test,
-            classes=self.setting.card.classes,
+            classes=self.setting.pictures.classes,
             accelerator=self.accelerator,
             references=[self._reference if "teacher" in seat.job.roles else None for seat in seats],
         )

@@ -17,6 +17,7 @@ from accelerate import Accelerator
 
 from benchmark import hub
 from benchmark.data.opening import load_data
+from benchmark.data.pictures import Pictures
 from benchmark.data.splits import DataSet
 from benchmark.errors import BenchmarkError, NetworkError
 from benchmark.events import Listener
@@ -77,7 +78,7 @@ class Execution:
     def __post_init__(self) -> None:
         self._deadline = time.monotonic() + 60 * self.minutes if self.minutes is not None else None
         self._environment = environment(self.accelerator)  # the code as it is when work begins
-        self._data: dict[tuple[str, int], DataSet] = {}
+        self._data: dict[tuple[str, Pictures], DataSet] = {}
         self._accuracies: dict[str, float] = {}
         self._published: dict[str, str | None] = {}  # digest of the weights, by network
 
@@ -207,13 +208,15 @@ class Execution:
     def _network(self, run: Run, data: DataSet, networks: dict[str, Network]) -> Network:
         """The trained network of a run, frozen, in eval mode; each is loaded once a group."""
         if run.identity not in networks:
-            card = data.card
+            pictures = data.pictures
             if run.weights is not None:
-                network = create_network(run.network, classes=card.classes, image_size=card.shape)
+                network = create_network(
+                    run.network, classes=pictures.classes, image_size=pictures.shape
+                )
                 load_weights(network, run.weights)
             else:
                 seat = self._seat(run, data, networks)
-                network = make_network(seat.job, Setting(card, data.train.labels), load=True)
+                network = make_network(seat.job, Setting(pictures, data.train.labels), load=True)
                 network.load_state_dict(self.workspace.load_weights(run.identity))
             networks[run.identity] = network.eval().requires_grad_(False)
         return networks[run.identity]
@@ -229,7 +232,7 @@ class Execution:
                     self.data_dir,
                     self.cache_dir,
                     protocol=run.protocol,
-                    console=self.listener.console,
+                    listener=self.listener,
                 )
         return self._data[key]
 
@@ -237,7 +240,7 @@ class Execution:
         from benchmark.networks.published import published_file  # imports timm
 
         self.listener.note(f"published weights of {name}")
-        hub.show_bars(self.listener.console is not None)
+        hub.show_bars(self.listener.shows)
         with self.accelerator.main_process_first():
             file = published_file(network)
         self._published[network] = file_digest(file) if file else None
@@ -296,7 +299,7 @@ class Execution:
         if not math.isfinite(scores.nll):
             raise NetworkError(f"the weights in {run.weights} give predictions that are not finite")
         self.outcomes[run.identity] = Outcome.recorded
-        size = data.card.shape
+        size = data.pictures.shape
         cost = Cost(
             parameters=count_parameters([network]),
             macs=count_macs(network, size),
@@ -320,7 +323,7 @@ class Execution:
         rows = progress.history
         best = max((row for row in rows if "top1" in row), key=lambda row: row["top1"])
         terms = {k.removeprefix("loss_"): v for k, v in rows[-1].items() if k.startswith("loss_")}
-        size = run.sized_card.shape
+        size = run.pictures.shape
         recipe_layers = sum(p.numel() for p in learner.recipe.parameters())
         extra = [module for module in learner.deployed() if module is not learner.network]
         macs = count_macs(learner.network, size) + sum(_linear_macs(module) for module in extra)
@@ -373,9 +376,9 @@ class Execution:
         )
 
 
-def _data_key(run: Run) -> tuple[str, int]:
-    """Runs with the same one see the same images, at the same size."""
-    return run.card.name, run.sized_card.image_size
+def _data_key(run: Run) -> tuple[str, Pictures]:
+    """Runs with the same one see the same pictures."""
+    return run.card.name, run.pictures
 
 
 def _metrics(scores: Scores, split: str) -> Metrics:

@@ -21,13 +21,13 @@ def score_weights(
     begun = time.perf_counter()
     copy = inference_copy(network).to(accelerator.device)
     loader = make_loader(
-        data.test, data.card, batch_size=EVALUATION_BATCH, seed=0, device=accelerator.device,
+        data.test, data.pictures, batch_size=EVALUATION_BATCH, seed=0, device=accelerator.device,
         shard=(accelerator.process_index, accelerator.num_processes), train=False,
     )  # fmt: skip
     [scores] = evaluate(
         [lambda images: copy(images).logits],
         loader,
-        classes=data.card.classes,
+        classes=data.pictures.classes,
         accelerator=accelerator,
         references=[None],
     )

@@ -103,7 +103,7 @@ def test_a_protocol_may_have_its_own_pairs_and_image_size(
         request = Request(paths=(tmp_path,), **(words | others))  # type: ignore[arg-type]
         cells = Session(request, runs=tmp_path, results=tmp_path, retry=False).cells
         assert {cell.card.image_size for cell in cells} == {32}
-        assert {cell.run.sized_card.shape[0] for cell in cells} == {48 if others else 32}
+        assert {cell.run.pictures.shape[0] for cell in cells} == {48 if others else 32}
         return [str(cell.pair) for cell in cells]
 
     assert pairs() == ["resnet14:resnet8"]
