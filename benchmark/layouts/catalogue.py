@@ -145,8 +145,8 @@ def _layout_in(path: Path) -> Layout:
     """
     try:
         layout = getattr(_module(path), "LAYOUT", None)
-    except Exception as error:  # a file of somebody's own fails in any way
-        raise CardError(f"{type(error).__name__}: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:  # a file of somebody's own fails in any way
+        raise CardError(f"{type(error).__name__}: {first_line(error)}") from None
     if not isinstance(layout, Layout):
         raise CardError("it registers no layout: write LAYOUT = Layout(…) in it.")
     return layout
