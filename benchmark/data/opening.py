@@ -62,7 +62,7 @@ def load_data(
         images = keep_pixels(
             part.images,
             image_size=pictures.size,
-            folder=name.with_name(f"{name.name}-{split}.pixels"),
+            folder=name.with_name(f"{name.name}-{split}.images"),
             title=f"{card.title}, {split}",
             listener=listener,
         )

@@ -46,7 +46,7 @@ def test_the_loader_is_measured_with_and_without_decoding(
 ) -> None:
     photos = Tall(np.asarray(tiny.train.images))
     images = keep_pixels(
-        photos, image_size=32, folder=tmp_path / "x.pixels", title="tall", listener=Listener()
+        photos, image_size=32, folder=tmp_path / "x.images", title="tall", listener=Listener()
     )
     data = replace(tiny, train=ImageSplit(images, tiny.train.labels))
     bench = Bench(data, load_recipes([]), accelerator, seconds=0.01)

@@ -14,9 +14,15 @@ from pathlib import Path
 from benchmark.errors import DataError
 
 _SHARED = {"unpacked/*": "unpacked archive", "arrow/*/*": "encoded images"}
-_OF_A_DATA_SET = {".safetensors": "decoded images", ".pixels": "decoded images"} | dict.fromkeys(
-    (".partial", ".journal", ".tmp"), "unfinished"
-)
+_OF_A_DATA_SET = {
+    ".safetensors": "decoded images",
+    ".images": "decoded images",
+    ".tmp": "unfinished",
+    # Files of pixels with a journal, which nothing reads any more.
+    ".pixels": "of an older version",
+    ".partial": "of an older version",
+    ".journal": "of an older version",
+}
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def put(path: Path, size: int) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     put(tmp_path / "trees" / "1.safetensors", 50)
-    put(tmp_path / "trees" / "2-train.pixels" / "00000-of-00002.arrow", 300)
-    put(tmp_path / "trees" / "2-train.pixels" / "00001-of-00002.arrow", 100)
+    put(tmp_path / "trees" / "2-train.images" / "00000-of-00002.arrow", 300)
+    put(tmp_path / "trees" / "2-train.images" / "00001-of-00002.arrow", 100)
     put(tmp_path / "trees" / "3.safetensors.9.tmp", 5)
     put(tmp_path / "old" / "4-test.pixels", 40)
     put(tmp_path / "old" / "4-test.pixels.journal", 4)
@@ -43,14 +43,14 @@ def test_everything_is_listed_the_largest_first(cache: Path) -> None:
         for kept in list_kept(cache)
     ]
     assert listed == [
-        ("trees/2-train.pixels", "trees", "decoded images"),
+        ("trees/2-train.images", "trees", "decoded images"),
         ("trees/1.safetensors", "trees", "decoded images"),
-        ("old/4-test.pixels", "old", "decoded images"),
+        ("old/4-test.pixels", "old", "of an older version"),
         ("unpacked/birds-ab", "", "unpacked archive"),
         ("arrow/parquet/default-12", "", "encoded images"),
         ("recipes-77.json", "", "index of recipes"),
         ("trees/3.safetensors.9.tmp", "trees", "unfinished"),
-        ("old/4-test.pixels.journal", "old", "unfinished"),
+        ("old/4-test.pixels.journal", "old", "of an older version"),
     ]
     assert list_kept(cache)[0].size_bytes == 400
     assert list_kept(cache / "nowhere") == []

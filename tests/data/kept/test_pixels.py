@@ -105,7 +105,7 @@ def photos() -> Photos:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "cache" / "trees" / "0123-train.pixels"
+    return tmp_path / "cache" / "trees" / "0123-train.images"
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_what_is_kept_is_what_was_made_smaller(
     choice: st.DataObject,
 ) -> None:
     photos = Photos.random(sizes)
-    found = make(photos, tmp_path_factory.mktemp("kept") / "x.pixels")
+    found = make(photos, tmp_path_factory.mktemp("kept") / "x.images")
     assert_same(found, photos.images)
     positions = st.lists(st.integers(0, len(sizes) - 1)) if sizes else st.just([])
     first = choice.draw(positions)
@@ -212,7 +212,7 @@ def test_many_images_lie_in_a_limited_number_of_files(
     assert_same(make(photos, path), photos.images)
     assert len(list(path.iterdir())) == 5
     monkeypatch.setattr(pixels, "_MOST_FILES", 3)
-    other = path.with_name("other.pixels")
+    other = path.with_name("other.images")
     assert_same(make(photos, other), photos.images)
     assert [file.name for file in sorted(other.iterdir())] == [
         f"0000{number}-of-00003.arrow" for number in range(3)
@@ -228,8 +228,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def whole(tmp_path: Path, small_files: None) -> dict[str, bytes]:
-    make(Photos.random(SIZES), tmp_path / "whole.pixels")
-    return content(tmp_path / "whole.pixels")
+    make(Photos.random(SIZES), tmp_path / "whole.images")
+    return content(tmp_path / "whole.images")
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_it_goes_on_from_any_point(
     junk: bytes,
 ) -> None:
     """Files that are whole, cut short, followed by something else, or not there."""
-    folder = tmp_path_factory.mktemp("build") / "x.pixels"
+    folder = tmp_path_factory.mktemp("build") / "x.images"
     folder.mkdir()
     for share, (name, is_whole) in zip(shares, sorted(whole.items()), strict=True):
         if share is not None:
@@ -411,7 +411,7 @@ def test_a_disk_that_fills_up_is_explained(
 def test_a_folder_that_cannot_be_made_is_explained(photos: Photos, tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(DataError, match="cannot keep decoded images"):
-        make(photos, tmp_path / "cache" / "x.pixels")
+        make(photos, tmp_path / "cache" / "x.images")
 
 
 def test_a_file_that_went_away_is_explained(photos: Photos, path: Path) -> None:
@@ -472,7 +472,20 @@ def test_hub_images_of_different_sizes_are_decoded_once(
             np.testing.assert_array_equal(
                 data.train.images[position], shrink(photo, short_side(card.image_size))
             )
-    assert len(list((tmp_path / "cache").rglob("*.pixels"))) == 2
+    assert len(list((tmp_path / "cache").rglob("*.images"))) == 2
+
+
+def test_what_an_older_version_kept_is_left_alone(
+    make_card: MakeCard, tmp_path: Path, train: Mosaics, test: Mosaics
+) -> None:
+    card = make_card(source={"mixed_sizes": True})
+    for split, part in (("train", train), ("test", test)):
+        write_shards(tmp_path / "trees", split, list(map(as_file, part.images)), part.labels)
+    load_data(card, tmp_path, tmp_path / "cache")
+    for folder in list((tmp_path / "cache" / "trees").glob("*.images")):
+        shutil.rmtree(folder)
+        folder.with_suffix(".pixels").write_bytes(b"kdpixel1")
+    assert isinstance(load_data(card, tmp_path, tmp_path / "cache").train.images, KeptImages)
 
 
 @pytest.mark.realdata
@@ -483,7 +496,7 @@ def test_photos_of_birds_are_evaluated_as_their_originals(
     if not files:
         pytest.skip("KDBENCH_DATA has no cub50")
     photos = Photos([decode_image(f.read_bytes(), f.name) for f in files[::60]])
-    found = make(photos, tmp_path / "x.pixels", image_size=112)
+    found = make(photos, tmp_path / "x.images", image_size=112)
     assert {min(found[i].shape[:2]) for i in range(len(found))} == {128}
     card, labels = make_card(image_size=112), torch.zeros(len(photos)).long()
     options: dict[str, Any] = {"batch_size": 8, "seed": 0, "device": "cpu", "train": False}
@@ -515,7 +528,7 @@ def test_memory_does_not_grow_with_the_set(
     make_card: MakeCard, tmp_path: Path, workers: int
 ) -> None:
     images = keep_pixels(
-        Black(), image_size=224, folder=tmp_path / "x.pixels", title="", listener=Noting()
+        Black(), image_size=224, folder=tmp_path / "x.images", title="", listener=Noting()
     )  # 1 GB
     card = make_card(
         image_size=224,
