@@ -65,6 +65,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error of another library says, without what follows; its kind if it says nothing."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,7 @@ class LearnerEpoch:
 
 
 class Listener:
-    """A listener that shows nothing.
-
-    Attributes:
-        console: of those who show something; goes once the rooms of the data take ``progress``.
-    """
-
-    console: Console | None = None
+    """A listener that shows nothing."""
 
     @property
     def shows(self) -> bool:

@@ -93,7 +93,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(card_folder: Path, cache_dir: Path):
     """The tiny data set, drawn."""
-    from benchmark.cards.card import read_card
+    from benchmark.cards.catalogue import read_card
     from benchmark.data.opening import load_data
 
     return load_data(read_card(card_folder / "datasets" / "tiny.toml"), None, cache_dir)

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from benchmark.cards.card import Card
-from benchmark.cards.catalogue import read_cards
 from benchmark.catalogues.today import current
+from benchmark.data.pictures import Pictures
 from benchmark.errors import RecordError
-from benchmark.folders import cache_folder, search_folders
+from benchmark.folders import cache_folder
+from benchmark.layouts.catalogue import known_cards
 from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import Recipe, RecipeInfo
 from benchmark.recipe.discovery import load_recipes
@@ -51,7 +52,7 @@ def load_student(
     house = _House(
         Store(Path(results)),
         Workspace(Path(runs)),
-        read_cards(search_folders("datasets", paths)),
+        known_cards(paths),
         load_recipes(paths),
         current([Path(path) for path in paths], cache_folder()),
     )
@@ -78,7 +79,7 @@ class _House:
     def network(self, record: Record) -> Network:
         """Build a record's network anew and load its weights."""
         job = self._job(record)
-        setting = Setting(self._card(record), torch.empty(0, dtype=torch.int64))
+        setting = Setting(self._pictures(record), torch.empty(0, dtype=torch.int64))
         with torch.random.fork_rng():  # the seed of the weights that are replaced here
             network = make_network(job, setting, load=True)
         network.load_state_dict(self.workspace.load_weights(record.identity))
@@ -87,7 +88,7 @@ class _House:
     @torch.no_grad()
     def predicts_by_itself(self, record: Record, network: Network) -> bool:
         """Whether the recipe takes the network's own logits for its prediction."""
-        outputs = network(torch.zeros(1, 3, *self._card(record).shape))
+        outputs = network(torch.zeros(1, 3, *self._pictures(record).shape))
         try:
             return torch.equal(self._recipe(record).predict(outputs), outputs.logits)
         except AttributeError:  # it asks for a layer that its build() makes
@@ -131,10 +132,10 @@ class _House:
     def _recipe(self, record: Record) -> Recipe:
         return self.recipes.get(record.spec.recipe).cls(**record.spec.settings)
 
-    def _card(self, record: Record) -> Card:
-        """The card with the image size that the network saw."""
+    def _pictures(self, record: Record) -> Pictures:
+        """What the network saw."""
         card = self.cards.get(record.spec.dataset)
-        return card.for_protocol(card.protocol(record.spec.protocol))
+        return Pictures.of(card, card.protocol(record.spec.protocol))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the parts of a data set card share: the names of the splits, and a share."""
+"""What the parts of a data set card share: split names, a share, three numbers by channel."""
 
 from __future__ import annotations
 
@@ -9,3 +9,4 @@ from pydantic import Field
 Share = Annotated[float, Field(ge=0, lt=1)]
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "test")
+Triple = tuple[float, float, float]

@@ -1,20 +1,45 @@
-"""The part of a card that says where the data come from: hub, own folder, or a program."""
+"""The part of a card that says where the data come from: hub, own folder, or a program.
+
+A layout is only named here. Whoever reads cards hands in what knows the layouts, and so what is
+wrong with a name or an option is said together with everything else that is wrong with a card.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from benchmark.cards.drawn import DrawnSource
 from benchmark.cards.fields import SPLITS, SplitName
-from benchmark.errors import UsageError
-from benchmark.layouts import LAYOUTS, check_options
+from benchmark.errors import BenchmarkError
 from benchmark.strict import Strict
 
 
-class _InLayout(Strict):
-    """Files that lie in a layout of ``benchmark/data/layouts``.
+class LayoutNames(Protocol):
+    """What knows the layouts, as far as a card is checked by it."""
+
+    def file_of(self, layout: str) -> Path | None:
+        """The file of a layout of one's own, None for a built-in one.
+
+        Raises:
+            BenchmarkError: there is no such layout, or its file is broken.
+        """
+        ...
+
+    def check_options(self, layout: str, options: Mapping[str, str]) -> None:
+        """Refuse options that a layout does not have.
+
+        Raises:
+            ValueError: an unknown option, or a value that it does not take.
+        """
+        ...
+
+
+class InLayout(Strict):
+    """Files that lie in a layout: a way in which images and labels lie in a folder.
 
     Attributes:
         layout: its name.
@@ -23,20 +48,35 @@ class _InLayout(Strict):
 
     layout: str
     options: dict[str, str] = Field(default_factory=dict)
+    _layout_file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def layout_file(self) -> Path | None:
+        """Where a layout of one's own was found when the card was read; None if it is built in."""
+        return self._layout_file
 
     @field_validator("layout")
     @classmethod
-    def _known(cls, layout: str) -> str:
-        try:
-            LAYOUTS.get(layout)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+    def _known(cls, layout: str, info: ValidationInfo) -> str:
+        if (names := _names(info)) is not None:
+            try:
+                names.file_of(layout)
+            except BenchmarkError as error:
+                raise ValueError(str(error)) from None
         return layout
 
     @model_validator(mode="after")
-    def _options_fit(self) -> _InLayout:
-        check_options(self.layout, self.options)
+    def _options_fit(self, info: ValidationInfo) -> InLayout:
+        if (names := _names(info)) is not None:
+            names.check_options(self.layout, self.options)
+            self._layout_file = names.file_of(self.layout)
         return self
+
+
+def _names(info: ValidationInfo) -> LayoutNames | None:
+    """What was handed in by whoever reads the card."""
+    names: LayoutNames | None = (info.context or {}).get("layouts")
+    return names
 
 
 class Download(Strict):
@@ -53,7 +93,7 @@ class Download(Strict):
     checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 
 
-class LocalCopy(_InLayout):
+class LocalCopy(InLayout):
     """The official archive of a data set, as a user may have it under ``--data``.
 
     Attributes:
@@ -119,7 +159,7 @@ class HubSource(Strict):
         return Path(self.patterns("train")[0]).parent
 
 
-class FolderSource(_InLayout):
+class FolderSource(InLayout):
     """Images of one's own, in a folder.
 
     Attributes:
@@ -134,27 +174,6 @@ class FolderSource(_InLayout):
     folder: str
     revision: str = "1"
     fingerprint: str = ""
-
-
-class DrawnSource(Strict):
-    """Images that a program draws at first use.
-
-    Attributes:
-        revision: raised by hand when the drawing changes.
-        families: number of body plans.
-        species: number of species in each family.
-        train_per_class: training images of each class.
-        test_per_class: test images of each class.
-        seed: of the drawing.
-    """
-
-    kind: Literal["drawn"]
-    revision: str
-    families: Annotated[int, Field(gt=0)]
-    species: Annotated[int, Field(gt=0)]
-    train_per_class: Annotated[int, Field(gt=0)]
-    test_per_class: Annotated[int, Field(gt=0)]
-    seed: int
 
 
 Source = Annotated[HubSource | FolderSource | DrawnSource, Field(discriminator="kind")]

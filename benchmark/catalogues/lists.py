@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UnknownName
-from benchmark.folders import search_folders
 
 Entry = dict[str, Any]
 
@@ -42,9 +41,9 @@ def _recipes(paths: Sequence[Path], cache_dir: Path) -> list[Entry]:
 
 
 def _datasets(paths: Sequence[Path], _cache_dir: Path) -> list[Entry]:
-    from benchmark.cards.catalogue import read_cards
+    from benchmark.layouts.catalogue import known_cards
 
-    catalogue = read_cards(search_folders("datasets", paths))
+    catalogue = known_cards(paths)
     cards: list[Entry] = [
         {
             "name": card.name,

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.cards.catalogue import read_cards
 from benchmark.errors import UsageError
-from benchmark.folders import search_folders
+from benchmark.layouts.catalogue import known_cards
 from benchmark.recipe.index import describe_recipes
 from benchmark.records.schema import IMPORTED, RunSpec
 from benchmark.reports.board.staleness import Current
@@ -21,7 +20,7 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
         paths: folders given by ``--path``.
         cache_dir: of the index of recipes.
     """
-    catalogue = read_cards(search_folders("datasets", paths))
+    catalogue = known_cards(paths)
     recipes = describe_recipes(paths, cache_dir)
 
     def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ import typer
 
 from benchmark.cli.options import DataOption, JsonOption, PathOption
 from benchmark.cli.output import console, print_json, say
-from benchmark.folders import cache_folder, search_folders
+from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
     from benchmark.cards.card import Card
@@ -35,11 +35,11 @@ def check(
     from benchmark.data.look.inspection import inspect
     from benchmark.data.look.inspection import sheet as draw
     from benchmark.data.opening import open_data
-    from benchmark.data.progress import bar
     from benchmark.errors import DataError, UsageError
     from benchmark.reports.terminal.listings import data_table
+    from benchmark.reports.terminal.live import listener
 
-    card, aside, out = _card(name, path), console(stderr=True), console()
+    card, aside, out = _card(name, path), listener(console(stderr=True)), console()
     picture = sheet or Path(f"{name}.png")
     # Before every image is read, not after.
     if picture.suffix.lower() not in Image.registered_extensions() or not picture.parent.is_dir():
@@ -47,8 +47,8 @@ def check(
             f"cannot write the picture {picture}: name a file that ends in .png, in a folder that "
             "exists."
         )
-    found = open_data(card, data, cache_folder(), console=aside)
-    with bar(aside, f"reading {card.title}", sum(card.splits.values())) as advance:
+    found = open_data(card, data, cache_folder(), listener=aside)
+    with aside.progress(f"reading {card.title}", sum(card.splits.values())) as advance:
         report = inspect(found, advance=advance)
     try:
         draw(found).save(picture)
@@ -80,9 +80,10 @@ def fetch(
     own cache, where every command finds them.
     """
     from benchmark.data.sources.fetching import fetch as fetch_files
+    from benchmark.reports.terminal.live import listener
 
-    aside, out = console(stderr=True), console()
-    where = fetch_files(_card(name, path), to, archive=archive, console=aside)
+    aside, out = listener(console(stderr=True)), console()
+    where = fetch_files(_card(name, path), to, archive=archive, listener=aside)
     say(out, f"{name}: {where}")
     if to is not None:
         say(out, f"Use it with --data {to}.")
@@ -99,22 +100,24 @@ def cache(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List what is kept of decoded images, of every version and size; --clear deletes it."""
-    from benchmark.data.kept.cache import cache_files
-    from benchmark.errors import DataError
+    """List all that is kept: decoded images, unpacked archives, indexes; --clear deletes it."""
+    from benchmark.data.kept.listing import list_kept
     from benchmark.reports.terminal.listings import cache_table
 
-    files = [file for file in cache_files(cache_folder()) if dataset in (None, file.dataset)]
+    found = [kept for kept in list_kept(cache_folder()) if dataset in (None, kept.dataset)]
     entries = [
-        {"path": str(f.path), "dataset": f.dataset, "bytes": f.size_bytes, "changed": f.changed}
-        for f in files
+        {
+            "path": str(kept.path),
+            "dataset": kept.dataset,
+            "kind": kept.kind,
+            "bytes": kept.size_bytes,
+            "changed": kept.changed,
+        }
+        for kept in found
     ]
     if clear:
-        for file in files:
-            try:
-                file.path.unlink(missing_ok=True)
-            except OSError as error:
-                raise DataError(f"cannot delete {file.path}: {error.strerror}.") from None
+        for kept in found:
+            kept.delete()
     if as_json:
         print_json({"deleted": clear, "files": entries})
     else:
@@ -122,6 +125,6 @@ def cache(
 
 
 def _card(name: str, path: list[Path] | None) -> Card:
-    from benchmark.cards.catalogue import read_cards
+    from benchmark.layouts.catalogue import known_cards
 
-    return read_cards(search_folders("datasets", path or [])).get(name)
+    return known_cards(path or []).get(name)

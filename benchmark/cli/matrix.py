@@ -134,6 +134,7 @@ def speed(
     """Measure images/s of the loader, the teacher, every recipe and the group."""
     from benchmark.matrix.request import Request
     from benchmark.reports.terminal.listings import speed_table
+    from benchmark.reports.terminal.live import listener
     from benchmark.work.speed import measure
 
     figures = measure(
@@ -149,7 +150,7 @@ def speed(
         cache_dir=cache_folder(),
         precision=precision.value,
         seconds=seconds,
-        console=console(stderr=True),
+        listener=listener(console(stderr=True)),
     )
     if as_json:
         print_json(figures)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.cards.card import Card
+from benchmark.data.pictures import Pictures
 from benchmark.errors import UsageError
 
 
@@ -59,18 +60,20 @@ class DataSet:
     """A loaded data set that was checked against its card.
 
     Attributes:
+        card: of the data set; names it and counts it.
+        pictures: what networks see of it.
         class_names: by label.
         origin: for a person: where the data came from.
-        version: tells one version of the files from another, for what is kept of their images;
-            empty where nothing is.
+        version: tells one version of the files from another, for what is kept of their images.
     """
 
     card: Card
+    pictures: Pictures
     train: ImageSplit
     test: ImageSplit
     class_names: tuple[str, ...]
     origin: str
-    version: tuple[object, ...] = ()
+    version: tuple[object, ...]
 
 
 def hold_out(train: ImageSplit, share: float, seed: int) -> tuple[ImageSplit, ImageSplit]:

@@ -58,7 +58,7 @@ class Local:
         self.recorder.remember(plan.runs)
         # What cannot be had is said before anything is trained.
         self.recorder.published = fetch_published(plan.todo, self.place, self.listener)
-        for run in {(run.card.name, run.protocol.image_size): run for run in plan.todo}.values():
+        for run in {(run.card.name, run.pictures): run for run in plan.todo}.values():
             self.place.data_of(run.card, run.protocol, self.listener)
         for group in self.order.groups():
             late = self.place.time_is_up()
@@ -132,7 +132,7 @@ def fetch_published(
         from benchmark.networks.published import published_file  # imports timm, which takes seconds
 
         listener.note(f"published weights of {name}")
-        hub.show_bars(listener.console is not None)
+        hub.show_bars(listener.shows)
         with place.accelerator.main_process_first():
             file = published_file(network)
         digests[network] = file_digest(file) if file else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from benchmark.cards.card import Card, split_brackets
+from benchmark.cards.brackets import split_brackets
+from benchmark.cards.card import Card
 from benchmark.errors import IncompatiblePair, UsageError
 from benchmark.matrix.request import Choice
 from benchmark.matrix.resolver import Resolver

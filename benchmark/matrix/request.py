@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cards.card import Card, Protocol
-from benchmark.cards.catalogue import read_cards
 from benchmark.cards.suites import Suite, read_suite
 from benchmark.errors import UsageError
 from benchmark.files import file_digest
-from benchmark.folders import search_folders
+from benchmark.layouts.catalogue import known_cards
 from benchmark.recipe.pair import Pair
 from benchmark.records.schema import DRAW
 
@@ -97,7 +96,7 @@ def choice_of(request: Request) -> Choice:
     Raises:
         UsageError: an unknown name, or too little is named.
     """
-    cards = read_cards(search_folders("datasets", request.paths))
+    cards = known_cards(request.paths)
     name = request.suite or (None if request.datasets else DEFAULT_SUITE)
     if name is None and not request.recipes:
         raise UsageError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cards.card import Card, Protocol
+from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import IMPORTED, RoleRecord, RunSpec
@@ -52,6 +53,11 @@ class AnyRun(ABC):
     def roles(self) -> Mapping[str, AnyRun]:
         """The runs that it builds on."""
         return {}
+
+    @property
+    def pictures(self) -> Pictures:
+        """What the network sees."""
+        return Pictures.of(self.card, self.protocol)
 
     @cached_property
     def identity(self) -> str:

@@ -6,10 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from benchmark.cards.catalogue import read_cards
 from benchmark.data.look.survey import Survey, survey
 from benchmark.errors import UsageError
-from benchmark.folders import search_folders
+from benchmark.layouts.catalogue import known_cards, read_layouts
 from benchmark.templates.writing import fill, new_file
 
 
@@ -36,13 +35,14 @@ def write_dataset(
             f"'{name}' cannot be a data set's name. "
             "Use lower case, words joined by hyphens: my-birds."
         )
-    known = read_cards(search_folders("datasets", [folder] if folder.is_dir() else []))
+    known_folders = [folder] if folder.is_dir() else []
+    known = known_cards(known_folders)
     if name in known:
         raise UsageError(
             f"the data set '{name}' exists: {known.origin(name)}. Choose another name."
         )
     file = new_file(folder, f"{name}.toml")
-    found = survey(source, layout)
+    found = survey(source, layout, layouts=read_layouts(known_folders))
     small = found.image_size <= 64
     batch = 64 if found.images["train"] >= 2000 else 32
     fill(

@@ -58,7 +58,7 @@ class Before:
                 loaded.labels,
                 loaded.index,
                 0.0,
-                class_count=self.supply.data.card.classes,
+                class_count=self.supply.data.pictures.classes,
             )
             yield batch, job.hear(self.teachers.ask, batch.images)
         self.teachers.next_batch()

@@ -69,4 +69,4 @@ class Examination:
     def _tally(self, job: Job) -> Tally:
         teacher = job.roles.get("teacher")
         reference = self._predicted.get(id(teacher)) if teacher is not None else None
-        return Tally(self.supply.data.card.classes, self.accelerator.device, reference)
+        return Tally(self.supply.data.pictures.classes, self.accelerator.device, reference)

@@ -153,7 +153,7 @@ class Group:
         for member in self.members:
             if last:
                 metrics = scores[member.job.identity]
-                self.leave(member.job, member.finished(metrics, self.supply.data.card.shape))
+                self.leave(member.job, member.finished(metrics, self.supply.data.pictures.shape))
             elif self.stopped:
                 self.leave(member.job, Stopped(member.progress.epochs, member.epochs))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from benchmark.cards.card import Card, Protocol
+from benchmark.cards.protocol import Protocol
 from benchmark.data.loaders.batches import stable_seed
+from benchmark.data.pictures import Pictures
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
 from benchmark.recipe.contract import Context, Heard, Recipe
@@ -59,11 +60,11 @@ class Setting:
     """What the data say that a learner needs.
 
     Attributes:
-        card: of the data set, with the image size of the protocol.
+        pictures: what networks see.
         labels: (N,) int64, class of every training sample by position.
     """
 
-    card: Card
+    pictures: Pictures
     labels: Tensor
 
 
@@ -81,17 +82,17 @@ def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
     Raises:
         NetworkError: it cannot be built, or its published weights cannot be had.
     """
-    card, pretrained = setting.card, job.protocol.pretrained
+    pictures, pretrained = setting.pictures, job.protocol.pretrained
     torch.manual_seed(stable_seed(job.seed, "network", job.network))
     network = create_network(
         job.network,
-        classes=card.classes,
-        image_size=card.shape,
+        classes=pictures.classes,
+        image_size=pictures.shape,
         pretrained=pretrained and not load,
         drop_path=job.protocol.drop_path,
     )
     if pretrained:
-        network.expect(card.mean, card.std)
+        network.expect(pictures.mean, pictures.std)
     torch.manual_seed(stable_seed(job.seed, "head", job.network))
     return job.recipe.adapt(network, job.roles)
 

@@ -44,14 +44,14 @@ class Supply:
             self.split = "validation"
         views = max(job.recipe.views for job in jobs)
         self.loader = self._load(self.train, protocol.batch_size, train=True, views=views)
-        self.setting = Setting(data.card, self.train.labels)
+        self.setting = Setting(data.pictures, self.train.labels)
 
     def batch(self, loaded: LoadedBatch, *, count: int) -> Batch:
         """What all members look at in a step, before each takes its own view of it."""
         return batch_of(
             loaded,
             self.protocol,
-            classes=self.data.card.classes,
+            classes=self.data.pictures.classes,
             seed=self.seed,
             count=count,
             process=self.accelerator.process_index,
@@ -77,7 +77,7 @@ class Supply:
         accelerator = self.accelerator
         return make_loader(
             split,
-            self.data.card,
+            self.data.pictures,
             batch_size=batch_size,
             seed=self.seed,
             device=accelerator.device,

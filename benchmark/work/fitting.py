@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from benchmark.cards.card import Card, Protocol
+from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError
 from benchmark.matrix.run import AnyRun, Run, fault_in
 from benchmark.networks.catalogue import create_network
@@ -31,11 +31,13 @@ class Fitting:
             RecipeError: the recipe's own ``refuse`` raises.
         """
         check_optimiser(run.protocol)
-        student = self._shape(run.network, run.card, run.protocol)
+        student = self._shape(run.network, run.pictures, run.protocol.drop_path)
         if not isinstance(run, Run):
             return None
         teacher = run.roles.get("teacher")
-        shape = self._shape(teacher.network, run.card, run.protocol) if teacher else None
+        shape = (
+            self._shape(teacher.network, run.pictures, run.protocol.drop_path) if teacher else None
+        )
         proposal = Proposal(student, shape, images=run.card.splits["train"])
         try:
             reason = run.make_recipe().refusal(proposal)
@@ -45,19 +47,18 @@ class Fitting:
             return None
         return f"recipe '{run.recipe.name}' cannot combine {run.pair or run.network}: {reason}"
 
-    def _shape(self, network: str, card: Card, protocol: Protocol) -> NetworkShape:
+    def _shape(self, network: str, pictures: Pictures, drop_path: float) -> NetworkShape:
         """Widths of a network, found without memory or arithmetic."""
-        sized = card.for_protocol(protocol)
-        key = network, sized.image_size, protocol.drop_path
+        key = network, pictures.size, drop_path
         if key not in self._known:  # a second for a large network; classes change nothing inside it
             with torch.device("meta"):
                 self._known[key] = create_network(
                     network,
-                    classes=card.classes,
-                    image_size=sized.shape,
-                    drop_path=protocol.drop_path,
+                    classes=pictures.classes,
+                    image_size=pictures.shape,
+                    drop_path=drop_path,
                 ).shape
-        return replace(self._known[key], classes=card.classes)
+        return replace(self._known[key], classes=pictures.classes)
 
 
 def lead(run: Run) -> int:

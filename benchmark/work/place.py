@@ -11,6 +11,7 @@ from accelerate import Accelerator
 
 from benchmark.cards.card import Card, Protocol
 from benchmark.data.opening import load_data
+from benchmark.data.pictures import Pictures
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
 from benchmark.training.keeping.workspace import Workspace
@@ -33,7 +34,7 @@ class Place:
     data_dir: Path | None
     cache_dir: Path
     deadline: float | None = None
-    _data: dict[tuple[str, int | None], DataSet] = field(default_factory=dict, repr=False)
+    _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
 
     def data_of(self, card: Card, protocol: Protocol, listener: Listener) -> DataSet:
         """A data set at the image size of a protocol; the last one is at hand.
@@ -41,13 +42,13 @@ class Place:
         Raises:
             DataError: the data are missing, damaged, or not what the card says.
         """
-        key = card.name, protocol.image_size
+        key = card.name, Pictures.of(card, protocol)
         if key not in self._data:
             self._data.clear()  # one data set at a time is in memory
             listener.note(f"reading {card.title}")
             with self.accelerator.main_process_first():
                 self._data[key] = load_data(
-                    card, self.data_dir, self.cache_dir, protocol=protocol, console=listener.console
+                    card, self.data_dir, self.cache_dir, protocol=protocol, listener=listener
                 )
         return self._data[key]
 

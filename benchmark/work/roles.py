@@ -54,7 +54,7 @@ class Roles:
             return brought_network(run)
         if not isinstance(run, Run):
             raise TypeError(f"no way to load the network of a {type(run).__name__}")
-        setting = Setting(self.data.card, self.data.train.labels)
+        setting = Setting(self.data.pictures, self.data.train.labels)
         network = make_network(self.job(run), setting, load=True)
         network.load_state_dict(self.workspace.load_weights(run.identity))
         return network
@@ -66,7 +66,7 @@ def brought_network(run: ImportedRun) -> Network:
     Raises:
         NetworkError: they cannot be read, or are those of another network or class count.
     """
-    card = run.card.for_protocol(run.protocol)
-    network = create_network(run.network, classes=card.classes, image_size=card.shape)
+    pictures = run.pictures
+    network = create_network(run.network, classes=pictures.classes, image_size=pictures.shape)
     load_weights(network, run.weights)
     return network

@@ -32,13 +32,13 @@ def score_weights(run: ImportedRun, place: Place, listener: Listener) -> Finishe
     begun = time.perf_counter()
     copy = inference_copy(network).to(accelerator.device)
     loader = make_loader(
-        data.test, data.card, batch_size=EVALUATION_BATCH, seed=0, device=accelerator.device,
+        data.test, data.pictures, batch_size=EVALUATION_BATCH, seed=0, device=accelerator.device,
         shard=(accelerator.process_index, accelerator.num_processes), train=False,
     )  # fmt: skip
     metrics = score(
         lambda images: copy(images).logits,
         loader,
-        classes=data.card.classes,
+        classes=data.pictures.classes,
         accelerator=accelerator,
     )
     seconds = time.perf_counter() - begun
@@ -46,7 +46,7 @@ def score_weights(run: ImportedRun, place: Place, listener: Listener) -> Finishe
         raise NetworkError(f"the weights in {run.weights} give predictions that are not finite")
     cost = Cost(
         parameters=count_parameters([network]),
-        macs=count_macs(network, data.card.shape),
+        macs=count_macs(network, data.pictures.shape),
         training_parameters=0,
         recipe_parameters=0,
         train_seconds=0.0,

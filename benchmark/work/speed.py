@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from rich.console import Console
 
-from benchmark.data.kept.pixel_file import MappedImages
+from benchmark.data.kept.pixels import KeptImages
 from benchmark.data.loaders.batches import LoadedBatch, Loader
 from benchmark.data.loaders.choice import make_loader
 from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.errors import UsageError
+from benchmark.events import Listener
 from benchmark.matrix.plan import Cell, cells_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.resolver import Resolver
@@ -52,12 +52,12 @@ def measure(
     cache_dir: Path,
     precision: str,
     seconds: float,
-    console: Console | None = None,
+    listener: Listener | None = None,
 ) -> dict[str, Any]:
     """Images/s of loader, teacher, every recipe alone and all of them as a group.
 
     Of a recipe with several stages it is the last one, the protocol's own.
-    Where images are read from a map of what was decoded once, the loader is measured on the
+    Where images are read from what was decoded once, the loader is measured on the
     originals as well.
 
     Args:
@@ -66,7 +66,7 @@ def measure(
         cache_dir: for decoded and drawn images.
         precision: ``fp32``, ``bf16`` or ``auto``.
         seconds: spent on each figure.
-        console: shows the progress of fetching and decoding; None shows nothing.
+        listener: hears of the progress of fetching and decoding.
     """
     recipes = load_recipes(request.paths)
     cells, _ = cells_of(choice_of(request), recipes, Fitting().refusal)
@@ -75,7 +75,9 @@ def measure(
     accelerator = make_accelerator(precision)
     precision = precision_of(accelerator)
     protocol = first.run.protocol
-    data = load_data(first.card, data_dir, cache_dir, protocol=protocol, console=console)
+    data = load_data(
+        first.card, data_dir, cache_dir, protocol=protocol, listener=listener or Listener()
+    )
     bench = Bench(data, recipes, accelerator, seconds)
     peaks = {name: peak_gflops(accelerator.device, name) for name in ("fp32", "bf16")}
     figures: dict[str, Any] = {
@@ -108,7 +110,7 @@ class Bench:
     ) -> None:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds
-        self.setting = Setting(data.card, data.train.labels)
+        self.setting = Setting(data.pictures, data.train.labels)
         self._drawn: dict[str, Network] = {}
 
     def loader(self, cell: Cell) -> dict[str, float]:
@@ -119,7 +121,7 @@ class Bench:
         """
         figures = {"images_per_s": self._clock(self._batches(cell.run), lambda batch: None)}
         images = self.data.train.images
-        if isinstance(images, MappedImages) and images.original is not None:
+        if isinstance(images, KeptImages) and images.original is not None:
             encoded = ImageSplit(images.original, self.data.train.labels)
             batches = self._batches(cell.run, encoded)
             figures["uncached_images_per_s"] = self._clock(batches, lambda batch: None)
@@ -173,7 +175,7 @@ class Bench:
             number = next(counter)
             teachers.next_batch()
             batch = batch_of(
-                loaded, protocol, classes=self.setting.card.classes, seed=0, count=number
+                loaded, protocol, classes=self.setting.pictures.classes, seed=0, count=number
             )
             for learner in learners:
                 learner.step(batch, teachers, weight=loaded.weight, at=0.0, count=number)
@@ -191,7 +193,7 @@ class Bench:
 
     def flops_per_image(self, run: Run) -> float:
         """Operations of the networks for one image: 2 a multiply-add, backward twice forward."""
-        size = self.setting.card.shape
+        size = self.setting.pictures.shape
         flops = 6.0 * count_macs(self._network(run), size)
         flops += sum(2.0 * count_macs(self._network(teacher), size) for teacher in run.heard)
         return flops
@@ -229,8 +231,8 @@ class Bench:
     ) -> Iterator[LoadedBatch]:
         """Full batches of a run without end, from a split instead of the training set if given."""
         loader: Loader = make_loader(
-            split or self.data.train, self.data.card, batch_size=run.protocol.batch_size, seed=0,
-            device=self.accelerator.device, shard=(0, 1), train=True, views=views,
+            split or self.data.train, self.data.pictures, batch_size=run.protocol.batch_size,
+            seed=0, device=self.accelerator.device, shard=(0, 1), train=True, views=views,
         )  # fmt: skip
         full = run.protocol.batch_size
         for epoch in itertools.count():

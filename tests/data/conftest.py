@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_pictures import CLASSES, EDGE, Pictures, as_file, write_shards
 
 from benchmark.cards.card import Card
+from tests.support.small_pictures import CLASSES, EDGE, Mosaics, as_file, write_shards
 
 
 @pytest.fixture(scope="session")
-def train() -> Pictures:
-    return Pictures.random(30, seed=1)
+def train() -> Mosaics:
+    return Mosaics.random(30, seed=1)
 
 
 @pytest.fixture(scope="session")
-def test() -> Pictures:
-    return Pictures.random(12, seed=2)
+def test() -> Mosaics:
+    return Mosaics.random(12, seed=2)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def card(make_card: Callable[..., Card]) -> Card:
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, train: Pictures, test: Pictures) -> Path:
+def data_dir(tmp_path: Path, train: Mosaics, test: Mosaics) -> Path:
     """A ``--data`` folder with the shards in a folder of the data set's name."""
     folder = tmp_path / "data"
     write_shards(

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from miniatures import picture
 from PIL import Image
 
 from benchmark.data.decoding import decode_image
 from benchmark.data.sources.files import FileImages
 from benchmark.errors import DataError
+from tests.support.miniatures import picture
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

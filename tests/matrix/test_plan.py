@@ -147,7 +147,7 @@ def test_a_protocol_may_have_its_own_pairs_and_image_size(
         request = Request(paths=(tmp_path,), **(words | others))  # type: ignore[arg-type]
         cells = Session(request, runs=tmp_path, results=tmp_path, retry=False).cells
         assert {cell.card.image_size for cell in cells} == {32}
-        assert {cell.run.protocol.image_size or 32 for cell in cells} == {48 if others else 32}
+        assert {cell.run.pictures.size for cell in cells} == {48 if others else 32}
         return [str(cell.pair) for cell in cells]
 
     assert pairs() == ["resnet14:resnet8"]

@@ -16,8 +16,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmark.data.kept.mapped import mapped
+from benchmark.data.kept.pixels import keep_pixels
 from benchmark.data.splits import DataSet, ImageSplit
+from benchmark.events import Listener
 from benchmark.recipe.discovery import load_recipes
 from benchmark.reports.terminal.listings import speed_table
 from benchmark.work import speed
@@ -44,7 +45,9 @@ def test_the_loader_is_measured_with_and_without_decoding(
     tiny: DataSet, tmp_path: Path, accelerator: Accelerator
 ) -> None:
     photos = Tall(np.asarray(tiny.train.images))
-    images = mapped(photos, image_size=32, path=tmp_path / "x.pixels", title="tall", console=None)
+    images = keep_pixels(
+        photos, image_size=32, folder=tmp_path / "x.images", title="tall", listener=Listener()
+    )
     data = replace(tiny, train=ImageSplit(images, tiny.train.labels))
     bench = Bench(data, load_recipes([]), accelerator, seconds=0.01)
     cell: Any = SimpleNamespace(run=SimpleNamespace(protocol=tiny.card.default_protocol))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cards.card import read_card
+from benchmark.cards.catalogue import read_card
 from benchmark.networks.names import CIFAR_NETWORKS
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.reported import STUDENT, TEACHER, Reported, read_reported

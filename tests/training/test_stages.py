@@ -79,7 +79,7 @@ def job_of(make_job: Callable[..., Job]) -> Callable[..., Job]:
 
 
 def learner(job: Job, data: DataSet, accelerator: Accelerator) -> Learner:
-    return Learner(job, Setting(data.card, data.train.labels), accelerator)
+    return Learner(job, Setting(data.pictures, data.train.labels), accelerator)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.cards.card import Card, HorizontalFlip, RandomCrop
+from benchmark.cards.transforms import HorizontalFlip, RandomCrop
 from benchmark.data.loaders.batches import epoch_generator
+from benchmark.data.pictures import Pictures
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,17 @@ class ResidentAugmentation:
     flip: float = 0.0
 
     @classmethod
-    def of(cls, card: Card) -> ResidentAugmentation | None:
-        """The twin of a card's augmentation, or None if one of its transforms has none here.
+    def of(cls, pictures: Pictures) -> ResidentAugmentation | None:
+        """The twin of the pictures' augmentation, None if one of its transforms has none here.
 
         The order of crop and mirroring does not matter: offsets are uniform and the padding is
         equal on all sides, so that either order gives the same distribution.
         """
-        kinds = [type(transform) for transform in card.augmentation]
+        kinds = [type(transform) for transform in pictures.augmentation]
         if not set(kinds) <= {RandomCrop, HorizontalFlip} or len(set(kinds)) < len(kinds):
             return None
         padding, flip = 0, 0.0
-        for transform in card.augmentation:
+        for transform in pictures.augmentation:
             if isinstance(transform, RandomCrop):
                 padding = transform.padding
             elif isinstance(transform, HorizontalFlip):

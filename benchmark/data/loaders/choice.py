@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from benchmark.cards.card import Card
 from benchmark.data.loaders.augmentation import ResidentAugmentation
 from benchmark.data.loaders.batches import LoadedBatch, Loader
 from benchmark.data.loaders.resident import ResidentLoader
 from benchmark.data.loaders.workers import WorkersLoader, has_size
+from benchmark.data.pictures import Pictures
 from benchmark.data.splits import ImageSplit
 
 __all__ = ["LoadedBatch", "Loader", "make_loader"]
@@ -16,7 +16,7 @@ __all__ = ["LoadedBatch", "Loader", "make_loader"]
 
 def make_loader(
     split: ImageSplit,
-    card: Card,
+    pictures: Pictures,
     *,
     batch_size: int,
     seed: int,
@@ -28,12 +28,12 @@ def make_loader(
 ) -> Loader:
     """The loader for a split: resident if it can be, worker processes otherwise.
 
-    A split is kept on the device if all its images have the card's size and, for training, every
-    transform of the card has a twin there.
+    A split is kept on the device if all its images have the pictures' size and, for training,
+    every transform of theirs has a twin there.
 
     Args:
-        split: of the data set of the card.
-        card: gives size, normalisation and augmentation.
+        split: of a data set.
+        pictures: give size, normalisation and augmentation.
         batch_size: images of a global batch.
         seed: of order and augmentation.
         device: where the batches are wanted.
@@ -42,10 +42,10 @@ def make_loader(
         workers: worker processes if they are needed; None takes as many as there are processors.
         views: how often every image is augmented; the first one is the same for any number.
     """
-    if has_size(split, card.image_size) and not (train and ResidentAugmentation.of(card) is None):
+    if has_size(split, pictures.size) and not (train and ResidentAugmentation.of(pictures) is None):
         return ResidentLoader(
             split,
-            card,
+            pictures,
             batch_size=batch_size,
             seed=seed,
             device=device,
@@ -55,7 +55,7 @@ def make_loader(
         )
     return WorkersLoader(
         split,
-        card,
+        pictures,
         batch_size=batch_size,
         seed=seed,
         device=device,

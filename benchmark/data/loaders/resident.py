@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.cards.card import Card
 from benchmark.data.loaders.augmentation import ResidentAugmentation
 from benchmark.data.loaders.batches import (
     Chunk,
@@ -22,6 +21,7 @@ from benchmark.data.loaders.batches import (
     chunks_of_epoch,
     epoch_order,
 )
+from benchmark.data.pictures import Pictures
 from benchmark.data.splits import ImageSplit
 
 _IMAGES_AT_ONCE = 2048
@@ -29,11 +29,11 @@ _IMAGES_AT_ONCE = 2048
 
 
 class ResidentLoader:
-    """Batches of a split whose images all have the card's size.
+    """Batches of a split whose images all have the pictures' size.
 
     Args:
         split: its images are a tensor (N, S, S, 3).
-        card: gives size, normalisation and augmentation.
+        pictures: give size, normalisation and augmentation.
         batch_size: images of a global batch.
         seed: of order and augmentation.
         device: where the images are kept and the batches made.
@@ -42,13 +42,13 @@ class ResidentLoader:
         views: how often every image is augmented.
 
     Raises:
-        ValueError: the images are no such tensor, or a transform of the card has no twin here.
+        ValueError: the images are no such tensor, or a transform of the pictures has no twin here.
     """
 
     def __init__(
         self,
         split: ImageSplit,
-        card: Card,
+        pictures: Pictures,
         *,
         batch_size: int,
         seed: int,
@@ -57,10 +57,10 @@ class ResidentLoader:
         shard: tuple[int, int] = (0, 1),
         views: int = 1,
     ) -> None:
-        augmentation = ResidentAugmentation.of(card) if train else ResidentAugmentation()
+        augmentation = ResidentAugmentation.of(pictures) if train else ResidentAugmentation()
         if augmentation is None or not isinstance(split.images, Tensor):
-            raise ValueError(f"'{card.name}' cannot be kept on the device; see make_loader")
-        size, padding, device = card.image_size, augmentation.padding, torch.device(device)
+            raise ValueError("the images cannot be kept on the device; see make_loader")
+        size, padding, device = pictures.size, augmentation.padding, torch.device(device)
         if split.images.shape[1:] != (size, size, 3):
             raise ValueError(
                 f"images {tuple(split.images.shape)} are not {size} pixels wide and high"
@@ -70,7 +70,7 @@ class ResidentLoader:
         self._table = padded.reshape(-1, 3).to(device)
         self._labels = split.labels.to(device)
         self._augmentation = augmentation
-        self._normalise = Normalise(card.mean, card.std, size=size, device=device)
+        self._normalise = Normalise(pictures.mean, pictures.std, size=size, device=device)
         self._across = torch.arange(size, device=device)
         self._seed, self._train, self._device, self._views = seed, train, device, views
         self._images = len(split)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from benchmark.cards.card import Card
 from benchmark.cards.transforms import (
     ColorJitter,
     HorizontalFlip,
@@ -40,6 +39,7 @@ from benchmark.data.loaders.batches import (
     epoch_order,
     stable_seed,
 )
+from benchmark.data.pictures import Pictures
 from benchmark.data.shrink import short_side
 from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
@@ -60,12 +60,12 @@ class WorkersLoader:
 
     Args:
         split: images of one size or of many.
-        card: gives size, normalisation and augmentation.
+        pictures: give size, normalisation and augmentation.
         batch_size: images of a global batch.
         seed: of order and augmentation.
         device: where the batches are wanted.
         train: shuffled and augmented; otherwise in the order of the split, resized and cropped at
-            the centre where images have another size than the card's.
+            the centre where images have another size than theirs.
         shard: number of this process and how many there are.
         workers: processes; 0 works in this one, None takes as many as there are processors, 8 at
             most.
@@ -75,7 +75,7 @@ class WorkersLoader:
     def __init__(
         self,
         split: ImageSplit,
-        card: Card,
+        pictures: Pictures,
         *,
         batch_size: int,
         seed: int,
@@ -87,13 +87,15 @@ class WorkersLoader:
     ) -> None:
         self._labels, self._seed, self._train, self._views = split.labels, seed, train, views
         self._device = torch.device(device)
-        self._normalise = Normalise(card.mean, card.std, size=card.image_size, device=self._device)
+        self._normalise = Normalise(
+            pictures.mean, pictures.std, size=pictures.size, device=self._device
+        )
         self._chunks = chunks_of_epoch(len(split), batch_size=batch_size, shard=shard)
         self._plan = _Plan()
         if workers is None:
             workers = default_workers()
         self._batches: DataLoader[Any] = DataLoader(
-            _Samples(split, make_compose(split, card, train=train), seed),
+            _Samples(split, make_compose(split, pictures, train=train), seed),
             batch_sampler=self._plan,
             num_workers=workers,
             collate_fn=_collate,
@@ -143,15 +145,15 @@ class WorkersLoader:
             )
 
 
-def make_compose(split: ImageSplit, card: Card, *, train: bool) -> albumentations.Compose:
-    """The albumentations twin of a card's augmentation; for testing only the fitting to size."""
+def make_compose(split: ImageSplit, pictures: Pictures, *, train: bool) -> albumentations.Compose:
+    """The albumentations twin of the augmentation; for testing only the fitting to size."""
     # The library asks the network for its newest version at import, unless it is told not to; and
     # the import takes seconds.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations as A
 
-    size = card.image_size
-    transforms = card.augmentation if train else ()
+    size = pictures.size
+    transforms = pictures.augmentation if train else ()
     crops_itself = bool(transforms) and isinstance(transforms[0], RandomResizedCrop)
     steps: list[Any] = []
     if not crops_itself and not has_size(split, size):
@@ -160,7 +162,7 @@ def make_compose(split: ImageSplit, card: Card, *, train: bool) -> albumentation
             A.CenterCrop(size, size),
         ]
     for transform in transforms:
-        steps += _twin(transform, size, card.mean)
+        steps += _twin(transform, size, pictures.mean)
     return A.Compose(steps)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from benchmark.cards.card import SPLITS, SplitName
+from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.data.look.contact_sheet import contact_sheet
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.errors import DataError

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.data.decoding import read_image
 from benchmark.errors import DataError
-from benchmark.layouts import LAYOUTS, Listing, Places
+from benchmark.layouts.catalogue import LayoutCatalogue
+from benchmark.layouts.listing import Listing, Places
 
 SAMPLE = 2000
 """Training images that are opened; more change mean and deviation in the third digit."""
@@ -53,12 +54,19 @@ class Survey:
     fingerprint: str
 
 
-def survey(folder: Path, layout: str | None = None, *, sample: int = SAMPLE) -> Survey:
+def survey(
+    folder: Path,
+    layout: str | None = None,
+    *,
+    layouts: LayoutCatalogue | None = None,
+    sample: int = SAMPLE,
+) -> Survey:
     """Count classes and images, and open some of the training images.
 
     Args:
         folder: holds the images.
         layout: its layout's name; None finds it out.
+        layouts: that are known; None for the built-in ones.
         sample: most training images that are opened, evenly spread over the list.
 
     Raises:
@@ -69,8 +77,9 @@ def survey(folder: Path, layout: str | None = None, *, sample: int = SAMPLE) -> 
     folder = folder.expanduser().resolve()
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}. Correct --from.")
-    layout, options = (layout, {}) if layout else _layout_of(folder)
-    listing = LAYOUTS.get(layout).read(Places((folder,)), options)
+    layouts = layouts or LayoutCatalogue()
+    layout, options = (layout, {}) if layout else _layout_of(folder, layouts)
+    listing = layouts.get(layout).read(Places((folder,)), options)
     listing.check_files(str(folder))
     counts = _counts(listing, folder)
     paths = [path for path, _ in listing.items["train"]]
@@ -101,14 +110,14 @@ def survey(folder: Path, layout: str | None = None, *, sample: int = SAMPLE) -> 
     )
 
 
-def _layout_of(folder: Path) -> tuple[str, dict[str, str]]:
+def _layout_of(folder: Path, layouts: LayoutCatalogue) -> tuple[str, dict[str, str]]:
     """The layout that a folder looks like, and the options that it needs."""
-    found = [layout.name for layout in LAYOUTS.values() if layout.is_in(folder)]
+    found = [layout.name for layout in layouts.values() if layout.is_in(folder)]
     tables = sorted(path.name for path in folder.glob("*.csv"))
     if not found and len(tables) == 1:
         return "csv", {"file": tables[0]}
     if len(found) != 1:
-        known = "\n".join(f"  {layout.name}: {layout.about}" for layout in LAYOUTS.values())
+        known = "\n".join(f"  {layout.name}: {layout.about}" for layout in layouts.values())
         like = f"looks like several: {', '.join(found)}" if found else "is in no known layout"
         raise DataError(
             f"{folder} {like}. Known are:\n{known}\nBring the images into one of them, as "

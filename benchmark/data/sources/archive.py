@@ -20,8 +20,11 @@ import numpy as np
 import torch
 from numpy._core.multiarray import _reconstruct  # what numpy pickles
 
-from benchmark.cards.card import SPLITS, SplitName
-from benchmark.data.kept.cache import Decoded
+from benchmark.cards.card import Card, HubSource
+from benchmark.cards.fields import SPLITS, SplitName
+from benchmark.data.found import Contents, Found, Surroundings
+from benchmark.data.sources.parquet import local_folders, stamp
+from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
 
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
@@ -79,6 +82,30 @@ class Archive:
             ) from None
 
 
+def open(card: Card, source: HubSource, around: Surroundings) -> Found | None:
+    """The archive of a card in the data folder, None if it names none or none is there.
+
+    Raises:
+        DataError: a file of it is missing.
+    """
+    folders = local_folders(source, around.data_dir)
+    archive = find_archive(folders, source.archive) if source.archive else None
+    if archive is None:
+        return None
+    for path in archive.files:
+        if not path.is_file():
+            raise DataError(
+                f"{path} is missing. The folder of the official archive holds train, test and "
+                "meta; unpack the archive again."
+            )
+    return Found(
+        f"official archive {archive.path}",
+        tuple((path.name, *stamp(path)) for path in archive.files),
+        lambda: read_archive(archive, source.label),
+        decodes=True,
+    )
+
+
 def find_archive(folders: list[Path], name: str) -> Archive | None:
     """Look for the archive's folder or its ``.tar.gz`` in some folders, or for one that is it."""
     for folder in folders:
@@ -90,7 +117,7 @@ def find_archive(folders: list[Path], name: str) -> Archive | None:
     return None
 
 
-def read_archive(archive: Archive, label: str) -> Decoded:
+def read_archive(archive: Archive, label: str) -> Contents:
     """Unpickle an archive.
 
     Args:
@@ -101,22 +128,22 @@ def read_archive(archive: Archive, label: str) -> Decoded:
     Raises:
         DataError: a file is missing, damaged, holds anything but arrays, or lacks a key.
     """
-    images: dict[SplitName, torch.Tensor] = {}
-    labels: dict[SplitName, torch.Tensor] = {}
+    splits: dict[SplitName, ImageSplit] = {}
     for split in SPLITS:
         values = _unpickle(archive, split, needs=("data", f"{label}s"))
         try:
             pixels = np.asarray(values["data"], dtype=np.uint8)
             edge = math.isqrt(pixels.shape[1] // 3)
             planes = pixels.reshape(-1, 3, edge, edge)
-            images[split] = torch.from_numpy(planes.transpose(0, 2, 3, 1).copy())
-            labels[split] = torch.tensor(values[f"{label}s"], dtype=torch.int64)
+            images = torch.from_numpy(planes.transpose(0, 2, 3, 1).copy())
+            labels = torch.tensor(values[f"{label}s"], dtype=torch.int64)
         except (IndexError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"{archive.path}, file '{split}': these are no pixels and labels: {error}"
             ) from None
+        splits[split] = ImageSplit(images, labels)
     names = _unpickle(archive, "meta", needs=(f"{label}_names",))[f"{label}_names"]
-    return Decoded(images, labels, tuple(str(name) for name in names))
+    return Contents(splits, tuple(str(name) for name in names))
 
 
 class _ArrayUnpickler(pickle.Unpickler):

@@ -1,28 +1,30 @@
-"""Fetching one large file: with progress, going on where an earlier try stopped, and checked."""
+"""Fetching one large file: with progress, going on where an earlier try stopped, and checked.
+
+None of the libraries at hand does this: pooch 1.9 begins a broken download again from its first
+byte, torch.hub and torchvision as well, and huggingface_hub goes on, but only with its own hub or
+through a function that it does not publish.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from benchmark.errors import DataError
+from benchmark.events import Listener
 
 _BLOCK = 1 << 20
 _PATIENCE_S = 30.0
 _NO_MORE = 416  # the answer to a range that begins behind the file's end
 
 
-def download(url: str, path: Path, *, checksum: str, console: Console | None = None) -> Path:
+def download(url: str, path: Path, *, checksum: str, listener: Listener | None = None) -> Path:
     """Fetch a file, unless it is there already.
 
     What arrived of it is kept beside it as ``NAME.partial`` when the connection breaks, and the
@@ -32,7 +34,7 @@ def download(url: str, path: Path, *, checksum: str, console: Console | None = N
         url: of the file.
         path: where it shall lie.
         checksum: ``md5:…`` or ``sha256:…``, in hexadecimal digits.
-        console: shows the progress; None shows nothing.
+        listener: hears of the progress, in kilobytes.
 
     Raises:
         DataError: no connection, no such file, no room, or another file than was expected.
@@ -48,7 +50,7 @@ def download(url: str, path: Path, *, checksum: str, console: Console | None = N
         ) from None
     try:
         if not path.is_file():
-            _fetch(url, partial, path, console)
+            _fetch(url, partial, path, listener or Listener())
             _require(partial, checksum, url)
             os.replace(partial, path)
     finally:
@@ -56,10 +58,10 @@ def download(url: str, path: Path, *, checksum: str, console: Console | None = N
     return path
 
 
-def _fetch(url: str, partial: Path, path: Path, console: Console | None) -> None:
+def _fetch(url: str, partial: Path, path: Path, listener: Listener) -> None:
     """Bring the partial file to its whole length, and say what stands against it."""
     try:
-        _fetch_rest(url, partial, console)
+        _fetch_rest(url, partial, listener)
     except urllib.error.HTTPError as error:
         raise DataError(
             f"{url} cannot be fetched: the server answers {error.code}. "
@@ -82,7 +84,7 @@ def _fetch(url: str, partial: Path, path: Path, console: Console | None) -> None
         ) from None
 
 
-def _fetch_rest(url: str, partial: Path, console: Console | None) -> None:
+def _fetch_rest(url: str, partial: Path, listener: Listener) -> None:
     """Append what is missing of the file; start over if the server cannot go on."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
@@ -99,27 +101,14 @@ def _fetch_rest(url: str, partial: Path, console: Console | None) -> None:
         total = have + int(length) if length else None
         with (
             partial.open("ab" if goes_on else "wb") as file,
-            _bar(console, partial.stem, have, total) as advance,
+            listener.progress(f"{partial.stem} (kB)", (total or 0) // 1000) as advance,
         ):
+            advance(have // 1000)
             while block := answer.read(_BLOCK):
                 file.write(block)
-                advance(len(block))
+                advance(len(block) // 1000)
     if total is not None and partial.stat().st_size < total:
         raise http.client.HTTPException("the connection broke")
-
-
-@contextlib.contextmanager
-def _bar(
-    console: Console | None, name: str, have: int, total: int | None
-) -> Iterator[Callable[[int], None]]:
-    """A bar on the console; what it gives is told how many more bytes arrived."""
-    if console is None:
-        yield lambda _: None
-        return
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(name, total=total, completed=have)
-        yield lambda more: progress.advance(task, more)
 
 
 def _require(file: Path, checksum: str, url: str) -> None:

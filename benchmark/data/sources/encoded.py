@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.cards.card import SPLITS, HubSource, SplitName
+from benchmark.cards.card import HubSource
+from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.data.decoding import decode_image
 from benchmark.data.sources.shards import Shards
 from benchmark.data.splits import ImageSplit

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmark.cards.card import Card, HubSource
 from benchmark.data.sources import hub
 from benchmark.data.sources.download import download
 from benchmark.errors import UsageError
+from benchmark.events import Listener
 
 
-def fetch(card: Card, to: Path | None, *, archive: bool, console: Console | None) -> Path:
+def fetch(card: Card, to: Path | None, *, archive: bool, listener: Listener) -> Path:
     """Fetch what a card's data are read from.
 
     Args:
@@ -20,7 +19,7 @@ def fetch(card: Card, to: Path | None, *, archive: bool, console: Console | None
         to: folder that is then given as ``--data``; None keeps the hub's files in the hub's own
             cache, where they are found without it.
         archive: the official archive instead of the hub's files.
-        console: shows the progress; None shows nothing.
+        listener: hears of the progress.
 
     Returns:
         The folder with the files.
@@ -34,7 +33,7 @@ def fetch(card: Card, to: Path | None, *, archive: bool, console: Console | None
         raise UsageError(f"'{card.name}' is not fetched from anywhere: it is drawn, or your own.")
     folder = to / source.folder if to is not None else None
     if not archive:
-        return hub.fetch(source, None, show_progress=console is not None, to=folder)
+        return hub.fetch(source, None, show_progress=listener.shows, to=folder)
     if not card.downloads:
         raise UsageError(
             f"the card of '{card.name}' knows no archive that can be fetched. Leave --archive out "
@@ -43,5 +42,5 @@ def fetch(card: Card, to: Path | None, *, archive: bool, console: Console | None
     if folder is None:
         raise UsageError("--archive needs a folder for it: add --to DIR.")
     for file in card.downloads:
-        download(file.url, folder / file.file, checksum=file.checksum, console=console)
+        download(file.url, folder / file.file, checksum=file.checksum, listener=listener)
     return folder

@@ -1,4 +1,4 @@
-"""Images that lie as files in folders: decoded when they are read, never before."""
+"""Images that lie as files in folders, in some layout: decoded when they are read, never before."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.cards.card import SPLITS, SplitName
+from benchmark.cards.fields import SPLITS, SplitName
+from benchmark.cards.source import InLayout
 from benchmark.data.decoding import read_image
+from benchmark.data.found import Contents, Found
 from benchmark.data.splits import ImageSplit
-from benchmark.layouts import Listing
+from benchmark.layouts.catalogue import layout_of
+from benchmark.layouts.listing import Listing, Places
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,32 @@ class FileImages:
         return FileImages(tuple(self.paths[position] for position in positions))
 
 
-def open_files(listing: Listing) -> dict[SplitName, ImageSplit]:
-    """The splits of a listing; no file is opened."""
-    splits: dict[SplitName, ImageSplit] = {}
-    for split in SPLITS:
-        items = listing.items[split]
-        labels = torch.tensor([label for _, label in items], dtype=torch.int64)
-        splits[split] = ImageSplit(FileImages(tuple(path for path, _ in items)), labels)
-    return splits
+def read_layout(source: InLayout, places: Places) -> Listing:
+    """List a folder's images, all of which are there.
+
+    Raises:
+        DataError: the folder is not as the layout says, or files are missing.
+    """
+    listing = layout_of(source).read(places, source.options)
+    listing.check_files(str(places))
+    return listing
+
+
+def found_files(origin: str, listing: Listing, *, keep: int | None = None) -> Found:
+    """The images of a listing; no file is opened.
+
+    Args:
+        origin: for a person: where they are.
+        listing: the files with their labels.
+        keep: only the first so many classes are taken; None takes all.
+    """
+
+    def read() -> Contents:
+        splits: dict[SplitName, ImageSplit] = {}
+        for split in SPLITS:
+            items = listing.items[split]
+            labels = torch.tensor([label for _, label in items], dtype=torch.int64)
+            splits[split] = ImageSplit(FileImages(tuple(path for path, _ in items)), labels)
+        return Contents(splits, listing.class_names).first(keep)
+
+    return Found(origin, listing.stamps(), read)

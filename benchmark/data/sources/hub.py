@@ -1,12 +1,38 @@
-"""Fetching the shards of a data set from the Hugging Face hub, at the card's pinned revision."""
+"""A data set of the Hugging Face hub, at the card's pinned revision."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from benchmark import hub
-from benchmark.cards.card import SPLITS, HubSource
+from benchmark.cards.card import Card, HubSource
+from benchmark.cards.fields import SPLITS
+from benchmark.data.found import Contents, Found, Surroundings
+from benchmark.data.sources.parquet import read_shards
+from benchmark.data.sources.shards import find_shards
 from benchmark.errors import DataError, first_line
+
+
+def open(card: Card, source: HubSource, around: Surroundings) -> Found:
+    """The files on the hub; they are fetched when they are read."""
+
+    def read() -> Contents:
+        folder = fetch(source, around.data_dir, show_progress=around.listener.shows)
+        shards = find_shards([folder], source)
+        if shards is None:
+            globs = ", ".join(glob for split in SPLITS for glob in source.patterns(split))
+            raise DataError(
+                f"revision {source.revision} of '{source.hub}' has no {globs}. Correct hub, "
+                "revision and files in the card."
+            )
+        return read_shards(shards, card, source, around)
+
+    return Found(
+        f"hub data set {source.hub}, revision {source.revision}",
+        (source.revision,),
+        read,
+        decodes=not source.mixed_sizes,
+    )
 
 
 def fetch(

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.cards.card import SPLITS, Card, HubSource, SplitName
+from benchmark.cards.card import Card, HubSource
+from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.data.decoding import decode_image
 from benchmark.errors import DataError
 
@@ -184,6 +185,7 @@ def decode(
             done += 1
             if done % 1000 == 0:
                 advance(1000)
+    advance(done % 1000)
     if done != images:
         raise DataError(f"there are {done:,} images, the card says {images:,}.")
     return torch.from_numpy(pixels), torch.from_numpy(labels)

@@ -118,13 +118,15 @@ def data_table(report: Mapping[str, Any]) -> RenderableType:
 
 
 def cache_table(files: Sequence[Mapping[str, Any]], *, deleted: bool) -> RenderableType:
-    """What is kept of decoded images, the largest first, with the sum."""
+    """All that is kept, the largest first, with the sum."""
     if not files:
-        return Text("Nothing is kept of decoded images.")
-    table = _table("data set", "MB", "changed", "file")
+        return Text("Nothing is kept.")
+    table = _table("data set", "what", "MB", "changed", "where")
     for file in files:
         day = datetime.fromtimestamp(file["changed"]).strftime("%Y-%m-%d")
-        table.add_row(file["dataset"], f"{file['bytes'] / 1e6:,.1f}", day, file["path"])
+        table.add_row(
+            file["dataset"], file["kind"], f"{file['bytes'] / 1e6:,.1f}", day, file["path"]
+        )
     total = sum(file["bytes"] for file in files) / 1e6
     what = "deleted" if deleted else "in all; --clear deletes them, and runs make them again"
     count = f"{len(files)} file" if len(files) == 1 else f"{len(files)} files"

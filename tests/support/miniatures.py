@@ -34,9 +34,10 @@ def picture(label: int, number: int) -> bytes:
     return stream.getvalue()
 
 
-def put(path: Path, content: bytes | str) -> None:
+def put(path: Path, content: bytes | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def write_cub(folder: Path, classes: tuple[str, ...] = BIRDS) -> None:

@@ -11,10 +11,11 @@ import pytest
 from benchmark.cards.catalogue import find_card
 from benchmark.data.opening import load_data
 from benchmark.errors import DataError
-from benchmark.layouts import LAYOUTS, Listing, Places
 from benchmark.layouts.cars import _rows_of_csv, _rows_of_mat
+from benchmark.layouts.catalogue import LayoutCatalogue
+from benchmark.layouts.listing import Listing, Places
 
-SHIPPED = Path(__file__).parents[2] / "datasets"
+SHIPPED = Path(__file__).parents[3] / "datasets"
 pytestmark = pytest.mark.realdata
 
 
@@ -67,7 +68,7 @@ def test_the_official_lists_of_aircraft(
     for path in (annotations / "aircraft").glob("*.txt"):
         (folder / path.name).symlink_to(path)
     (folder / "images").mkdir()
-    listing = LAYOUTS.get("aircraft").read(Places((tmp_path,)), {"level": level})
+    listing = LayoutCatalogue().get("aircraft").read(Places((tmp_path,)), {"level": level})
     assert len(listing.class_names) == classes
     assert len(listing.items["train"]) == 6667
     assert len(listing.items["test"]) == 3333
@@ -81,7 +82,7 @@ def test_the_official_devkit_of_cars(annotations: Path, tmp_path: Path) -> None:
         (tmp_path / f"cars_{split}").mkdir()
     for path in (annotations / "cars").iterdir():
         (tmp_path / path.name).symlink_to(path)
-    listing = LAYOUTS.get("cars").read(Places((tmp_path,)), {})
+    listing = LayoutCatalogue().get("cars").read(Places((tmp_path,)), {})
     assert len(listing.class_names) == 196
     assert listing.class_names[0] == "AM General Hummer SUV 2000"
     assert len(listing.items["train"]) == 8144
@@ -97,6 +98,9 @@ def test_both_forms_of_the_devkit_agree(annotations: Path, tmp_path: Path) -> No
         (tmp_path / f"cars_{split}").mkdir()
     for name in ("names.csv", "anno_train.csv", "anno_test.csv"):
         (tmp_path / name).symlink_to(folder / name)
-    as_csv = LAYOUTS.get("cars").read(Places((tmp_path,)), {})
+    as_csv = LayoutCatalogue().get("cars").read(Places((tmp_path,)), {})
     (tmp_path / "cars_meta.mat").symlink_to(folder / "cars_meta.mat")
-    assert LAYOUTS.get("cars").read(Places((tmp_path,)), {}).class_names == as_csv.class_names
+    assert (
+        LayoutCatalogue().get("cars").read(Places((tmp_path,)), {}).class_names
+        == as_csv.class_names
+    )

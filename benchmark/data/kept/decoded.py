@@ -1,4 +1,4 @@
-"""Decoded data sets on disk, so that images are decoded once and not at every start.
+"""Images of one size decoded or drawn once and not at every start.
 
 One safetensors file holds both splits; it is mapped into memory when it is read. Two processes that
 want the same file do not both make it, and a damaged file is made anew.
@@ -11,7 +11,6 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,64 +19,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmark.cards.card import SPLITS, SplitName
+from benchmark.cards.fields import SPLITS
+from benchmark.data.found import Contents
+from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """What a source gives, not yet compared with the card.
-
-    Attributes:
-        images: by split, uint8 (N, H, W, 3).
-        labels: by split, (N,) int64.
-        class_names: by label; empty if the source tells none.
-    """
-
-    images: dict[SplitName, Tensor]
-    labels: dict[SplitName, Tensor]
-    class_names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class CacheFile:
-    """A file of decoded images, finished or not.
-
-    Attributes:
-        dataset: name of the card that it was made for.
-        size_bytes: on the disk.
-        changed: when, in seconds since 1970.
-    """
-
-    path: Path
-    dataset: str
-    size_bytes: int
-    changed: float
-
-
-_KEPT = (".safetensors", ".pixels", ".partial", ".journal", ".tmp")
-
-
-def cache_files(cache_dir: Path) -> list[CacheFile]:
-    """All that is kept of decoded images, of every revision and size, the largest first.
-
-    Nothing deletes the files of older revisions by itself: this tells which there are.
-    """
-    found = []
-    for path in cache_dir.glob("*/*"):
-        if path.suffix in _KEPT:
-            with contextlib.suppress(FileNotFoundError):  # another process moved it meanwhile
-                status = path.stat()
-                found.append(CacheFile(path, path.parent.name, status.st_size, status.st_mtime))
-    return sorted(found, key=lambda file: (-file.size_bytes, file.path))
-
-
-def cached(path: Path, make: Callable[[], Decoded]) -> Decoded:
+def keep_decoded(path: Path, make: Callable[[], Contents]) -> Contents:
     """Read the file, or make its contents and write it.
 
     Args:
         path: names everything that the contents depend on.
-        make: decodes or draws the images.
+        make: decodes or draws the images, all of one size.
 
     Raises:
         DataError: the folder cannot be written.
@@ -114,7 +67,7 @@ def explained(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _read(path: Path) -> Decoded | None:
+def _read(path: Path) -> Contents | None:
     """The contents of the file, or None if there is no whole one."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -122,20 +75,24 @@ def _read(path: Path) -> Decoded | None:
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
         if notes.get("checksum") != _checksum(tensors):
             return None
-        return Decoded(
-            images={split: tensors[f"{split}_images"] for split in SPLITS},
-            labels={split: tensors[f"{split}_labels"] for split in SPLITS},
-            class_names=tuple(json.loads(notes["class_names"])),
-        )
+        splits = {
+            split: ImageSplit(tensors[f"{split}_images"], tensors[f"{split}_labels"])
+            for split in SPLITS
+        }
+        return Contents(splits, tuple(json.loads(notes["class_names"])))
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
 
 
-def _write(path: Path, decoded: Decoded) -> None:
+def _write(path: Path, contents: Contents) -> None:
     """Write the file whole or not at all."""
-    tensors = {f"{split}_images": decoded.images[split] for split in SPLITS}
-    tensors |= {f"{split}_labels": decoded.labels[split] for split in SPLITS}
-    notes = {"checksum": _checksum(tensors), "class_names": json.dumps(decoded.class_names)}
+    tensors: dict[str, Tensor] = {}
+    for split in SPLITS:
+        part = contents.splits[split]
+        if not isinstance(part.images, Tensor):
+            raise TypeError(f"the images of {path} are not decoded")
+        tensors |= {f"{split}_images": part.images, f"{split}_labels": part.labels}
+    notes = {"checksum": _checksum(tensors), "class_names": json.dumps(contents.class_names)}
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         save_file(tensors, temporary, metadata=notes)

@@ -1,8 +1,7 @@
-"""Large images are decoded once, made smaller and mapped, whatever happens meanwhile."""
+"""Large images are decoded once, made smaller and kept, whatever happens meanwhile."""
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import pickle
@@ -10,7 +9,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,24 +17,22 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from rich.console import Console
-from small_pictures import Pictures, as_file, write_shards
 
 from benchmark.cards.card import Card
-from benchmark.data.kept import mapped as building
-from benchmark.data.kept import pixel_file
-from benchmark.data.kept.cache import cache_files
-from benchmark.data.kept.mapped import mapped
-from benchmark.data.kept.pixel_file import RECORD, MappedImages, trailing
+from benchmark.data.kept import pixels
+from benchmark.data.kept.pixels import KeptImages, keep_pixels
 from benchmark.data.loaders.workers import WorkersLoader
 from benchmark.data.opening import load_data
+from benchmark.data.pictures import Pictures
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.sources.shards import decode_image
 from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
+from tests.support.listeners import Noting
+from tests.support.small_pictures import Mosaics, as_file, write_shards
 
 MakeCard = Callable[..., Card]
 Image = NDArray[np.uint8]
@@ -87,12 +84,12 @@ class Gated(Photos):
         return super().__getitem__(position)
 
 
-def make(photos: Photos, path: Path, **changes: Any) -> MappedImages:
-    options = {"image_size": SIZE, "title": "photos", "console": None} | changes
-    return mapped(photos, path=path, **options)
+def make(photos: Photos, path: Path, **changes: Any) -> KeptImages:
+    options = {"image_size": SIZE, "title": "photos", "listener": Noting()} | changes
+    return keep_pixels(photos, folder=path, **options)
 
 
-def assert_same(found: MappedImages, photos: Sequence[Image]) -> None:
+def assert_same(found: KeptImages, photos: Sequence[Image]) -> None:
     assert len(found) == len(photos)
     for position, photo in enumerate(photos):
         np.testing.assert_array_equal(found[position], shrink(photo, SHORT))
@@ -108,14 +105,14 @@ def photos() -> Photos:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "cache" / "trees" / "0123-train.pixels"
+    return tmp_path / "cache" / "trees" / "0123-train.images"
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal knows of every image at once, and the disk's room is not sampled."""
-    monkeypatch.setattr(building, "_BLOCK_BYTES", 1)
-    monkeypatch.setattr(building, "_SAMPLE", 0)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file holds eight images, and one image tells how much room is needed."""
+    monkeypatch.setattr(pixels, "_LEAST_IMAGES", 8)
+    monkeypatch.setattr(pixels, "_SAMPLE", 1)
 
 
 # Making smaller
@@ -155,13 +152,13 @@ def test_a_panorama_keeps_its_proportions() -> None:
     sizes=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=12),
     choice=st.data(),
 )
-def test_what_is_mapped_is_what_was_made_smaller(
+def test_what_is_kept_is_what_was_made_smaller(
     tmp_path_factory: pytest.TempPathFactory,
     sizes: list[tuple[int, int]],
     choice: st.DataObject,
 ) -> None:
     photos = Photos.random(sizes)
-    found = make(photos, tmp_path_factory.mktemp("maps") / "x.pixels")
+    found = make(photos, tmp_path_factory.mktemp("kept") / "x.images")
     assert_same(found, photos.images)
     positions = st.lists(st.integers(0, len(sizes) - 1)) if sizes else st.just([])
     first = choice.draw(positions)
@@ -172,10 +169,10 @@ def test_what_is_mapped_is_what_was_made_smaller(
     assert_same(pickle.loads(pickle.dumps(again)), [photos.images[i] for i in reversed(first)])
 
 
-def test_images_cannot_be_written_to(photos: Photos, path: Path) -> None:
-    image = make(photos, path)[3]
-    assert not image.flags.writeable
-    assert not image.flags.owndata
+def test_whoever_writes_to_an_image_has_it_alone(photos: Photos, path: Path) -> None:
+    found = make(photos, path)
+    found[3][:] = 0
+    assert_same(found, photos.images)
 
 
 def test_positions_count_from_the_end_and_end(photos: Photos, path: Path) -> None:
@@ -202,220 +199,183 @@ def test_the_originals_are_at_hand(photos: Photos, path: Path) -> None:
     assert pickle.loads(pickle.dumps(part)).original is None
 
 
-def test_progress_is_shown_on_a_console(photos: Photos, path: Path) -> None:
-    stream = io.StringIO()
-    make(photos, path, console=Console(file=stream, width=100))
-    assert "decoding photos" in stream.getvalue()
-    assert "40/40" in stream.getvalue()
+def test_the_listener_hears_of_the_progress(photos: Photos, path: Path) -> None:
+    listener = Noting()
+    make(photos, path, listener=listener)
+    assert listener.titles == listener.totals == {"decoding photos": 40}
+
+
+@pytest.mark.usefixtures("small_files")
+def test_many_images_lie_in_a_limited_number_of_files(
+    photos: Photos, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_same(make(photos, path), photos.images)
+    assert len(list(path.iterdir())) == 5
+    monkeypatch.setattr(pixels, "_MOST_FILES", 3)
+    other = path.with_name("other.images")
+    assert_same(make(photos, other), photos.images)
+    assert [file.name for file in sorted(other.iterdir())] == [
+        f"0000{number}-of-00003.arrow" for number in range(3)
+    ]
 
 
 # Interruptions
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("whole") / "x.pixels"
-    make(Photos.random(SIZES), path)
-    return path.read_bytes()
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a build that stopped before the last image."""
-    path = tmp_path_factory.mktemp("interrupted") / "x.pixels"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "_BLOCK_BYTES", 1)
-        patch.setattr(building, "_SAMPLE", 0)
-        broken = Photos(Photos.random(SIZES).images, {39: DataError("photo 39 is broken")})
-        with pytest.raises(DataError, match="photo 39 is broken"):
-            make(broken, path)
-        assert not path.exists()
-        yield path.parent
+@pytest.fixture
+def whole(tmp_path: Path, small_files: None) -> dict[str, bytes]:
+    make(Photos.random(SIZES), tmp_path / "whole.images")
+    return content(tmp_path / "whole.images")
 
 
-def copy_of(folder: Path, factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """Where the file will be, the unfinished file and its journal, in a new folder."""
-    new = factory.mktemp("build")
-    shutil.copytree(folder, new, dirs_exist_ok=True)
-    return new / "x.pixels", new / "x.pixels.partial", new / "x.pixels.journal"
+@pytest.fixture
+def interrupted(path: Path, small_files: None) -> Path:
+    """A folder whose making stopped before the last image."""
+    broken = Photos(Photos.random(SIZES).images, {39: DataError("photo 39 is broken")})
+    with pytest.raises(DataError, match="photo 39 is broken"):
+        make(broken, path)
+    assert len(list(path.iterdir())) == 4
+    return path
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    data_share=st.floats(0, 1),
-    journal_share=st.floats(0, 1),
-    junk=st.binary(max_size=50),
+@pytest.mark.usefixtures("small_files")
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_a_build_goes_on_from_any_point(
+@given(shares=st.lists(st.floats(0, 1) | st.none(), min_size=5, max_size=5), junk=st.binary())
+def test_it_goes_on_from_any_point(
     tmp_path_factory: pytest.TempPathFactory,
-    interrupted: Path,
-    whole: bytes,
-    data_share: float,
-    journal_share: float,
+    whole: dict[str, bytes],
+    shares: list[float | None],
     junk: bytes,
 ) -> None:
-    path, partial, journal = copy_of(interrupted, tmp_path_factory)
-    for file, share in ((partial, data_share), (journal, journal_share)):
-        content = file.read_bytes()
-        file.write_bytes(content[: round(share * len(content))] + junk)
-    make(Photos.random(SIZES), path)
-    assert path.read_bytes() == whole
-    assert not partial.exists()
-    assert not journal.exists()
+    """Files that are whole, cut short, followed by something else, or not there."""
+    folder = tmp_path_factory.mktemp("build") / "x.images"
+    folder.mkdir()
+    for share, (name, is_whole) in zip(shares, sorted(whole.items()), strict=True):
+        if share is not None:
+            cut = round(share * len(is_whole))
+            (folder / name).write_bytes(is_whole[:cut] + junk)
+            (folder / name).with_suffix(".partial").write_bytes(is_whole[cut:])
+    assert_same(make(Photos.random(SIZES), folder), Photos.random(SIZES).images)
+    assert {name: content(folder)[name] for name in whole} == whole
 
 
-@settings(deadline=None, max_examples=40)
-@given(place=st.floats(0, 1, exclude_max=True), in_journal=st.booleans(), bit=st.integers(0, 7))
-def test_a_damaged_build_is_not_continued_behind_the_damage(
-    tmp_path_factory: pytest.TempPathFactory,
-    interrupted: Path,
-    whole: bytes,
-    place: float,
-    in_journal: bool,
-    bit: int,
-) -> None:
-    path, partial, journal = copy_of(interrupted, tmp_path_factory)
-    file = journal if in_journal else partial
-    content = bytearray(file.read_bytes())
-    content[int(place * len(content))] ^= 1 << bit
-    file.write_bytes(content)
-    make(Photos.random(SIZES), path)
-    assert path.read_bytes() == whole
+def test_what_is_decoded_is_not_decoded_again(interrupted: Path, whole: dict[str, bytes]) -> None:
+    photos, listener = Photos.random(SIZES), Noting()
+    make(photos, interrupted, listener=listener)
+    assert set(photos.asked) == set(range(32, 40))
+    assert content(interrupted) == whole
+    assert listener.titles == {"decoding photos": 40}
+    assert not listener.notes
 
 
-def test_what_is_decoded_is_not_decoded_again(
-    tmp_path_factory: pytest.TempPathFactory, interrupted: Path
-) -> None:
-    path, _, _ = copy_of(interrupted, tmp_path_factory)
-    photos = Photos.random(SIZES)
-    make(photos, path)
-    assert set(photos.asked) == {39}
-
-
-def test_a_build_interrupted_while_it_is_finished(
-    tmp_path_factory: pytest.TempPathFactory,
-    interrupted: Path,
-    whole: bytes,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def interrupt(*_: Path) -> None:
-        raise KeyboardInterrupt
-
-    path, partial, _ = copy_of(interrupted, tmp_path_factory)
-    with monkeypatch.context() as patch:
-        patch.setattr(building.os, "replace", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            make(Photos.random(SIZES), path)
-    assert not path.exists()
-    assert partial.read_bytes() == whole
-    photos = Photos.random(SIZES)
-    make(photos, path)
-    assert path.read_bytes() == whole
-    assert not photos.asked
-
-
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_files")
 def test_a_killed_process_leaves_what_the_next_continues(
-    tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+    path: Path, whole: dict[str, bytes]
 ) -> None:
-    path = tmp_path / "x.pixels"
     spawn = multiprocessing.get_context("spawn")
     process = spawn.Process(target=_make_and_die, args=(path,))
     process.start()
     process.join(60)
     assert process.exitcode == 9
-    assert not path.exists()
     photos = Photos.random(SIZES)
-    make(photos, path)
-    assert path.read_bytes() == whole
+    assert_same(make(photos, path), photos.images)
+    assert content(path) == whole
     assert 0 not in photos.asked
 
 
 def _make_and_die(path: Path) -> None:
-    building._BLOCK_BYTES, building._SAMPLE = 1, 0
+    pixels._LEAST_IMAGES, pixels._SAMPLE = 8, 1
     make(Dying.random(SIZES), path)
 
 
-def test_a_build_of_another_size_is_not_continued(
-    tmp_path_factory: pytest.TempPathFactory, interrupted: Path
-) -> None:
-    path, _, _ = copy_of(interrupted, tmp_path_factory)
+def test_what_was_made_for_another_size_is_not_continued(interrupted: Path) -> None:
     photos = Photos.random(SIZES)
-    found = make(photos, path, image_size=14)
+    found = make(photos, interrupted, image_size=14)
     assert found.short_side == 16
     assert len(photos.asked) == 40
     np.testing.assert_array_equal(found[0], shrink(photos.images[0], 16))
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_files")
 def test_one_makes_what_several_want_and_the_others_wait(path: Path) -> None:
-    gate, stream = threading.Event(), io.StringIO()
+    gate, listener = threading.Event(), Noting()
     photos = Gated.random(SIZES)
     photos.gate = gate
-    console = Console(file=stream, width=100)
     threads = [
-        threading.Thread(target=make, args=(photos, path), kwargs={"console": console})
+        threading.Thread(target=make, args=(photos, path), kwargs={"listener": listener})
         for _ in range(3)
     ]
     for thread in threads:
         thread.start()
-    while stream.getvalue().count("waiting for another process that decodes photos") < 2:
+    while listener.notes.count("waiting for another process that decodes photos") < 2:
         assert any(thread.is_alive() for thread in threads)
         time.sleep(0.01)
     gate.set()
     for thread in threads:
         thread.join()
-    assert set(photos.asked.values()) == {1}
+    assert photos.asked[0] == 2, "once for the room, once to be kept"
+    assert {photos.asked[position] for position in range(1, 40)} == {1}
     assert_same(make(photos, path), photos.images)
 
 
 # Faults
 
 
-@pytest.mark.parametrize("damage", ["short", "empty", "foreign", "trailer", "index", "longer"])
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.parametrize("damage", ["short", "empty", "foreign", "end", "index", "longer"])
 def test_a_damaged_file_is_made_anew(photos: Photos, path: Path, damage: str) -> None:
     make(photos, path)
-    whole = path.read_bytes()
-    trailer, index = bytearray(whole), bytearray(whole)
-    trailer[-20] ^= 1
-    index[-50] ^= 1
+    before, file = content(path), sorted(path.iterdir())[1]
+    whole = file.read_bytes()
+    end, index = bytearray(whole), bytearray(whole)
+    end[-3] ^= 1
+    index[-10:-6] = b"\xff\xff\xff\x7f"  # how long the index is
     damaged = {
         "short": whole[:-9],
         "empty": b"",
         "foreign": b"PK" * 99,
-        "trailer": trailer,
+        "end": end,
         "index": index,
-        "longer": whole[:5] + whole,
+        "longer": whole + whole[:5],
     }
-    path.write_bytes(damaged[damage])
-    stream = io.StringIO()
-    assert_same(make(photos, path, console=Console(file=stream, width=400)), photos.images)
-    assert "is made anew: it" in stream.getvalue()
-    assert path.read_bytes() == whole
+    file.write_bytes(damaged[damage])
+    listener = Noting()
+    photos.asked.clear()
+    assert_same(make(photos, path, listener=listener), photos.images)
+    assert [str(file) in note and "is made anew: " in note for note in listener.notes] == [True]
+    assert set(photos.asked) == set(range(8, 16))
+    assert content(path) == before
 
 
-def test_a_file_of_other_images_is_made_anew(photos: Photos, path: Path) -> None:
+def test_a_folder_of_other_images_is_made_anew(photos: Photos, path: Path) -> None:
     make(Photos(photos.images[:7]), path)
     assert_same(make(photos, path), photos.images)
     make(photos, path, image_size=3)
     assert_same(make(photos, path), photos.images)
 
 
-def test_changed_pixels_are_found_when_they_are_looked_for(photos: Photos, path: Path) -> None:
-    make(photos, path)
-    content = bytearray(path.read_bytes())
-    content[5] ^= 1
-    path.write_bytes(content)
+def test_a_file_that_is_damaged_later_is_named(photos: Photos, path: Path) -> None:
     found = make(photos, path)
-    assert found.damaged() == [0]
-    assert found.select([3, 0, 2]).damaged() == [1]
+    (file,) = path.iterdir()
+    with file.open("r+b") as opened:
+        opened.truncate(2000)
+    with pytest.raises(DataError, match=rf"{file} is damaged: .* Delete it"):
+        found[39]
 
 
 def test_a_broken_image_stops_the_build_with_its_name(photos: Photos, path: Path) -> None:
     photos.faults = {21: ValueError("no such colour")}
     with pytest.raises(DataError, match="photos, image 21: cannot be read: no such colour"):
         make(photos, path)
-    assert not path.exists()
+    assert not list(path.iterdir())
     photos.faults = {}
     photos.images[21] = np.zeros((9, 9), dtype=np.uint8)
     with pytest.raises(DataError, match=r"photos, image 21: it has the shape \(9, 9\)"):
@@ -426,10 +386,10 @@ def test_a_disk_without_room_is_told_before_decoding(
     photos: Photos, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(path.anchor)._replace(free=1000)
-    monkeypatch.setattr(building.shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(building, "_SAMPLE", 4)
+    monkeypatch.setattr(pixels.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(pixels, "_SAMPLE", 4)
     with pytest.raises(
-        DataError, match=r"(?s)photos needs about [0-9.]+ kB in .* has 1\.0 kB free.*KDBENCH_CACHE"
+        DataError, match=r"(?s)photos needs about [0-9.]+ MB in .* has 0\.0 MB free.*KDBENCH_CACHE"
     ):
         make(photos, path)
     assert len(photos.asked) == 4
@@ -438,11 +398,11 @@ def test_a_disk_without_room_is_told_before_decoding(
 def test_a_disk_that_fills_up_is_explained(
     photos: Photos, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: Image) -> bytes:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(building, "record_of", full)
+        patch.setattr(pixels, "_batch", full)
         with pytest.raises(DataError, match=r"No space left on device.*\n.*KDBENCH_CACHE"):
             make(photos, path)
     assert_same(make(photos, path), photos.images)
@@ -451,38 +411,27 @@ def test_a_disk_that_fills_up_is_explained(
 def test_a_folder_that_cannot_be_made_is_explained(photos: Photos, tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(DataError, match="cannot keep decoded images"):
-        make(photos, tmp_path / "cache" / "x.pixels")
+        make(photos, tmp_path / "cache" / "x.images")
 
 
 def test_a_file_that_went_away_is_explained(photos: Photos, path: Path) -> None:
     travelling = pickle.dumps(make(photos, path))
-    path.unlink()
+    shutil.rmtree(path)
     with pytest.raises(DataError, match="cannot be opened again"):
         pickle.loads(travelling)
-
-
-def test_kept_files_are_listed(photos: Photos, path: Path) -> None:
-    make(photos, path)
-    path.with_name("9-test.pixels.partial").write_bytes(b"12345")
-    path.with_name("notes.txt").touch()
-    found = cache_files(path.parents[1])
-    assert [file.path.name for file in found] == [path.name, "9-test.pixels.partial"]
-    assert [file.size_bytes for file in found] == [path.stat().st_size, 5]
-    assert {file.dataset for file in found} == {"trees"}
-    assert cache_files(path.parents[1] / "nowhere") == []
 
 
 # In processes and loaders
 
 
-def test_another_process_maps_the_same_file(photos: Photos, path: Path) -> None:
+def test_another_process_reads_the_same_files(photos: Photos, path: Path) -> None:
     part = make(photos, path).select(range(10, 40))
     assert len(pickle.dumps(part)) < 1000
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(_sums, (part,)) == _sums(part)
 
 
-def _sums(images: MappedImages) -> list[int]:
+def _sums(images: KeptImages) -> list[int]:
     return [int(images[i].sum()) for i in range(len(images))]
 
 
@@ -492,8 +441,10 @@ def test_evaluation_sees_the_pixels_of_the_originals(
 ) -> None:
     card, labels = make_card(image_size=SIZE), torch.arange(40) % 4
     options: dict[str, Any] = {"batch_size": 8, "seed": 0, "device": "cpu", "train": False}
-    originals = WorkersLoader(ImageSplit(photos, labels), card, workers=0, **options)
-    kept = WorkersLoader(ImageSplit(make(photos, path), labels), card, workers=workers, **options)
+    originals = WorkersLoader(ImageSplit(photos, labels), Pictures.of(card), workers=0, **options)
+    kept = WorkersLoader(
+        ImageSplit(make(photos, path), labels), Pictures.of(card), workers=workers, **options
+    )
     for one, other in zip(originals.epoch(0), kept.epoch(0), strict=True):
         assert torch.equal(one.images, other.images)
 
@@ -501,28 +452,40 @@ def test_evaluation_sees_the_pixels_of_the_originals(
 def test_hub_images_of_different_sizes_are_decoded_once(
     make_card: MakeCard,
     tmp_path: Path,
-    train: Pictures,
-    test: Pictures,
+    train: Mosaics,
+    test: Mosaics,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = make_card(source={"mixed_sizes": True})
     tall = [np.tile(image, (3, 2 + i % 2, 1)) for i, image in enumerate(train.images)]
     write_shards(tmp_path / "trees", "train", list(map(as_file, tall)), train.labels)
     write_shards(tmp_path / "trees", "test", list(map(as_file, test.images)), test.labels)
-    stream = io.StringIO()
-    console = Console(file=stream, width=100)
-    first = load_data(card, tmp_path, tmp_path / "cache", console=console)
-    assert "decoding Trees, train" in stream.getvalue()
+    listener = Noting()
+    first = load_data(card, tmp_path, tmp_path / "cache", listener=listener)
+    assert "decoding Trees, train" in listener.titles
     monkeypatch.setattr("benchmark.data.sources.encoded.decode_image", None)
     second = load_data(card, tmp_path, tmp_path / "cache")
     for data in (first, second):
-        assert isinstance(data.train.images, MappedImages)
-        assert isinstance(data.test.images, MappedImages)
+        assert isinstance(data.train.images, KeptImages)
+        assert isinstance(data.test.images, KeptImages)
         for position, photo in enumerate(tall):
             np.testing.assert_array_equal(
                 data.train.images[position], shrink(photo, short_side(card.image_size))
             )
-    assert len([f for f in cache_files(tmp_path / "cache") if f.path.suffix == ".pixels"]) == 2
+    assert len(list((tmp_path / "cache").rglob("*.images"))) == 2
+
+
+def test_what_an_older_version_kept_is_left_alone(
+    make_card: MakeCard, tmp_path: Path, train: Mosaics, test: Mosaics
+) -> None:
+    card = make_card(source={"mixed_sizes": True})
+    for split, part in (("train", train), ("test", test)):
+        write_shards(tmp_path / "trees", split, list(map(as_file, part.images)), part.labels)
+    load_data(card, tmp_path, tmp_path / "cache")
+    for folder in list((tmp_path / "cache" / "trees").glob("*.images")):
+        shutil.rmtree(folder)
+        folder.with_suffix(".pixels").write_bytes(b"kdpixel1")
+    assert isinstance(load_data(card, tmp_path, tmp_path / "cache").train.images, KeptImages)
 
 
 @pytest.mark.realdata
@@ -533,13 +496,12 @@ def test_photos_of_birds_are_evaluated_as_their_originals(
     if not files:
         pytest.skip("KDBENCH_DATA has no cub50")
     photos = Photos([decode_image(f.read_bytes(), f.name) for f in files[::60]])
-    found = make(photos, tmp_path / "x.pixels", image_size=112)
-    assert found.damaged() == []
+    found = make(photos, tmp_path / "x.images", image_size=112)
     assert {min(found[i].shape[:2]) for i in range(len(found))} == {128}
     card, labels = make_card(image_size=112), torch.zeros(len(photos)).long()
     options: dict[str, Any] = {"batch_size": 8, "seed": 0, "device": "cpu", "train": False}
-    originals = WorkersLoader(ImageSplit(photos, labels), card, workers=0, **options)
-    kept = WorkersLoader(ImageSplit(found, labels), card, workers=0, **options)
+    originals = WorkersLoader(ImageSplit(photos, labels), Pictures.of(card), workers=0, **options)
+    kept = WorkersLoader(ImageSplit(found, labels), Pictures.of(card), workers=0, **options)
     for one, other in zip(originals.epoch(0), kept.epoch(0), strict=True):
         assert torch.equal(one.images, other.images)
 
@@ -547,14 +509,17 @@ def test_photos_of_birds_are_evaluated_as_their_originals(
 # Memory
 
 
-def large_file(path: Path, *, images: int, edge: int) -> None:
-    """A file of black images that takes no room on the disk."""
-    records = np.zeros(images, dtype=RECORD)
-    records["height"] = records["width"] = edge
-    with path.open("wb") as file:
-        file.truncate(images * edge * edge * 3)
-        file.seek(0, os.SEEK_END)
-        file.write(trailing(records.tobytes(), edge))
+class Black:
+    """Many black images that take no memory."""
+
+    def __len__(self) -> int:
+        return 5000
+
+    def __getitem__(self, position: int) -> Image:
+        return np.zeros((256, 256, 3), dtype=np.uint8)
+
+    def select(self, positions: Sequence[int]) -> Black:
+        raise NotImplementedError
 
 
 @pytest.mark.slow
@@ -562,15 +527,16 @@ def large_file(path: Path, *, images: int, edge: int) -> None:
 def test_memory_does_not_grow_with_the_set(
     make_card: MakeCard, tmp_path: Path, workers: int
 ) -> None:
-    images, edge = 5000, 256
-    large_file(tmp_path / "x.pixels", images=images, edge=edge)  # 1 GB
+    images = keep_pixels(
+        Black(), image_size=224, folder=tmp_path / "x.images", title="", listener=Noting()
+    )  # 1 GB
     card = make_card(
         image_size=224,
         augmentation=({"name": "random_resized_crop"}, {"name": "horizontal_flip"}),
     )
-    split = ImageSplit(MappedImages(tmp_path / "x.pixels"), torch.zeros(images).long())
+    split = ImageSplit(images, torch.zeros(len(images)).long())
     loader = WorkersLoader(
-        split, card, batch_size=50, seed=0, device="cpu", train=True, workers=workers
+        split, Pictures.of(card), batch_size=50, seed=0, device="cpu", train=True, workers=workers
     )
     early = late = (0, 0)
     for number, _ in enumerate(loader.epoch(0)):
@@ -578,9 +544,8 @@ def test_memory_does_not_grow_with_the_set(
             early = memory_of_all()
         if number in (45, 70, 99):
             late = max(late, memory_of_all())
-    # What is private stays the same. What is resident includes up to 256 MB of the map a process.
     assert late[0] - early[0] < 100 << 20
-    assert late[1] - early[1] < (100 << 20) + (workers or 1) * pixel_file._RESIDENT_BYTES
+    assert late[1] - early[1] < 100 << 20
 
 
 def memory_of_all() -> tuple[int, int]:

@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
-from small_pictures import Pictures
 
 from benchmark.cards.card import Card
 from benchmark.data.loaders.augmentation import ResidentAugmentation
 from benchmark.data.loaders.choice import make_loader
 from benchmark.data.loaders.resident import ResidentLoader
 from benchmark.data.loaders.workers import WorkersLoader
+from benchmark.data.pictures import Pictures
 from benchmark.data.splits import ImageSplit
+from tests.support.small_pictures import Mosaics
 
 MakeCard = Callable[..., Card]
 EDGE, PADDING, DRAWS = 8, 2, 20_000
@@ -85,8 +86,10 @@ def drawn() -> dict[str, NDArray[np.uint8]]:
     split = ImageSplit(images, torch.zeros(DRAWS, dtype=torch.int64))
     options: dict[str, Any] = {"batch_size": 1000, "seed": 0, "device": "cpu", "train": True}
     return {
-        "resident": pixels_of(ResidentLoader(split, card, **options), card, 1),
-        "workers": pixels_of(WorkersLoader(split, card, workers=0, **options), card, 1),
+        "resident": pixels_of(ResidentLoader(split, Pictures.of(card), **options), card, 1),
+        "workers": pixels_of(
+            WorkersLoader(split, Pictures.of(card), workers=0, **options), card, 1
+        ),
     }
 
 
@@ -176,23 +179,31 @@ JITTER = {"name": "color_jitter", "brightness": 0.2}
 )
 def test_the_resident_loader_is_taken_when_every_transform_has_a_twin(
     make_card: MakeCard,
-    train: Pictures,
+    train: Mosaics,
     augmentation: list[dict[str, Any]],
     train_: bool,
     kind: type,
 ) -> None:
     card = make_card(augmentation=augmentation)
     loader = make_loader(
-        train.split(), card, batch_size=4, seed=0, device="cpu", train=train_, workers=0
+        train.split(),
+        Pictures.of(card),
+        batch_size=4,
+        seed=0,
+        device="cpu",
+        train=train_,
+        workers=0,
     )
     assert type(loader) is kind
 
 
-def test_images_of_another_size_go_to_workers(make_card: MakeCard, train: Pictures) -> None:
+def test_images_of_another_size_go_to_workers(make_card: MakeCard, train: Mosaics) -> None:
     card = make_card(image_size=6)
     loader = make_loader(
-        train.split(), card, batch_size=4, seed=0, device="cpu", train=False, workers=0
+        train.split(), Pictures.of(card), batch_size=4, seed=0, device="cpu", train=False, workers=0
     )
     assert isinstance(loader, WorkersLoader)
     with pytest.raises(ValueError, match="6 pixels"):
-        ResidentLoader(train.split(), card, batch_size=4, seed=0, device="cpu", train=False)
+        ResidentLoader(
+            train.split(), Pictures.of(card), batch_size=4, seed=0, device="cpu", train=False
+        )

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miniatures import picture, put, write_csv, write_cub, write_image_folder
 from PIL import Image
 
-from benchmark.cards.card import read_card
+from benchmark.cards.catalogue import read_card
 from benchmark.data.look.survey import survey
 from benchmark.data.opening import load_data
 from benchmark.errors import DataError, UsageError
 from benchmark.templates.dataset import write_dataset
+from tests.support.miniatures import picture, put, write_csv, write_cub, write_image_folder
 
 
 @pytest.mark.parametrize(

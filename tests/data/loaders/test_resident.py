@@ -9,21 +9,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_pictures import Pictures
 
 from benchmark.cards.card import Card
 from benchmark.data.loaders.augmentation import ResidentAugmentation
 from benchmark.data.loaders.batches import LoadedBatch, chunks_of_epoch, epoch_order, stable_seed
 from benchmark.data.loaders.resident import ResidentLoader
+from benchmark.data.pictures import Pictures
+from tests.support.small_pictures import Mosaics
 
 Load = Callable[..., ResidentLoader]
 
 
 @pytest.fixture
-def load(card: Card, train: Pictures) -> Load:
+def load(card: Card, train: Mosaics) -> Load:
     def make(**changes: object) -> ResidentLoader:
         options = {"batch_size": 8, "seed": 3, "device": "cpu", "train": True} | changes
-        return ResidentLoader(train.split(), card, **options)  # type: ignore[arg-type]
+        return ResidentLoader(train.split(), Pictures.of(card), **options)  # type: ignore[arg-type]
 
     return make
 
@@ -35,7 +36,7 @@ def by_position(batches: list[LoadedBatch]) -> torch.Tensor:
     return images[index.argsort()]
 
 
-def test_an_epoch_holds_every_image_once(load: Load, train: Pictures) -> None:
+def test_an_epoch_holds_every_image_once(load: Load, train: Mosaics) -> None:
     loader = load()
     batches = list(loader.epoch(0))
     index = torch.cat([batch.index for batch in batches])
@@ -97,7 +98,7 @@ def test_several_batches_at_once_are_the_same_batches(load: Load) -> None:
         assert one.weight == other.weight
 
 
-def test_evaluation_sees_the_images_as_they_are(load: Load, card: Card, train: Pictures) -> None:
+def test_evaluation_sees_the_images_as_they_are(load: Load, card: Card, train: Mosaics) -> None:
     batches = list(load(train=False).epoch(0))
     assert torch.cat([batch.index for batch in batches]).tolist() == list(range(30))
     expected = (train.images / 255 - card.mean) / card.std
@@ -106,11 +107,11 @@ def test_evaluation_sees_the_images_as_they_are(load: Load, card: Card, train: P
     )
 
 
-def test_every_image_is_a_crop_of_the_padded_one(load: Load, card: Card, train: Pictures) -> None:
+def test_every_image_is_a_crop_of_the_padded_one(load: Load, card: Card, train: Mosaics) -> None:
     padded = np.pad(train.images, ((0, 0), (2, 2), (2, 2), (0, 0)))
     images = by_position(list(load().epoch(5))).permute(0, 2, 3, 1).numpy()
     pixels = np.rint((images * card.std + card.mean) * 255).astype(np.uint8)
-    augmentation = ResidentAugmentation.of(card)
+    augmentation = ResidentAugmentation.of(Pictures.of(card))
     assert augmentation is not None
     choices = augmentation.draw(30, seed=3, epoch=5)
     for position in range(30):

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import pickle
 import shutil
 import tarfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
-from small_pictures import CLASSES, Pictures, as_file, write_archive, write_shards
 
 from benchmark import hub
 from benchmark.cards.card import Card
 from benchmark.cards.catalogue import find_card
-from benchmark.data.kept.cache import Decoded, cached
 from benchmark.data.opening import load_data
-from benchmark.data.splits import DataSet, ImageSplit, hold_out
-from benchmark.errors import DataError, UsageError
+from benchmark.data.splits import DataSet
+from benchmark.errors import DataError
+from tests.support.listeners import Noting
+from tests.support.small_pictures import (
+    CLASSES,
+    Mosaics,
+    as_file,
+    write_archive,
+    write_shards,
+)
 
 MakeCard = Callable[..., Card]
 
 
-def assert_holds(data: DataSet, train: Pictures, test: Pictures) -> None:
+def assert_holds(data: DataSet, train: Mosaics, test: Mosaics) -> None:
     for split, pictures in ((data.train, train), (data.test, test)):
         assert isinstance(split.images, torch.Tensor)
         np.testing.assert_array_equal(split.images.numpy(), pictures.images)
@@ -47,7 +50,12 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("layout", ["trees", "trees/plain", "plain", "."])
 def test_shards_are_found_in_every_place(
-    card: Card, data_dir: Path, tmp_path: Path, train: Pictures, test: Pictures, layout: str
+    card: Card,
+    data_dir: Path,
+    tmp_path: Path,
+    train: Mosaics,
+    test: Mosaics,
+    layout: str,
 ) -> None:
     folder = tmp_path / "other"
     shutil.copytree(data_dir / "trees", folder / layout)
@@ -59,7 +67,7 @@ def test_shards_are_found_in_every_place(
 
 @pytest.mark.parametrize("layout", ["trees-python", "trees/trees-python", "."])
 def test_the_official_archive_is_read(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures, layout: str
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics, layout: str
 ) -> None:
     folder = tmp_path / "data"
     write_archive(folder / layout, train, test)
@@ -69,7 +77,7 @@ def test_the_official_archive_is_read(
 
 
 def test_a_packed_archive_is_read_without_unpacking(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     write_archive(tmp_path / "made", train, test)
     (tmp_path / "data").mkdir()
@@ -83,8 +91,8 @@ def test_the_hub_is_asked_once_for_the_pinned_revision(
     card: Card,
     data_dir: Path,
     tmp_path: Path,
-    train: Pictures,
-    test: Pictures,
+    train: Mosaics,
+    test: Mosaics,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import huggingface_hub
@@ -115,7 +123,7 @@ def test_without_data_or_connection_one_message_says_what_to_do(card: Card, tmp_
 
 
 def test_shards_without_names_get_numbers(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     for split, part in (("train", train), ("test", test)):
         files = [as_file(image) for image in part.images]
@@ -123,10 +131,10 @@ def test_shards_without_names_get_numbers(
     assert load_data(card, tmp_path, tmp_path / "cache").class_names == ("0", "1", "2", "3")
 
 
-def test_progress_is_shown_on_a_console(card: Card, data_dir: Path, tmp_path: Path) -> None:
-    stream = io.StringIO()
-    load_data(card, data_dir, tmp_path / "cache", console=Console(file=stream, width=100))
-    assert "decoding Trees" in stream.getvalue()
+def test_the_listener_hears_of_the_progress(card: Card, data_dir: Path, tmp_path: Path) -> None:
+    listener = Noting()
+    load_data(card, data_dir, tmp_path / "cache", listener=listener)
+    assert listener.titles == {"decoding Trees": 42}
 
 
 # What is refused
@@ -189,7 +197,7 @@ def test_a_shard_damaged_inside(card: Card, data_dir: Path) -> None:
     expect_error(card, data_dir, str(path), "again")
 
 
-def test_an_image_that_cannot_be_decoded(card: Card, data_dir: Path, train: Pictures) -> None:
+def test_an_image_that_cannot_be_decoded(card: Card, data_dir: Path, train: Mosaics) -> None:
     files = [as_file(image) for image in train.images]
     files[7] = b"no picture"
     shutil.rmtree(data_dir / "trees")
@@ -219,7 +227,7 @@ def test_another_number_of_classes(make_card: MakeCard, data_dir: Path) -> None:
 
 
 def test_labels_out_of_range(
-    card: Card, make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, make_card: MakeCard, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     for split, part in (("train", train), ("test", test)):
         files = [as_file(image) for image in part.images]
@@ -228,7 +236,7 @@ def test_labels_out_of_range(
 
 
 def test_labels_that_count_from_1(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     for split, part in (("train", train), ("test", test)):
         files = [as_file(image) for image in part.images]
@@ -237,7 +245,7 @@ def test_labels_that_count_from_1(
 
 
 def test_a_class_without_an_image_in_one_split(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     for split, part in (("train", train), ("test", test)):
         files = [as_file(image) for image in part.images]
@@ -247,7 +255,7 @@ def test_a_class_without_an_image_in_one_split(
 
 
 def test_an_archive_that_would_run_a_program(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     class Malicious:
         def __reduce__(self) -> tuple[object, ...]:
@@ -260,7 +268,7 @@ def test_an_archive_that_would_run_a_program(
 
 
 def test_an_archive_without_a_file(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     write_archive(tmp_path / "trees-python", train, test)
     (tmp_path / "trees-python" / "test").unlink()
@@ -269,7 +277,7 @@ def test_an_archive_without_a_file(
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x02}", pickle.dumps([1]), pickle.dumps({})])
 def test_a_damaged_archive(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures, content: bytes
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics, content: bytes
 ) -> None:
     write_archive(tmp_path / "trees-python", train, test)
     (tmp_path / "trees-python" / "train").write_bytes(content)
@@ -277,7 +285,7 @@ def test_a_damaged_archive(
 
 
 def test_a_packed_archive_cut_short(
-    card: Card, tmp_path: Path, train: Pictures, test: Pictures
+    card: Card, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     write_archive(tmp_path / "made", train, test)
     packed = tmp_path / "data" / "trees-python.tar.gz"
@@ -288,88 +296,11 @@ def test_a_packed_archive_cut_short(
     expect_error(card, packed.parent, str(packed), "damaged", "again")
 
 
-# What is kept
-
-
-def kept_files(cache: Path) -> list[Path]:
-    return sorted(cache.rglob("*.safetensors"))
-
-
-def test_a_second_start_reads_what_the_first_kept(
-    card: Card, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = load_data(card, data_dir, tmp_path / "cache")
-    monkeypatch.setattr("benchmark.data.opening.decode", None)
-    second = load_data(card, data_dir, tmp_path / "cache")
-    assert isinstance(first.train.images, torch.Tensor)
-    assert isinstance(second.train.images, torch.Tensor)
-    assert torch.equal(first.train.images, second.train.images)
-    assert second.class_names == first.class_names
-    assert len(kept_files(tmp_path / "cache")) == 1
-    assert not list((tmp_path / "cache").rglob("*.tmp"))
-
-
-def test_changed_files_are_decoded_anew(
-    card: Card, data_dir: Path, tmp_path: Path, train: Pictures, test: Pictures
-) -> None:
-    load_data(card, data_dir, tmp_path / "cache")
-    swapped = Pictures(train.images[::-1].copy(), train.labels)
-    files = [as_file(image) for image in swapped.images]
-    write_shards(data_dir / "trees", "train", files, train.labels, shards=3)
-    assert_holds(load_data(card, data_dir, tmp_path / "cache"), swapped, test)
-
-
-@pytest.mark.parametrize("damage", ["flipped", "short", "empty", "foreign"])
-def test_a_damaged_cache_is_made_anew(
-    card: Card, data_dir: Path, tmp_path: Path, train: Pictures, test: Pictures, damage: str
-) -> None:
-    load_data(card, data_dir, tmp_path / "cache")
-    (path,) = kept_files(tmp_path / "cache")
-    content = bytearray(path.read_bytes())
-    content[-5] ^= 1
-    damaged = {"flipped": content, "short": content[:-9], "empty": b"", "foreign": b"PK" * 99}
-    path.write_bytes(damaged[damage])
-    assert_holds(load_data(card, data_dir, tmp_path / "cache"), train, test)
-
-
-def test_only_one_of_two_makes_what_both_want(tmp_path: Path) -> None:
-    made = []
-
-    def make() -> Decoded:
-        made.append(threading.get_ident())
-        images, labels = torch.zeros(2, 1, 1, 3, dtype=torch.uint8), torch.arange(2)
-        return Decoded({"train": images, "test": images + 1}, {"train": labels, "test": labels + 1})
-
-    threads = [
-        threading.Thread(target=cached, args=(tmp_path / "x.safetensors", make)) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(made) == 1
-
-
-def test_a_failed_start_leaves_nothing(tmp_path: Path) -> None:
-    def fail() -> Decoded:
-        raise DataError("a shard is missing")
-
-    with pytest.raises(DataError, match="a shard is missing"):
-        cached(tmp_path / "x.safetensors", fail)
-    assert not kept_files(tmp_path)
-
-
-def test_a_cache_that_cannot_be_written(card: Card, data_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "cache").touch()
-    with pytest.raises(DataError, match="cannot keep decoded images"):
-        load_data(card, data_dir, tmp_path / "cache")
-
-
 # Other kinds of data
 
 
 def test_images_of_different_sizes_are_read_one_by_one(
-    make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures
+    make_card: MakeCard, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     card = make_card(source={"mixed_sizes": True})
     cut = {"train": [image[: 4 + i % 5] for i, image in enumerate(train.images)]}
@@ -406,41 +337,9 @@ def test_drawn_data_are_drawn_once(
     assert first.train.images.shape == (12, 32, 32, 3)
     assert first.train.labels.bincount().tolist() == [3, 3, 3, 3]
     assert len(set(first.class_names)) == 4
-    monkeypatch.setattr("benchmark.data.opening.draw", None)
+    monkeypatch.setattr("benchmark.data.sources.drawn.draw", None)
     second = load_data(card, None, tmp_path)
     assert torch.equal(first.train.images, second.train.images)  # type: ignore[arg-type]
-
-
-# Held-out part
-
-
-def test_a_held_out_part_has_the_same_share_of_every_class() -> None:
-    labels = torch.tensor([0] * 40 + [1] * 20 + [2] * 10 + [3])
-    images = torch.arange(71, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 2, 2, 3)
-    kept, held = hold_out(ImageSplit(images, labels), 0.2, seed=0)
-    assert held.labels.bincount(minlength=4).tolist() == [8, 4, 2, 0]
-    assert kept.labels.bincount(minlength=4).tolist() == [32, 16, 8, 1]
-    for part in (kept, held):
-        assert isinstance(part.images, torch.Tensor)
-        assert torch.equal(labels[part.images[:, 0, 0, 0].long()], part.labels)
-    whole = torch.cat([kept.images[:, 0, 0, 0], held.images[:, 0, 0, 0]])  # type: ignore[index, list-item]
-    assert sorted(whole.tolist()) == list(range(71))
-
-
-def test_a_held_out_part_depends_on_the_seed_alone(train: Pictures) -> None:
-    def held(seed: int) -> torch.Tensor:
-        images = hold_out(train.split(), 0.3, seed)[1].images
-        assert isinstance(images, torch.Tensor)
-        return images
-
-    assert torch.equal(held(1), held(1))
-    assert not torch.equal(held(1), held(2))
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 0.001])
-def test_a_share_that_holds_out_nothing_is_refused(train: Pictures, share: float) -> None:
-    with pytest.raises(UsageError, match="share"):
-        hold_out(train.split(), share, seed=0)
 
 
 # The real thing
@@ -459,7 +358,7 @@ LABELS = {
 @pytest.mark.slow
 @pytest.mark.skipif("KDBENCH_DATA" not in os.environ, reason="needs KDBENCH_DATA")
 def test_cifar100_is_read_pixel_by_pixel(tmp_path: Path) -> None:
-    card = find_card("cifar100", [Path(__file__).parents[2] / "datasets"])
+    card = find_card("cifar100", [Path(__file__).parents[3] / "datasets"])
     data = load_data(card, Path(os.environ["KDBENCH_DATA"]), tmp_path)
     for name, split, per_class in (("train", data.train, 500), ("test", data.test, 100)):
         assert isinstance(split.images, torch.Tensor)

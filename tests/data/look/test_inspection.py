@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from miniatures import official, write_cub
 
 from benchmark.data.look.inspection import inspect, sheet
 from benchmark.data.opening import open_data
 from benchmark.data.splits import DataSet
+from tests.support.miniatures import official, write_cub
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cards.card import read_card
-from benchmark.cards.catalogue import card_names, find_card, read_cards
+from benchmark.cards.catalogue import card_names, find_card, read_card, read_cards
+from benchmark.data.pictures import Pictures
 from benchmark.errors import CardError, UnknownName, UsageError
 
 SHIPPED = Path(__file__).parents[2] / "datasets"
@@ -186,8 +186,9 @@ def test_image_size_and_weights_are_identified_where_they_are_set(tmp_path: Path
 def test_a_protocol_changes_the_size_and_not_the_revision(tmp_path: Path) -> None:
     card = read_card(with_protocol(tmp_path, 'image_size = 16\npairs = ["resnet56:resnet20"]'))
     plain, sized = card.protocol("long"), card.protocol("short")
-    assert card.for_protocol(plain) is card
-    assert card.for_protocol(sized).shape == (16, 16)
+    assert Pictures.of(card, plain) == Pictures.of(card)
+    assert Pictures.of(card).shape == (8, 8)
+    assert Pictures.of(card, sized).shape == (16, 16)
     assert card.revision == read_card(write_card(tmp_path / "b", "leaves")).revision
     assert card.pairs_of(plain) == ("resnet20:resnet8",)
     assert card.pairs_of(sized) == ("resnet56:resnet20",)
@@ -217,11 +218,11 @@ def test_the_fine_grained_cards(name: str) -> None:
     assert (card.mean, card.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     finetune, scratch = card.protocol("finetune"), card.protocol("scratch")
     assert finetune.pretrained
-    assert card.for_protocol(finetune).shape == (224, 224)
+    assert Pictures.of(card, finetune).shape == (224, 224)
     assert "timm/resnet101:timm/resnet18" in card.pairs_of(finetune)
     assert not scratch.pretrained
     assert not scratch.ranked
-    assert card.for_protocol(scratch).shape == (112, 112)
+    assert Pictures.of(card, scratch).shape == (112, 112)
     assert set(card.pairs_of(scratch)).isdisjoint(card.pairs_of(finetune))
 
 

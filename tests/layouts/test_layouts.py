@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from miniatures import (
+
+from benchmark.errors import DataError
+from benchmark.layouts.catalogue import LayoutCatalogue
+from benchmark.layouts.listing import Listing, Places
+from tests.support.miniatures import (
     BIRDS,
     CARS,
     FAMILIES,
@@ -23,12 +27,9 @@ from miniatures import (
     write_image_folder,
 )
 
-from benchmark.errors import DataError
-from benchmark.layouts import LAYOUTS, Listing, Places
-
 
 def read(layout: str, folder: Path, **options: str) -> Listing:
-    listing = LAYOUTS.get(layout).read(Places((folder,)), options)
+    listing = LayoutCatalogue().get(layout).read(Places((folder,)), options)
     listing.check_files(str(folder))
     return listing
 
@@ -57,7 +58,9 @@ def test_a_layout_is_recognised_by_its_files(tmp_path: Path, layout: str) -> Non
         "image_folder": write_image_folder,
     }  # fmt: skip
     writers[layout](tmp_path)
-    assert [name for name in LAYOUTS if LAYOUTS.get(name).is_in(tmp_path)] == [layout]
+    assert [name for name in LayoutCatalogue() if LayoutCatalogue().get(name).is_in(tmp_path)] == [
+        layout
+    ]
 
 
 # CUB
@@ -294,6 +297,6 @@ def test_numbers_may_be_written_with_zeros_before_them(tmp_path: Path) -> None:
     names = ("00", "01", "02")
     lines = [f"{split}/{name}.jpg,{name},{split}" for name in names for split in ("train", "test")]
     put(tmp_path / "labels.csv", "\n".join(["path,label,split", *lines]))
-    listing = LAYOUTS.get("csv").read(Places((tmp_path,)), {})
+    listing = LayoutCatalogue().get("csv").read(Places((tmp_path,)), {})
     assert listing.class_names == names
     assert [label for _, label in listing.items["train"]] == [0, 1, 2]

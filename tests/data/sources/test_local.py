@@ -14,7 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from miniatures import (
+
+from benchmark import hub
+from benchmark.cards.card import Card, HubSource
+from benchmark.cards.catalogue import read_card
+from benchmark.data.loaders.choice import make_loader
+from benchmark.data.opening import load_data, open_data
+from benchmark.data.sources import unpack
+from benchmark.data.sources.unpack import unpacked
+from benchmark.data.splits import DataSet
+from benchmark.errors import CardError, DataError
+from benchmark.layouts.catalogue import LayoutCatalogue
+from tests.support.miniatures import (
     BIRDS,
     COPIES,
     TEST,
@@ -32,15 +43,6 @@ from miniatures import (
     write_cub,
     write_image_folder,
 )
-
-from benchmark import hub
-from benchmark.cards.card import Card, read_card
-from benchmark.data.loaders.choice import make_loader
-from benchmark.data.opening import load_data, open_data
-from benchmark.data.sources import unpack
-from benchmark.data.sources.unpack import unpacked
-from benchmark.data.splits import DataSet
-from benchmark.errors import CardError, DataError
 
 
 def expect(fault: Callable[[], object], *parts: str) -> None:
@@ -404,7 +406,7 @@ lr = 0.1
 def own_card(path: Path, folder: str, layout: str = "image_folder", more: str = "") -> Card:
     text = CARD.replace("LAYOUT", layout).replace("FOLDER", folder)
     put(path / "mine.toml", text.replace("[protocols", f"{more}\n[protocols"))
-    return read_card(path / "mine.toml")
+    return read_card(path / "mine.toml", LayoutCatalogue())
 
 
 @pytest.mark.parametrize(
@@ -460,7 +462,7 @@ def test_a_wrong_source_names_the_file_and_the_fault(
     text = CARD.replace("LAYOUT", "csv").replace("FOLDER", "x")
     put(tmp_path / "mine.toml", text.replace(old, new))
     with pytest.raises(CardError) as caught:
-        read_card(tmp_path / "mine.toml")
+        read_card(tmp_path / "mine.toml", LayoutCatalogue())
     for part in (str(tmp_path / "mine.toml"), *parts):
         assert part in str(caught.value)
 
@@ -468,7 +470,7 @@ def test_a_wrong_source_names_the_file_and_the_fault(
 def test_an_option_takes_its_values_alone() -> None:
     copy = {"layout": "aircraft", "options": {"level": "model"}} | COPIES["aircraft"]
     with pytest.raises(ValueError, match="one of variant, family, manufacturer, not 'model'"):
-        make_card(hub_source(local=[copy]))
+        HubSource.model_validate(hub_source(local=[copy]), context={"layouts": LayoutCatalogue()})
 
 
 def test_a_truncated_image_stops_what_reads_it_and_is_named(tmp_path: Path) -> None:
@@ -479,7 +481,7 @@ def test_a_truncated_image_stops_what_reads_it_and_is_named(tmp_path: Path) -> N
     expect(lambda: load_data(card, None, tmp_path / "cache"), str(broken), "Fetch the file again")
     data = open_data(card, None, tmp_path / "cache")
     loader = make_loader(
-        data.train, data.card, batch_size=4, seed=0, device="cpu", train=True, workers=0
+        data.train, data.pictures, batch_size=4, seed=0, device="cpu", train=True, workers=0
     )
     expect(lambda: list(loader.epoch(0)), str(broken), "truncated", "Fetch the file again")
 
@@ -492,9 +494,9 @@ def test_a_protocols_image_size_is_what_the_loader_gives(tmp_path: Path) -> None
     card = own_card(tmp_path, "images")
     small = card.protocol("quick[image_size=12]")
     data = load_data(card, None, tmp_path / "cache", protocol=small)
-    assert data.card.shape == (12, 12)
+    assert data.pictures.shape == (12, 12)
     for train, split in ((True, data.train), (False, data.test)):
         loader = make_loader(
-            split, data.card, batch_size=4, seed=0, device="cpu", train=train, workers=0
+            split, data.pictures, batch_size=4, seed=0, device="cpu", train=train, workers=0
         )
         assert next(iter(loader.epoch(0))).images.shape == (4, 3, 12, 12)

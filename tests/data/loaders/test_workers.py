@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_pictures import Pictures, as_file, write_shards
 
 from benchmark.cards.card import Card, HubSource
 from benchmark.data.loaders.batches import LoadedBatch, Normalise
 from benchmark.data.loaders.resident import ResidentLoader
 from benchmark.data.loaders.workers import WorkersLoader
 from benchmark.data.opening import load_data
+from benchmark.data.pictures import Pictures
 from benchmark.data.sources.encoded import open_encoded
 from benchmark.data.sources.shards import find_shards
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.errors import DataError
+from tests.support.small_pictures import Mosaics, as_file, write_shards
 
 MakeCard = Callable[..., Card]
 ALL = (
@@ -32,7 +33,7 @@ ALL = (
 
 def load(split: ImageSplit, card: Card, **changes: Any) -> WorkersLoader:
     options = {"batch_size": 8, "seed": 3, "device": "cpu", "train": True, "workers": 0} | changes
-    return WorkersLoader(split, card, **options)
+    return WorkersLoader(split, Pictures.of(card), **options)
 
 
 def by_position(batches: list[LoadedBatch]) -> torch.Tensor:
@@ -42,7 +43,7 @@ def by_position(batches: list[LoadedBatch]) -> torch.Tensor:
 
 
 @pytest.fixture
-def mixed(make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures) -> DataSet:
+def mixed(make_card: MakeCard, tmp_path: Path, train: Mosaics, test: Mosaics) -> DataSet:
     """Images between 8 and 17 pixels high, and 20 wide."""
     card = make_card(source={"mixed_sizes": True}, augmentation=ALL)
     for split, part in (("train", train), ("test", test)):
@@ -64,7 +65,7 @@ def test_images_do_not_depend_on_the_number_of_workers(mixed: DataSet, workers: 
 
 
 def test_images_do_not_depend_on_batch_size_or_processes(
-    make_card: MakeCard, train: Pictures
+    make_card: MakeCard, train: Mosaics
 ) -> None:
     card = make_card(augmentation=ALL)
     whole = by_position(list(load(train.split(), card).epoch(2)))
@@ -74,7 +75,7 @@ def test_images_do_not_depend_on_batch_size_or_processes(
 
 
 def test_every_image_every_epoch_and_every_seed_has_its_own_choices(
-    make_card: MakeCard, train: Pictures
+    make_card: MakeCard, train: Mosaics
 ) -> None:
     card = make_card(augmentation=({"name": "color_jitter", "brightness": 0.9},))
     grey = ImageSplit(torch.full((30, 8, 8, 3), 100, dtype=torch.uint8), train.split().labels)
@@ -87,9 +88,9 @@ def test_every_image_every_epoch_and_every_seed_has_its_own_choices(
     assert not torch.equal(levels[0], levels[2])
 
 
-def test_order_and_shares_are_those_of_the_resident_loader(card: Card, train: Pictures) -> None:
+def test_order_and_shares_are_those_of_the_resident_loader(card: Card, train: Mosaics) -> None:
     options: dict[str, Any] = {"batch_size": 7, "seed": 5, "device": "cpu", "train": True}
-    resident = ResidentLoader(train.split(), card, shard=(1, 2), **options)
+    resident = ResidentLoader(train.split(), Pictures.of(card), shard=(1, 2), **options)
     workers = load(train.split(), card, shard=(1, 2), **options)
     assert len(resident) == len(workers)
     assert resident.images_per_epoch == workers.images_per_epoch
@@ -99,9 +100,9 @@ def test_order_and_shares_are_those_of_the_resident_loader(card: Card, train: Pi
         assert (one.weight, one.global_size) == (other.weight, other.global_size)
 
 
-def test_evaluation_is_that_of_the_resident_loader(card: Card, train: Pictures) -> None:
+def test_evaluation_is_that_of_the_resident_loader(card: Card, train: Mosaics) -> None:
     options: dict[str, Any] = {"batch_size": 7, "seed": 5, "device": "cpu", "train": False}
-    resident = ResidentLoader(train.split(), card, **options)
+    resident = ResidentLoader(train.split(), Pictures.of(card), **options)
     for one, other in zip(
         resident.epoch(0), load(train.split(), card, **options).epoch(0), strict=True
     ):
@@ -128,7 +129,7 @@ def test_the_global_random_state_is_not_touched(mixed: DataSet, workers: int) ->
     assert random.getstate() == before[1]
 
 
-def test_an_epoch_that_was_left_can_be_begun_again(card: Card, train: Pictures) -> None:
+def test_an_epoch_that_was_left_can_be_begun_again(card: Card, train: Mosaics) -> None:
     loader = load(train.split(), card, workers=1)
     left = loader.epoch(0)
     next(left)
@@ -140,7 +141,7 @@ def test_an_epoch_that_was_left_can_be_begun_again(card: Card, train: Pictures) 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_cannot_be_decoded_is_one_short_error(
-    make_card: MakeCard, tmp_path: Path, train: Pictures, test: Pictures, workers: int
+    make_card: MakeCard, tmp_path: Path, train: Mosaics, test: Mosaics, workers: int
 ) -> None:
     card = make_card(source={"mixed_sizes": True})
     files = [as_file(image) for image in train.images]

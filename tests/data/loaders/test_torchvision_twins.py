@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 from scipy import stats
-from small_pictures import Pictures
 from torchvision.transforms import v2
 
 from benchmark.cards.card import Card
@@ -18,7 +17,9 @@ from benchmark.cards.protocol import Protocol
 from benchmark.data.loaders.batches import LoadedBatch, stable_seed
 from benchmark.data.loaders.choice import make_loader
 from benchmark.data.loaders.workers import WorkersLoader
+from benchmark.data.pictures import Pictures
 from benchmark.data.splits import ImageSplit
+from tests.support.small_pictures import Mosaics
 
 MakeCard = Callable[..., Card]
 THREE = (
@@ -30,7 +31,7 @@ THREE = (
 
 def load(split: ImageSplit, card: Card, **changes: Any) -> WorkersLoader:
     options = {"batch_size": 8, "seed": 3, "device": "cpu", "train": True, "workers": 0} | changes
-    return WorkersLoader(split, card, **options)
+    return WorkersLoader(split, Pictures.of(card), **options)
 
 
 def by_position(batches: list[LoadedBatch]) -> torch.Tensor:
@@ -60,7 +61,7 @@ def pixels(images: torch.Tensor, card: Card) -> np.ndarray[Any, Any]:
     ids=["rand_augment", "trivial_augment"],
 )
 def test_a_sample_is_what_torchvision_makes_of_it_from_the_samples_own_seed(
-    make_card: MakeCard, train: Pictures, written: dict[str, Any], transform: v2.Transform
+    make_card: MakeCard, train: Mosaics, written: dict[str, Any], transform: v2.Transform
 ) -> None:
     card, split = make_card(augmentation=(written,)), train.split()
     loaded = pixels(by_position(list(load(split, card).epoch(2))), card)
@@ -93,7 +94,7 @@ def test_what_is_erased_is_zero_and_of_the_asked_share(make_card: MakeCard) -> N
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_images_do_not_depend_on_the_number_of_workers(
-    make_card: MakeCard, train: Pictures, workers: int
+    make_card: MakeCard, train: Mosaics, workers: int
 ) -> None:
     card = make_card(augmentation=THREE)
     loader, alone = load(train.split(), card, workers=workers), load(train.split(), card)
@@ -104,7 +105,7 @@ def test_images_do_not_depend_on_the_number_of_workers(
 
 
 def test_images_do_not_depend_on_batch_size_or_processes(
-    make_card: MakeCard, train: Pictures
+    make_card: MakeCard, train: Mosaics
 ) -> None:
     card = make_card(augmentation=THREE)
     whole = by_position(list(load(train.split(), card).epoch(2)))
@@ -116,18 +117,18 @@ def test_images_do_not_depend_on_batch_size_or_processes(
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_global_random_state_is_not_touched(
-    make_card: MakeCard, train: Pictures, workers: int
+    make_card: MakeCard, train: Mosaics, workers: int
 ) -> None:
     before = torch.get_rng_state()
     list(load(train.split(), make_card(augmentation=THREE), workers=workers).epoch(0))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_protocols_transforms_come_after_the_cards(card: Card, train: Pictures) -> None:
+def test_a_protocols_transforms_come_after_the_cards(card: Card, train: Mosaics) -> None:
     protocol = Protocol(
         name="p", epochs=1, batch_size=8, lr=0.1, augmentation=({"name": "trivial_augment"},)
     )
-    changed = card.for_protocol(protocol)
+    changed = Pictures.of(card, protocol)
     assert [transform.name for transform in changed.augmentation] == [
         "random_crop",
         "horizontal_flip",

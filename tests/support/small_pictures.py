@@ -22,14 +22,14 @@ EDGE = 8
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Mosaics:
     """Images (N, 8, 8, 3) and labels (N,)."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
     @classmethod
-    def random(cls, count: int, seed: int) -> Pictures:
+    def random(cls, count: int, seed: int) -> Mosaics:
         rng = np.random.default_rng(seed)
         images = rng.integers(0, 256, (count, EDGE, EDGE, 3), dtype=np.uint8)
         return cls(images, np.arange(count) % len(CLASSES))
@@ -68,7 +68,7 @@ def write_shards(
         pq.write_table(table, folder / f"{split}-{shard:05d}-of-{shards:05d}.parquet")
 
 
-def write_archive(folder: Path, train: Pictures, test: Pictures) -> None:
+def write_archive(folder: Path, train: Mosaics, test: Mosaics) -> None:
     """A folder like the official python archives."""
     folder.mkdir(parents=True)
     for name, part in (("train", train), ("test", test)):
@@ -76,7 +76,7 @@ def write_archive(folder: Path, train: Pictures, test: Pictures) -> None:
     (folder / "meta").write_bytes(pickle.dumps({"kind_names": list(CLASSES)}, protocol=2))
 
 
-def python2_pickle(pictures: Pictures) -> bytes:
+def python2_pickle(pictures: Mosaics) -> bytes:
     """``{"data": uint8 array (N, 3·8·8), "kinds": list}`` as Python 2 pickled it.
 
     Python 2 wrote the array's bytes as a plain string, which no later pickler does.

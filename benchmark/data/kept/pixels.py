@@ -1,0 +1,357 @@
+"""Large images decoded once: made smaller, kept in Arrow files, and read from there by every run.
+
+A folder holds the images of a split in files of a few hundred, in order. In a file every image is
+one record batch, so that the file's own footer is the index of its images, and reading one decodes
+nothing and copies it once. A file is written beside its place and moved there whole: a build that
+was interrupted, however hard, goes on behind the last whole file.
+
+Claim: this costs no time against a memory-mapped file, and less memory. On two cores of a shared
+server (x86-64, Linux 6.18), 8,667 JPEGs of 375 pixels at an image size of 224 (2.3 GB kept),
+batches of 64 with the augmentation of CUB, CPU time an image of loader and workers together and
+proportional set size of all processes, two to four rounds of 6 to 10 s each:
+
+                                            no workers           two workers
+    these files                        0.43-0.45 ms, 451 MB   0.68-0.75 ms, 490 MB
+    a file of our own, mapped          0.44-0.47 ms, 606-868  0.64-0.76 ms, 891-1080
+    ``datasets``' Arrow files, mapped  0.43-0.49 ms, 2.3-2.8 GB   0.67-0.72 ms, 2.1-3.0 GB
+    decoded every time                 1.4-1.6 ms, 440-650 MB     1.9 ms, 560 MB
+
+Of a mapped file the kernel makes all that was read resident, in every worker, until nothing but the
+set is left; ``datasets`` maps its files always, and starts a build that was killed over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from benchmark.data.kept.decoded import explained
+from benchmark.data.loaders.workers import default_workers
+from benchmark.data.shrink import short_side, shrink
+from benchmark.data.splits import ImageList
+from benchmark.errors import BenchmarkError, DataError, first_line
+from benchmark.events import Listener
+
+Image = NDArray[np.uint8]
+
+_LEAST_IMAGES = 256  # of a file: at most so many are decoded again after an interruption
+_MOST_FILES = 128  # every process holds them open
+_SAMPLE = 32  # images whose size is taken for that of all when the room on the disk is compared
+_FIELDS = [("pixels", pa.large_binary()), ("height", pa.int32()), ("width", pa.int32())]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of a split in their folder.
+
+    Attributes:
+        folder: of the files.
+        images: in all of them.
+        short_side: to how many pixels the short side of larger images was brought.
+    """
+
+    folder: Path
+    images: int
+    short_side: int
+
+    @property
+    def per_file(self) -> int:
+        """Images of every file but the last."""
+        return max(_LEAST_IMAGES, -(-self.images // _MOST_FILES))
+
+    @property
+    def paths(self) -> list[Path]:
+        """In the order of the images."""
+        count = -(-self.images // self.per_file)
+        return [self.folder / f"{number:05d}-of-{count:05d}.arrow" for number in range(count)]
+
+    def positions(self, number: int) -> range:
+        """Of the images in a file."""
+        start = number * self.per_file
+        return range(start, min(start + self.per_file, self.images))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of every file; says what the folder holds."""
+        notes = {"images": str(self.images), "short_side": str(self.short_side)}
+        return pa.schema(_FIELDS, metadata=notes)
+
+    def open(self, number: int) -> Any:
+        """A reader of a whole file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            OSError, ValueError: it is damaged, cut short, or holds something else.
+        """
+        reader = pa.ipc.open_file(pa.OSFile(str(self.paths[number])))
+        if not reader.schema.equals(self.schema, check_metadata=True):
+            raise ValueError("it holds other images")
+        if reader.num_record_batches != len(self.positions(number)):
+            raise ValueError(f"it holds {reader.num_record_batches:,} images")
+        return reader
+
+
+class KeptImages:
+    """Images in a folder of files; reading one decodes nothing.
+
+    A copy in another process, forked or pickled, reads the same files.
+
+    Args:
+        files: of the images.
+        original: the images that the files were made from, if they are at hand.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        OSError, ValueError: a file is damaged, cut short, or holds something else.
+    """
+
+    def __init__(self, files: _Files, *, original: ImageList | None = None) -> None:
+        self._original = original
+        self._rows = np.arange(files.images)
+        self._open(files)
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self._rows)
+
+    def __getitem__(self, position: int) -> Image:
+        """One image (H, W, 3), a copy of its own.
+
+        Raises:
+            DataError: its file was damaged.
+        """
+        number, row = divmod(int(self._rows[position]), self._files.per_file)
+        try:
+            batch = self._readers[number].get_batch(row)
+            pixels, height, width = batch.columns
+            shape = height[0].as_py(), width[0].as_py(), 3
+            return np.frombuffer(pixels[0].as_buffer(), dtype=np.uint8).reshape(shape)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise DataError(
+                f"{self._files.paths[number]} is damaged: {first_line(error)}. Delete it; the "
+                "next run makes it again."
+            ) from None
+
+    def select(self, positions: Sequence[int]) -> KeptImages:
+        """Some of the images, in the given order, from the same files."""
+        chosen = object.__new__(KeptImages)
+        chosen.__dict__ |= self.__dict__
+        chosen._rows = self._rows[np.asarray(positions, dtype=np.int64)]
+        return chosen
+
+    @property
+    def short_side(self) -> int:
+        """To how many pixels the short side of larger images was brought."""
+        return self._files.short_side
+
+    @property
+    def original(self) -> ImageList | None:
+        """The same images before they were made smaller; None if they are not at hand."""
+        return None if self._original is None else self._original.select(self._rows.tolist())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Neither readers nor originals travel to another process.
+        return {"files": self._files, "rows": self._rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        try:
+            self._open(state["files"])
+        except (OSError, ValueError) as error:
+            folder = state["files"].folder
+            raise DataError(f"{folder} cannot be opened again: {first_line(error)}") from None
+        self._original, self._rows = None, state["rows"]
+
+    def _open(self, files: _Files) -> None:
+        self._files = files
+        self._readers = [files.open(number) for number in range(len(files.paths))]
+
+
+def keep_pixels(
+    images: ImageList, *, image_size: int, folder: Path, title: str, listener: Listener
+) -> KeptImages:
+    """The images with a short side of 8/7 image sizes at most, from their folder or made once.
+
+    Smaller images stay as they are. Proportions are kept and nothing is cropped, so a panorama
+    takes as much more room as it is longer. What a run sees changes in one way: a random crop of a
+    small share of an image is enlarged from fewer pixels. At 224 pixels, from photos of 341 x 256
+    kept pixels, those are the crops below 57 % of the area; the originals of 667 x 500 pixels
+    would have to be enlarged below 15 %. Fitting for testing sees the same pixels bit for bit.
+
+    Args:
+        images: read by several threads at once while the files are made.
+        image_size: height and width in pixels that the networks see.
+        folder: its name stands for everything that the images depend on, the image size included.
+        title: of the images, for the progress and for messages.
+        listener: hears of the progress.
+
+    Raises:
+        DataError: an image cannot be decoded, or a file cannot be written.
+    """
+    files = _Files(folder, len(images), short_side(image_size))
+    # Whole files are trusted, so whether all are there is all there is to ask.
+    with contextlib.suppress(OSError, ValueError):
+        return KeptImages(files, original=images)
+    with explained(folder), _alone(folder, title, listener):
+        missing = _missing(files, listener)
+        with listener.progress(f"decoding {title}", len(images)) as advance:
+            _build(images, files, missing, title, advance)
+    try:
+        return KeptImages(files, original=images)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder} cannot be read back after writing: {first_line(error)}. The disk may be "
+            "damaged."
+        ) from None
+
+
+def _missing(files: _Files, listener: Listener) -> list[int]:
+    """The numbers of the files that are to be made; the listener hears why one is made anew."""
+    missing = []
+    for number, path in enumerate(files.paths):
+        try:
+            files.open(number)
+        except FileNotFoundError:
+            missing.append(number)
+        except (OSError, ValueError) as error:
+            listener.note(f"{path} is made anew: {first_line(error)}")
+            missing.append(number)
+    return missing
+
+
+def _build(
+    images: ImageList,
+    files: _Files,
+    missing: Sequence[int],
+    title: str,
+    advance: Callable[[int], None],
+) -> None:
+    """Decode what the folder does not hold yet, file by file."""
+
+    def read(position: int) -> Image:
+        return _read(images, position, files.short_side, title)
+
+    wanted = [position for number in missing for position in files.positions(number)]
+    advance(files.images - len(wanted))
+    # Pillow and OpenCV work without the interpreter's lock, so threads are as good as processes.
+    with ThreadPoolExecutor(default_workers(), "decode") as pool:
+        sample = list(pool.map(read, wanted[:: max(1, -(-len(wanted) // _SAMPLE))]))
+        _check_room(files.folder, sample, len(wanted), title)
+        decoded = _in_order(pool, read, wanted)
+        with contextlib.closing(decoded):
+            for number in missing:
+                count = len(files.positions(number))
+                _write(files, number, itertools.islice(decoded, count), advance)
+
+
+def _write(
+    files: _Files, number: int, images: Iterable[Image], advance: Callable[[int], None]
+) -> None:
+    """Write a file whole or not at all, and be sure that it is on the disk: it is trusted."""
+    path = files.paths[number]
+    partial = path.with_suffix(".partial")  # the lock is ours
+    try:
+        with (
+            pa.OSFile(str(partial), "wb") as file,
+            pa.ipc.new_file(file, files.schema) as writer,
+        ):
+            for image in images:
+                writer.write_batch(_batch(image, files.schema))
+                advance(1)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _batch(image: Image, schema: pa.Schema) -> pa.RecordBatch:
+    """A record batch of one image; its pixels are not copied."""
+    height, width = image.shape[:2]
+    ends = pa.py_buffer(np.array([0, image.nbytes], dtype=np.int64))
+    pixels = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(image)])
+    sides = (pa.array([side], pa.int32()) for side in (height, width))
+    return pa.record_batch([pixels, *sides], schema=schema)
+
+
+def _read(images: ImageList, position: int, short: int, title: str) -> Image:
+    """One image, made smaller."""
+    try:
+        image = images[position]
+    except BenchmarkError:
+        raise
+    except Exception as error:  # lists of images fail in many ways
+        raise DataError(f"{title}, image {position}: cannot be read: {error}") from error
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise DataError(
+            f"{title}, image {position}: it has the shape {image.shape} of {image.dtype}, not "
+            "(height, width, 3) of uint8."
+        )
+    return np.ascontiguousarray(shrink(image, short))
+
+
+def _in_order(
+    pool: Executor, read: Callable[[int], Image], positions: Iterable[int]
+) -> Generator[Image, None, None]:
+    """The images at these positions, read ahead by the threads of the pool."""
+    ahead = 8 * default_workers()  # they wait made smaller, so many take little room
+    waiting: deque[Future[Image]] = deque()
+    try:
+        for position in positions:
+            waiting.append(pool.submit(read, position))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _check_room(folder: Path, sample: Sequence[Image], images: int, title: str) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Args:
+        folder: where the files are written.
+        sample: of the images that it does not hold yet.
+        images: how many those are.
+        title: of the images, for the message.
+    """
+    if not sample:
+        return
+    needed = images * sum(image.nbytes for image in sample) / len(sample)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"decoding {title} needs about {needed / 1e6:,.1f} MB in {folder}, which has "
+            f"{free / 1e6:,.1f} MB free.\n"
+            "Make room there, or choose another cache folder with KDBENCH_CACHE."
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, title: str, listener: Listener) -> Iterator[None]:
+    """Let one process fill a folder while the others wait for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        listener.note(f"waiting for another process that decodes {title}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
