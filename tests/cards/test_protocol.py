@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, ValidationError
 
-from benchmark.cards.card import split_brackets
+from benchmark.cards.brackets import split_brackets
 from benchmark.cards.protocol import CardOnly, Joined, Only, Protocol, Unidentified, Unless
 from benchmark.cards.transforms import RandAugment, RandomErasing
 from benchmark.errors import UsageError

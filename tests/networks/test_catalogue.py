@@ -3,11 +3,11 @@ import sys
 
 import pytest
 import torch
-from published_networks import FACTS
 
 from benchmark.errors import NetworkError, UnknownName
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.names import CIFAR_NETWORKS, network_names
+from tests.networks.published_networks import FACTS
 
 
 def test_lists_the_networks_of_the_field():

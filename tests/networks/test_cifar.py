@@ -1,11 +1,16 @@
 import pytest
 import torch
-from published_networks import FACTS, filled_network, reference_images, state_dict_digest
 from torch import nn
 
 from benchmark.errors import NetworkError
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.cost import count_macs, count_parameters, meta_images
+from tests.networks.published_networks import (
+    FACTS,
+    filled_network,
+    reference_images,
+    state_dict_digest,
+)
 
 FAMILIES = [
     "resnet8",

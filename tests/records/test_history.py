@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from made_records import record
 
 from benchmark.errors import RecordError
 from benchmark.records.history import EpochRow, diagnostics_of, history_csv, read_history
+from tests.records.made_records import record
 
 COMMITTED = Path(__file__).parents[2] / "results"
 FIRST = EpochRow(1, {"kd": 0.5, "ce": 2.0}, seconds=3.0, images_per_s=100.0)

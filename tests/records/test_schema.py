@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from made_records import record
 from pydantic import ValidationError
 
 from benchmark.records.schema import Cost, Metrics, Record
+from tests.records.made_records import record
 
 COMMITTED = sorted((Path(__file__).parents[2] / "results").rglob("seed*.json"))
 PASSES = {"forwards_per_image", "backwards_per_image"}

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from made_records import world
 
 from benchmark.cli import main
 from benchmark.records.store import Store
 from benchmark.reports.board.metrics import METRICS
 from benchmark.reports.formats import Format
+from tests.records.made_records import world
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

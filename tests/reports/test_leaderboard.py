@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from made_records import world
 
 from benchmark.errors import RecordError, UsageError
 from benchmark.records.store import Store
@@ -13,6 +12,7 @@ from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.staleness import Current
 from benchmark.reports.formats import Format, load_formats
 from benchmark.reports.leaderboard import compose, difference, render, save
+from tests.records.made_records import world
 
 FORMATS = load_formats()
 

@@ -10,7 +10,7 @@ import jinja2
 import pytest
 from PIL import Image
 
-from benchmark.cards.card import read_card
+from benchmark.cards.catalogue import read_card
 from benchmark.errors import UsageError
 from benchmark.recipe.discovery import load_recipes
 from benchmark.templates.dataset import write_dataset

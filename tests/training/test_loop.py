@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from trained import assert_same, group_of, run, weights
 
 from benchmark.data.splits import DataSet
 from benchmark.errors import UsageError
@@ -18,6 +17,7 @@ from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.loop import train
+from tests.training.trained import assert_same, group_of, run, weights
 
 GROUP = ("vanilla", "kd", "th-kd", "crd")
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
-from trained import assert_same, run, weights
 
 from benchmark.cards.card import Protocol
 from benchmark.data.splits import DataSet
@@ -24,6 +23,7 @@ from benchmark.training.job import Job, Setting
 from benchmark.training.learner import Learner
 from benchmark.training.updates.schedule import learning_rate
 from benchmark.training.updates.stages import lead_of, spans_of
+from tests.training.trained import assert_same, run, weights
 
 PROTOCOL = Protocol(name="p", epochs=24, batch_size=16, lr=0.05, schedule="cosine", warmup_epochs=2)
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from made_records import record, taught, world
 
 from benchmark.records.schema import DRAW, RoleRecord
 from benchmark.reports.board.aggregate import aggregate, method_of
+from tests.records.made_records import record, taught, world
 
 HEAD = RoleRecord(identity="a" * 64, network="resnet8", recipe="vanilla")
 TEACHER = record(70.0, network="resnet20")

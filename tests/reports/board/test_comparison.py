@@ -5,8 +5,6 @@ import random
 from pathlib import Path
 
 import pytest
-from made_records import record, taught, world
-from made_reported import NUMBERS, source, sources
 
 from benchmark.records.store import Store
 from benchmark.reports.board.aggregate import aggregate
@@ -14,6 +12,8 @@ from benchmark.reports.board.comparison import compare
 from benchmark.reports.board.metrics import METRICS
 from benchmark.reports.formats import load_formats
 from benchmark.reports.leaderboard import compose, render
+from tests.records.made_records import record, taught, world
+from tests.reports.made_reported import NUMBERS, source, sources
 
 FORMATS = load_formats()
 GOLDEN = Path(__file__).parents[1] / "golden" / "published.md"

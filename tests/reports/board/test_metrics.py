@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from made_records import record, taught
 
 from benchmark.errors import UnknownName
 from benchmark.records.schema import Cost, Metrics
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.metrics import METRICS, TOP1, Metric, scored, spent
+from tests.records.made_records import record, taught
 
 TEACHER = record(70.0, network="resnet20")
 NLL = METRICS.get("nll")

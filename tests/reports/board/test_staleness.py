@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from made_records import record, taught
-
 from benchmark.records.schema import RoleRecord
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.staleness import Current
+from tests.records.made_records import record, taught
 
 TEACHER = record(70.0, network="resnet20")
 

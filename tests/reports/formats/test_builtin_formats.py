@@ -9,13 +9,13 @@ import random
 from pathlib import Path
 
 import pytest
-from made_records import record, taught, world
 
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.metrics import METRICS
 from benchmark.reports.board.staleness import Current
 from benchmark.reports.formats import load_formats
 from benchmark.reports.leaderboard import render
+from tests.records.made_records import record, taught, world
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMS = {"md": "leaderboard.md", "csv": "leaderboard.csv", "latex": "leaderboard.tex"}

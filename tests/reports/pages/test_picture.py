@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from made_records import world
 
 from benchmark.records.store import Store
 from benchmark.reports.pages.picture import draw
+from tests.records.made_records import world
 
 PAIR = ("resnet20", "resnet8")
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from made_records import record, taught, world
 
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.metrics import METRICS
 from benchmark.reports.terminal.results import coverage_table, record_view, result_table
+from tests.records.made_records import record, taught, world
 
 RESULTS = """\
 cifar100, protocol paper: resnet20 → resnet8
