@@ -15,7 +15,7 @@ from benchmark.matrix.run import ImportedRun, Run
 from benchmark.networks.catalogue import create_network
 from benchmark.records.schema import DRAW
 from benchmark.work.fitting import lead
-from tests.matrix.conftest import FIVE
+from tests.support.sessions import FIVE
 
 Make = Callable[..., Session]
 

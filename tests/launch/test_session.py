@@ -13,9 +13,10 @@ import torch
 from benchmark.errors import NetworkError, RecordError
 from benchmark.files import file_digest
 from benchmark.launch.order import Outcome
-from benchmark.launch.session import Session, Summary
+from benchmark.launch.session import Session
+from benchmark.launch.summary import Summary
 from benchmark.networks.catalogue import create_network
-from tests.matrix.conftest import FIVE
+from tests.support.sessions import FIVE
 
 Make = Callable[..., Session]
 Execute = Callable[..., Summary]
