@@ -18,7 +18,7 @@ softened probabilities by the teacher's entropy alone, and has the same gradient
 
 Either may add CRD. The published combination is th-kd[ce_weight=0.9,kd_weight=1,crd_weight=0.8].
 Where the widths differ, a linear projector trained with the student stands before the frozen
-classifier; the paper has no such case.
+classifier, at projector_rate times the protocol's learning rate; the paper has no such case.
 
 Ben-Baruch et al., "It's All in the Head: Representation Knowledge Distillation through Classifier
 Sharing", arXiv:2201.06945.
@@ -32,10 +32,20 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from benchmark import Batch, Context, FrozenHead, Outputs, Terms, register
+from benchmark import (
+    Batch,
+    Context,
+    FrozenHead,
+    Later,
+    Network,
+    Outputs,
+    Part,
+    Terms,
+    register,
+)
 
 from .crd import CRD
 from .kd import kd_loss
@@ -48,11 +58,15 @@ class TeacherHeadKD(CRD):
     crd_weight: float = 0.0  # of the contrastive term
     head_weight: float = 0.02  # β, of the published form
     mixture: Annotated[float, Field(gt=0, lt=1)] = 0.5  # a, of the paper's form
+    projector_rate: Annotated[PositiveFloat, Later] = 1.0  # of the protocol's, where widths differ
 
     def build(self, context: Context) -> None:
         super().build(context)
         classifier = context.roles["teacher"].classifier
         self.head = FrozenHead(classifier, context.student.embedding_dim)
+
+    def parameter_groups(self, network: Network) -> Iterable[Part]:
+        return [Part((self.head.projector,), rate=self.projector_rate)]
 
     def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         contrast = self.method_terms(batch, student, teacher)

@@ -165,15 +165,29 @@ class Context(Shapes):
     Attributes:
         labels: (N,) int64, the class of every training sample by position.
         roles: the trained networks by role, in eval mode and frozen.
-        network: the network that is trained, as ``adapt`` left it; None before training, and for
-            ``refuse``.
+        maybe_network: the network that is trained, as ``adapt`` left it; None in ``before``, which
+            may not depend on its initial weights.
         known: what ``before`` gave, by name.
     """
 
     labels: Tensor
     roles: Mapping[str, Network] = field(default_factory=dict)
-    network: Network | None = None
+    maybe_network: Network | None = None
     known: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """The network that is trained, before its first step.
+
+        Raises:
+            RecipeError: it is asked for in ``before``.
+        """
+        if self.maybe_network is None:
+            raise RecipeError(
+                "before() has no network that is trained: what it finds is kept for every seed. "
+                "Ask for context.network in build()."
+            )
+        return self.maybe_network
 
 
 @dataclass(frozen=True)
@@ -300,7 +314,7 @@ class Recipe(nn.Module):
         return network
 
     def before(
-        self, context: Context, passing: Iterator[tuple[Batch, Heard]]
+        self, context: Context, passing: Iterator[tuple[Batch, Any]]
     ) -> Mapping[str, Tensor]:
         """What it must know of the training set before ``build``, in one pass over it.
 
@@ -309,8 +323,9 @@ class Recipe(nn.Module):
         computed again only when recipe or settings are others.
 
         Args:
-            context: as in ``build``, with nothing ``known``.
-            passing: the batches of the training set in its order.
+            context: as in ``build``, without ``network`` and with nothing ``known``.
+            passing: the batches of the training set in its order, without augmentation, each with
+                what ``forward`` would get as ``teacher``.
 
         Returns:
             Tensors by name: ``context.known`` in ``build``.
@@ -374,7 +389,8 @@ def register(
 
     Args:
         name: lower case, words joined by hyphens.
-        family: ``alone``, ``logits``, ``features``, ``relations``, ``contrastive``, ``head``.
+        family: ``alone``, ``control``, ``logits``, ``features``, ``relations``, ``contrastive``,
+            ``head``.
         paper: e.g. ``arXiv:1503.02531``.
         version: raised when the mathematics changes; older results are then stale.
         needs: what it reads of the networks beyond logits: ``embedding``; ``maps``, which stand

@@ -19,11 +19,16 @@ def shared(batch: Batch, key: Hashable, make: Callable[[], Batch]) -> Batch:
     """A view that is made once for all members of a group that ask for it by this key.
 
     It must depend on the batch and on ``batch.draw`` alone, and the key must tell it from others.
+    A view of a view is another one than that of the batch itself.
     """
-    if key not in batch.shared:
-        batch.shared[key] = make()
-    made: Batch = batch.shared[key]
-    return replace(made, progress=batch.progress)
+    seen = (batch.images, batch.labels, *batch.views)
+    whose = (key, *map(id, seen))
+    if whose not in batch.shared:
+        # What was seen is kept, so that no other tensors get its ids; what was made does not hold
+        # the memory that it stands in, or the images would wait for the garbage collector.
+        batch.shared[whose] = seen, replace(make(), shared={})
+    made: Batch = batch.shared[whose][1]
+    return replace(made, progress=batch.progress, shared=batch.shared)
 
 
 def stacked(batch: Batch) -> Batch:
@@ -35,7 +40,7 @@ def stacked(batch: Batch) -> Batch:
         index = batch.index.repeat(len(views))
         return replace(batch, images=torch.cat(views), labels=labels, index=index, views=())
 
-    return shared(batch, ("stacked", len(views)), make)
+    return shared(batch, "stacked", make)
 
 
 def mixed(batch: Batch, *, mixup: float = 0.0, cutmix: float = 0.0) -> Batch:
@@ -77,8 +82,3 @@ def rotated(batch: Batch) -> Batch:
         return replace(batch, images=images, labels=labels, index=batch.index.repeat(4), views=())
 
     return shared(batch, "rotated", make)
-
-
-def generator(batch: Batch, purpose: str) -> torch.Generator:
-    """Random numbers on the CPU for one purpose of this step, equal for all members of a group."""
-    return torch.Generator().manual_seed(stable_seed(batch.draw, purpose))

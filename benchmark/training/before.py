@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from accelerate import Accelerator
 from torch import Tensor
@@ -38,16 +39,18 @@ class Before:
         if type(recipe).before is Recipe.before:
             return {}
         owner = next((job.role_identities.get(role, "") for role in job.heard), "")
-        name = f"before-{self._key(job)[:16]}"
-        kept = self.workspace.load_tensors(owner, name) if owner else None
+        name = self._key(job)[:16]
+        kept = self.workspace.load_known(owner, name) if owner else None
         if kept is not None:
             return kept
         found = {
             key: tensor.detach().cpu()
-            for key, tensor in recipe.before(context, self._pass(job)).items()
+            for key, tensor in recipe.before(
+                replace(context, maybe_network=None), self._pass(job)
+            ).items()
         }
         if owner and self.accelerator.is_main_process:
-            self.workspace.save_tensors(owner, name, found)
+            self.workspace.save_known(owner, name, found)
         return found
 
     def _pass(self, job: Job) -> Iterator[tuple[Batch, Heard]]:
@@ -72,6 +75,7 @@ class Before:
                 "recipe": recipe.info.name,
                 "settings": {name: getattr(recipe, name) for name in names},
                 "network": job.network,
+                "heard": [job.role_identities.get(role, "") for role in job.heard],
                 "held_out": [protocol.validation, job.seed] if protocol.validation else [],
                 "image_size": protocol.image_size,
                 "precision": precision_of(self.accelerator),

@@ -105,5 +105,5 @@ def context_of(job: Job, setting: Setting, network: Network) -> Context:
         maybe_teacher=teacher.shape if teacher is not None else None,
         labels=setting.labels,
         roles=job.roles,
-        network=network,
+        maybe_network=network,
     )

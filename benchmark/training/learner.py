@@ -103,7 +103,8 @@ class Learner:
         left, taken = set(trained), set[nn.Parameter]()
         parts = []
         for group in self.recipe.parameter_groups(self.network):
-            own = [p for module in group.modules for p in module.parameters()]
+            modules = nn.ModuleList(group.modules)  # which gives what two of them share once
+            own = list(modules.parameters())
             if taken & set(own):
                 raise RecipeError(
                     f"recipe '{self.recipe.info.name}': parameter_groups() names a parameter in "
@@ -137,7 +138,8 @@ class Learner:
         torch.manual_seed(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
         rate = self.span.rate(self.job.protocol, self.job.network, at)
         set_rate(self.optimiser, rate)
-        view = self.recipe.view(replace(batch, progress=self.span.progress(at)))
+        own = batch.views[: self.recipe.views - 1]  # others of the group may look at more
+        view = self.recipe.view(replace(batch, progress=self.span.progress(at), views=own))
         terms = self._forward(view, self.job.hear(teachers.ask, view.images))
         loss = torch.stack([term.reshape(()) for term in terms.values()])
         total = loss.sum() * weight if weight != 1.0 else loss.sum()
@@ -194,7 +196,8 @@ class Learner:
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
         if self.accelerator.num_processes > 1:
-            for buffer in (*self.network.buffers(), *self.result.buffers()):
+            networks = nn.ModuleList([*self.lesson.networks(), self.result])
+            for buffer in networks.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.errors import IncompatiblePair, UnknownName, UsageError
+from benchmark.errors import IncompatiblePair, NetworkError, UnknownName, UsageError
 from benchmark.launch.session import Session
 from benchmark.matrix.request import Request, choice_of, parse_seeds
 from benchmark.matrix.run import ImportedRun, Run
@@ -268,6 +268,9 @@ def test_wrong_seeds(text: str) -> None:
         ({"protocol": "quik"}, "unknown protocol 'quik'. Did you mean 'quick'?"),
         ({"protocol": "quick[epoch=2]"}, "Did you mean 'epochs'?"),
         ({"protocol": "quick[epochs=0]"}, "greater than 0"),
+        ({"protocol": "quick[optimiser=lian]"}, "optimiser 'lian'. Did you mean 'lion'?"),
+        ({"protocol": "quick[optimiser=adahessian]"}, "needs second derivatives"),
+        ({"protocol": "quick[label_smoothing=1.5]"}, "label_smoothing"),
         ({"datasets": ("tinny",)}, "unknown data set 'tinny'. Did you mean 'tiny'?"),
         ({"suite": "quik", "datasets": ()}, "unknown suite 'quik'. Did you mean 'quick'?"),
         ({"recipes": ()}, "needs at least one --recipe"),
@@ -283,6 +286,14 @@ def test_wrong_words_get_one_clear_message(
     with pytest.raises(UsageError) as caught:
         Session(request, runs=tmp_path, results=tmp_path, retry=False)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("recipe", "network"), [("vanilla", "resnet8"), ("kd", "resnet14")])
+def test_drop_path_is_refused_before_training_where_a_network_has_none(
+    session: Make, recipe: str, network: str
+) -> None:
+    with pytest.raises(NetworkError, match=f"'{network}' has no residual branches"):
+        session(recipe, protocol="quick[drop_path=0.1]")
 
 
 def test_a_pair_that_a_recipe_refuses_is_refused_before_training(

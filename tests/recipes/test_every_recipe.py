@@ -23,7 +23,7 @@ import benchmark
 from benchmark import Batch, Context, Network, Outputs, Pair, Proposal, Recipe, Stage, Terms
 from benchmark.errors import UsageError
 from benchmark.networks.catalogue import create_network
-from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.contract import Heard, RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.training.learner import Lesson
 
@@ -77,19 +77,33 @@ class Scene:
 
     recipe: Recipe
     student: Network
-    teacher: Network | None
     roles: Mapping[str, Network]
-    context: Context
     batch: Batch
 
-    def outputs(self) -> Outputs:
-        """The student's outputs with gradient."""
-        return self._run(self.student)
+    def passing(self) -> Iterator[tuple[Batch, Heard]]:
+        """The training set once, in its order, with what is heard of it."""
+        for index in torch.arange(len(LABELS)).split(10):
+            batch = replace(batch_of(self.recipe, index), views=())
+            yield batch, self.taught(batch)
 
-    def taught(self) -> Outputs | None:
-        """The teacher's outputs without gradient."""
+    def seen(self, **changes: Any) -> Batch:
+        """The batch with some changes, as the recipe looks at it."""
+        return self.recipe.view(replace(self.batch, shared={}, **changes))
+
+    def outputs(self, batch: Batch | None = None) -> Outputs:
+        """The student's outputs with gradient."""
+        return self._run(self.student, batch or self.seen())
+
+    def taught(self, batch: Batch | None = None) -> Heard:
+        """The outputs without gradient of the networks that the recipe hears."""
+        batch = batch or self.seen()
         with torch.no_grad():
-            return self._run(self.teacher) if self.teacher else None
+            said = {
+                role: self._run(self.roles[role], batch)
+                for role in self.recipe.hears
+                if role in self.roles
+            }
+        return said if len(self.recipe.hears) > 1 else next(iter(said.values()), None)
 
     def stages(self) -> Iterator[Stage]:
         """The stages of the recipe, each begun as the engine begins it."""
@@ -106,18 +120,23 @@ class Scene:
         torch.manual_seed(7)
         stage = stage or self.recipe.stages()[-1]
         labels = self.batch.labels if labels is None else labels
-        batch = replace(self.batch, progress=progress, labels=labels)
-        return stage.terms(batch, self.outputs(), self.taught())
+        batch = self.seen(progress=progress, labels=labels)
+        return stage.terms(batch, self.outputs(batch), self.taught(batch))
+
+    def after_step(self) -> None:
+        """What the engine lets the recipe do behind an update."""
+        with torch.no_grad():
+            self.recipe.after_step(self.student)
 
     def _lesson(self, stage: Stage) -> Lesson:
         if not hasattr(self, "_kept"):
             self._kept = Lesson(self.student, self.recipe, None, stage)  # type: ignore[arg-type]
         return self._kept
 
-    def _run(self, network: Network) -> Outputs:
+    def _run(self, network: Network, batch: Batch) -> Outputs:
         needs = self.recipe.info.needs
         shown = {name: name in needs for name in ("maps", "class_maps")}
-        outputs = network(self.batch.images, **shown)
+        outputs = network(batch.images, **shown)
         if "embedding" not in needs:
             outputs = replace(outputs, embedding=torch.full_like(outputs.embedding, torch.nan))
         return outputs
@@ -135,12 +154,22 @@ def stage(form: Form, pair: Pair, *, seed: int = 0, images: int = len(INDEX)) ->
     student = recipe.adapt(fresh_network(pair.student), roles)
     teacher = roles.get("teacher")
     context = Context(student.shape, teacher.shape if teacher else None, LABELS, roles)
+    scene = Scene(recipe, student, roles, batch_of(recipe, INDEX[:images]))
+    context = replace(context, known=recipe.before(context, scene.passing()), maybe_network=student)
     torch.manual_seed(seed)
     recipe.build(context)
-    index = INDEX[:images]
-    pixels = torch.randn(len(INDEX), 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    batch = Batch(pixels[:images], LABELS[index], index, progress=0.0)
-    return Scene(recipe.train(), student.train(), teacher, roles, context, batch)
+    recipe.train()
+    student.train()
+    return scene
+
+
+def batch_of(recipe: Recipe, index: Tensor) -> Batch:
+    """Some images of a training set, in as many views as the recipe asks for."""
+    draw = torch.Generator().manual_seed(1)
+    first, *views = (
+        torch.randn(len(LABELS), 3, 32, 32, generator=draw)[index] for _ in range(recipe.views)
+    )
+    return Batch(first, LABELS[index], index, 0.0, tuple(views), class_count=CLASSES, draw=5)
 
 
 def stage_anywhere(form: Form, *, seed: int = 0) -> Scene:
@@ -156,19 +185,20 @@ def trained_roles(recipe: Recipe, pair: Pair) -> dict[str, Network]:
     networks = {}
     for name, role in recipe.roles(pair).items():
         helper = CATALOGUE.get(role.recipe).cls(**role.settings)
-        network = helper.adapt(fresh_network(role.network), trained_roles(helper, pair))
+        fresh = fresh_network(role.network, role.draw)
+        network = helper.adapt(fresh, trained_roles(helper, pair))
         networks[name] = network.eval().requires_grad_(False)
     return networks
 
 
 @functools.cache
-def _network(name: str) -> Network:
-    torch.manual_seed(0)
+def _network(name: str, draw: int) -> Network:
+    torch.manual_seed(draw)
     return create_network(name, classes=CLASSES)
 
 
-def fresh_network(name: str) -> Network:
-    return copy.deepcopy(_network(name))
+def fresh_network(name: str, draw: int = 0) -> Network:
+    return copy.deepcopy(_network(name, draw))
 
 
 def total(terms: Terms) -> Tensor:
@@ -195,7 +225,7 @@ def test_it_says_what_it_is(info: RecipeInfo) -> None:
     assert "_" not in info.name, "words of a name are joined by hyphens"
 
 
-LIMITS = {"alone": 40, "logits": 40}  # lines of code; 90 for the others
+LIMITS = {"alone": 40, "control": 40, "logits": 40}  # lines of code; 90 for the others
 
 
 @every_recipe
@@ -276,6 +306,7 @@ def test_it_never_changes_the_networks_it_learns_from(form: Form, pair: Pair) ->
         for progress in (0.0, 1.0):
             total(scene.terms(part, progress=progress)).backward()
             optimiser.step()
+            scene.after_step()
     for name, network in scene.roles.items():
         assert not any(p.requires_grad for p in network.parameters()), name
         for key, value in network.state_dict().items():
@@ -298,17 +329,28 @@ def test_one_sample_is_enough(form: Form, pair: Pair) -> None:
 @every_form
 def test_the_order_of_the_batch_does_not_matter(form: Form) -> None:
     scene = stage_anywhere(form)
-    batch, outputs, taught = scene.batch, scene.outputs(), scene.taught()
+    batch = scene.seen()
+    outputs, taught = scene.outputs(batch), scene.taught(batch)
 
     def loss(order: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)
-        turned = Batch(batch.images[order], batch.labels[order], batch.index[order], progress=0.0)
-        teacher = rearranged(taught, order) if taught else None
+        turned = Batch(
+            batch.images[order],
+            batch.labels[order],
+            batch.index[order],
+            progress=0.0,
+            views=tuple(view[order] for view in batch.views),
+        )
+        teacher: Heard
+        if isinstance(taught, Outputs):
+            teacher = rearranged(taught, order)
+        else:
+            teacher = taught and {role: rearranged(said, order) for role, said in taught.items()}
         parts = copy.deepcopy(scene.recipe).stages()
         terms = [part.terms(turned, rearranged(outputs, order), teacher) for part in parts]
         return torch.stack([total(of_part) for of_part in terms]).sum()
 
-    as_is = torch.arange(len(INDEX))
+    as_is = torch.arange(len(batch.index))
     if not torch.equal(loss(as_is, seed=0), loss(as_is, seed=1)):
         pytest.skip("its loss draws at random, in the order of the batch")
     torch.testing.assert_close(loss(as_is.flip(0), seed=0), loss(as_is, seed=0))
@@ -343,7 +385,7 @@ def test_it_takes_labels_that_are_distributions(form: Form) -> None:
             assert torch.isfinite(term), name
         total(terms).backward()
     assert any(p.grad is not None and p.grad.any() for p in mixing.student.parameters())
-    if getattr(scene.recipe, "ce_weight", 1.0):  # the last stage is the main one
+    if "ce" in terms and getattr(scene.recipe, "ce_weight", 1.0):  # the last stage's terms
         assert terms["ce"] != as_classes["ce"], "the cross entropy reads the mixed labels"
 
 
@@ -363,6 +405,7 @@ def test_it_goes_on_after_save_and_load(form: Form) -> None:
     """The state dict holds all that a step changes, and the rest follows from the context."""
     scene = stage_anywhere(form)
     scene.terms()
+    scene.after_step()
     other = stage_anywhere(form, seed=99)
     other.recipe.load_state_dict(saved(scene.recipe))
     other.student.load_state_dict(saved(scene.student))
@@ -375,7 +418,7 @@ def test_it_predicts_logits_with_what_it_deploys(form: Form, pair: Pair) -> None
     scene = stage(form, pair)
     with torch.no_grad():
         logits = scene.recipe.predict(scene.outputs())
-    assert logits.shape == (len(INDEX), CLASSES)
+    assert logits.shape == (len(scene.seen().images), CLASSES)
     assert logits.dtype == torch.float32
     assert torch.isfinite(logits).all()
     assert set(scene.recipe.deployed()) <= set(scene.recipe.modules())

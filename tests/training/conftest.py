@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from benchmark.cards.card import Protocol
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
-from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.contract import RecipeInfo, Role
 from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.pair import Pair
 from benchmark.registry import Catalogue
 from benchmark.training.job import Job
 
@@ -24,16 +26,22 @@ def recipes() -> Catalogue[RecipeInfo]:
 
 
 @pytest.fixture(scope="session")
-def teacher() -> Network:
+def network_of() -> Callable[[Role], Network]:
     """Wider than the student and not trained: what it teaches does not matter here."""
     import torch
 
-    torch.manual_seed(11)
-    return create_network("wrn_16_2", classes=4).eval().requires_grad_(False)
+    @functools.cache
+    def make(draw: int) -> Network:
+        torch.manual_seed(11 + draw)
+        return create_network("wrn_16_2", classes=4).eval().requires_grad_(False)
+
+    return lambda role: make(role.draw)
 
 
 @pytest.fixture
-def make_job(recipes: Catalogue[RecipeInfo], teacher: Network) -> Callable[..., Job]:
+def make_job(
+    recipes: Catalogue[RecipeInfo], network_of: Callable[[Role], Network]
+) -> Callable[..., Job]:
     def make(
         recipe: str,
         *,
@@ -42,16 +50,19 @@ def make_job(recipes: Catalogue[RecipeInfo], teacher: Network) -> Callable[..., 
         source: str = "s",
         **settings: Any,
     ) -> Job:
-        roles = {} if recipe == "vanilla" else {"teacher": teacher}
+        ready = recipes.get(recipe).cls(**settings)
+        roles = ready.roles(Pair("wrn_16_2", "resnet8"))
+        chosen = "".join(f"-{name}-{value}" for name, value in settings.items())
         return Job(
-            identity=f"{recipe}-{seed}".ljust(64, "0"),
+            identity=f"{recipe}-{seed}{chosen}".ljust(64, "0"),
             label=recipe,
             network="resnet8",
-            recipe=recipes.get(recipe).cls(**settings),
+            recipe=ready,
             protocol=protocol,
             seed=seed,
             source=source,
-            roles=roles,
+            roles={name: network_of(role) for name, role in roles.items()},
+            role_identities={name: f"{role.draw}".rjust(64, "t") for name, role in roles.items()},
         )
 
     return make

@@ -21,6 +21,10 @@ from benchmark.reports.wording.markdown import arxiv_link, code, fence, grid, pr
 # From a network alone to methods that change it; what is not here stands behind them.
 FAMILIES = {
     "alone": ("Trained alone", "No teacher: what gains are measured against, and controls."),
+    "control": (
+        "Controls",
+        "What a method's means give without it: its views, its passes, its average.",
+    ),
     "logits": ("From the logits", "The student learns from the teacher's class scores."),
     "features": ("From the features", "The student learns from the teacher's maps and embeddings."),
     "relations": ("From relations", "The student learns how images stand to each other."),

@@ -87,7 +87,12 @@ class Workspace:
         (self.folder(identity) / "checkpoint.pt").unlink(missing_ok=True)
 
     def save_weights(self, identity: str, weights: Mapping[str, Tensor]) -> None:
-        """Keep the weights of a finished run for those that build on it."""
+        """Keep the weights of a finished run for those that build on it.
+
+        What was computed with older weights of it is forgotten.
+        """
+        for known in self.folder(identity).glob(self._known(identity, "*").name):
+            known.unlink(missing_ok=True)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         content = save(tensors, metadata={"identity": identity})
         self._write(self.folder(identity) / "weights.safetensors", content)
@@ -121,17 +126,20 @@ class Workspace:
         self._write(self.folder(identity) / "history.csv", text.encode())
         return text
 
-    def save_tensors(self, identity: str, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """Keep tensors that were computed with a run's network beside its weights."""
-        content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
-        self._write(self.folder(identity) / f"{name}.safetensors", content)
+    def save_known(self, identity: str, key: str, tensors: Mapping[str, Tensor]) -> None:
+        """Keep what a recipe's ``before`` found with a run's network, beside its weights."""
+        content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+        self._write(self._known(identity, key), content)
 
-    def load_tensors(self, identity: str, name: str) -> dict[str, Tensor] | None:
-        """What ``save_tensors`` kept; None if it is not here, or damaged."""
+    def load_known(self, identity: str, key: str) -> dict[str, Tensor] | None:
+        """What ``save_known`` kept; None if it is not here, or damaged."""
         try:
-            return load_file(self.folder(identity) / f"{name}.safetensors")
+            return load_file(self._known(identity, key))
         except (OSError, SafetensorError):
             return None
+
+    def _known(self, identity: str, key: str) -> Path:
+        return self.folder(identity) / f"before-{key}.safetensors"
 
     def forget(self, identity: str) -> None:
         """Delete all that is kept of a run."""

@@ -170,3 +170,38 @@ def test_the_device_gives_what_the_cpu_gives(load: Load) -> None:
     for cpu, cuda in zip(load().epoch(1), batches, strict=True):
         torch.testing.assert_close(cuda.images.cpu(), cpu.images, rtol=0, atol=1e-6)
         assert torch.equal(cuda.index.cpu(), cpu.index)
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_the_first_of_several_views_is_the_only_one_of_one(load: Load, augmented: bool) -> None:
+    for one, several in zip(
+        load(train=augmented).epoch(2), load(train=augmented, views=3).epoch(2), strict=True
+    ):
+        assert one.views == ()
+        assert torch.equal(several.images, one.images)
+        assert torch.equal(several.index, one.index)
+        assert [view.shape for view in several.views] == [one.images.shape] * 2
+
+
+def test_every_view_has_its_own_choices(load: Load) -> None:
+    def view(number: int, **changes: int) -> torch.Tensor:
+        batches = load(views=3, seed=changes.get("seed", 3)).epoch(changes.get("epoch", 0))
+        return torch.cat([(b.images, *b.views)[number][b.index.argsort()] for b in batches])
+
+    drawn = [view(number) for number in range(3)]
+    assert not any(torch.equal(drawn[a], drawn[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert torch.equal(view(2), drawn[2])
+    assert not torch.equal(view(1, epoch=1), drawn[1])
+    assert not torch.equal(view(1, seed=4), drawn[1])
+
+
+def test_views_do_not_depend_on_their_number_on_batch_size_or_processes(load: Load) -> None:
+    def second(batches: list[LoadedBatch]) -> torch.Tensor:
+        index = torch.cat([batch.index for batch in batches if batch.weight])
+        return torch.cat([b.views[0] for b in batches if b.weight])[index.argsort()]
+
+    whole = second(list(load(views=2).epoch(1)))
+    assert torch.equal(second(list(load(views=4).epoch(1))), whole)
+    assert torch.equal(second(list(load(views=2, batch_size=5).epoch(1))), whole)
+    shares = [b for rank in range(3) for b in load(views=2, shard=(rank, 3)).epoch(1)]
+    assert torch.equal(second(shares), whole)

@@ -167,3 +167,39 @@ def test_large_batches_are_normalised_like_small_ones() -> None:
     assert whole.is_contiguous(memory_format=torch.channels_last)
     whole += 1  # it may be written to
     assert torch.equal(whole, normalise(pixels) + 1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_differ_and_the_first_is_the_only_one_of_one(mixed: DataSet, workers: int) -> None:
+    one = load(mixed.train, mixed.card, workers=workers)
+    three = load(mixed.train, mixed.card, workers=workers, views=3)
+    alone = load(mixed.train, mixed.card, views=3)
+    for epoch in (1, 0):
+        for single, several, slow in zip(
+            one.epoch(epoch), three.epoch(epoch), alone.epoch(epoch), strict=True
+        ):
+            assert single.views == ()
+            assert torch.equal(several.images, single.images)
+            assert torch.equal(several.index, single.index)
+            views = (several.images, *several.views)
+            for a, b in ((0, 1), (0, 2), (1, 2)):
+                assert not torch.equal(views[a], views[b])
+            for view, expected in zip(several.views, slow.views, strict=True):
+                assert torch.equal(view, expected), "whatever the number of workers"
+
+
+def test_views_do_not_depend_on_batch_size_or_processes(
+    make_card: MakeCard, train: Pictures
+) -> None:
+    def second(**changes: Any) -> torch.Tensor:
+        shards = changes.pop("shards", 1)
+        loaders = [
+            load(train.split(), make_card(augmentation=ALL), views=2, shard=(n, shards), **changes)
+            for n in range(shards)
+        ]
+        batches = [b for loader in loaders for b in loader.epoch(1) if b.weight]
+        index = torch.cat([batch.index for batch in batches])
+        return torch.cat([batch.views[0] for batch in batches])[index.argsort()]
+
+    assert torch.equal(second(batch_size=5), second())
+    assert torch.equal(second(shards=3), second())

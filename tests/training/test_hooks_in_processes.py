@@ -1,0 +1,100 @@
+"""Two processes hold the same state of the hooks, and continue it as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from benchmark.cards.card import Protocol
+from benchmark.cards.catalogue import read_card
+from benchmark.data.opening import load_data
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.outputs import Network
+from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.pair import Pair
+from benchmark.training.job import Job
+from benchmark.work.accelerator import make_accelerator
+from tests.training.trained import Trained, run, weights
+
+NAMES = ("mean-teacher", "kd-plus-plus", "avg-teachers", "function-matching", "kd-2views")
+PROTOCOL = Protocol(name="t", epochs=2, batch_size=15, lr=0.05, schedule="cosine", average=0.9)
+PROCESSES = 2
+
+
+def teacher(draw: int) -> Network:
+    torch.manual_seed(draw)
+    return create_network("resnet14", classes=4).eval().requires_grad_(False)
+
+
+def job(name: str) -> Job:
+    recipe = load_recipes().get(name).cls()
+    roles = recipe.roles(Pair("resnet14", "resnet8"))
+    return Job(
+        identity=name.ljust(64, "0"),
+        label=name,
+        network="resnet8",
+        recipe=recipe,
+        protocol=PROTOCOL,
+        seed=0,
+        roles={name: teacher(role.draw) for name, role in roles.items()},
+        role_identities={name: f"{role.draw}".rjust(64, "t") for name, role in roles.items()},
+    )
+
+
+def held_by(trained: Trained) -> dict[str, torch.Tensor]:
+    """All that a member holds, and the average of its weights."""
+    assert trained.member is not None
+    average = trained.member.learner.result.state_dict()
+    return weights(trained) | {f"average.{name}": value for name, value in average.items()}
+
+
+def one_process(rank: int, port: int, card: str, cache: str, folder: str) -> None:
+    """Train whole, and in two parts; save what this process holds in the end."""
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(PROCESSES)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    accelerator, place = make_accelerator("fp32"), Path(folder)
+    assert accelerator.num_processes == PROCESSES
+    data = load_data(read_card(Path(card)), None, Path(cache))
+
+    def trained(part: str, *, stop_in: int | None = None) -> list[Trained]:
+        jobs = [job(name) for name in NAMES]
+        done = run(jobs, data, accelerator, place / part, stop_in=stop_in)
+        accelerator.wait_for_everyone()
+        return done
+
+    whole = trained("whole")
+    trained("parts", stop_in=1)
+    held = {"whole": whole, "continued": trained("parts")}
+    states = {
+        part: {name: held_by(one) for name, one in zip(NAMES, members, strict=True)}
+        for part, members in held.items()
+    }
+    torch.save(states, place / f"{rank}.pt")
+    accelerator.end_training()
+
+
+@pytest.mark.slow
+def test_two_processes_hold_and_continue_one_state(
+    card_folder: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    card = card_folder / "datasets" / "tiny.toml"
+    mp.start_processes(
+        one_process,
+        args=(port, str(card), str(cache_dir), str(tmp_path)),
+        nprocs=PROCESSES,
+        start_method="spawn",
+    )
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(PROCESSES))
+    for name in NAMES:
+        whole = first["whole"][name]
+        for other in (second["whole"], first["continued"], second["continued"]):
+            assert [k for k, v in other[name].items() if not torch.equal(v, whole[k])] == []
