@@ -1,6 +1,8 @@
 """kdbench: a benchmark suite for knowledge distillation on fine-grained image classification.
 
-The public names are imported when they are first used, so that the command line answers at once.
+Its public names: what a recipe is made of, and, for programs and notebooks, ``run``, ``plan``,
+``load_results`` and ``load_student`` (see docs/use-from-python.md). Each is imported when it is
+first used, so that the command line answers at once.
 """
 
 from __future__ import annotations
@@ -11,14 +13,18 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from benchmark.api.matrix import plan, run
+    from benchmark.api.results import load_results
+    from benchmark.api.students import load_student
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
-    from benchmark.networks.outputs import Network, NetworkShape, Outputs
+    from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
     from benchmark.recipe.contract import (
         Batch,
         Context,
         Later,
-        Pair,
+        Part,
+        Proposal,
         Recipe,
         Role,
         Stage,
@@ -26,26 +32,26 @@ if TYPE_CHECKING:
         gather,
         register,
     )
+    from benchmark.recipe.pair import Pair
+    from benchmark.recipe.views import mixed, rotated, shared, stacked
 
-_HOME = {
-    "BenchmarkError": "benchmark.errors",
-    "FrozenHead": "benchmark.networks.heads",
-    "SharedHead": "benchmark.networks.heads",
-    "Network": "benchmark.networks.outputs",
-    "NetworkShape": "benchmark.networks.outputs",
-    "Outputs": "benchmark.networks.outputs",
-    "Batch": "benchmark.recipe.contract",
-    "Context": "benchmark.recipe.contract",
-    "Later": "benchmark.recipe.contract",
-    "Pair": "benchmark.recipe.contract",
-    "Recipe": "benchmark.recipe.contract",
-    "Role": "benchmark.recipe.contract",
-    "Stage": "benchmark.recipe.contract",
-    "Terms": "benchmark.recipe.contract",
-    "gather": "benchmark.recipe.contract",
-    "register": "benchmark.recipe.contract",
-    "remove_classifier": "benchmark.networks.heads",
-}
+_HOMES = {
+    "benchmark.api.matrix": ("plan", "run"),
+    "benchmark.api.results": ("load_results",),
+    "benchmark.api.students": ("load_student",),
+    "benchmark.errors": ("BenchmarkError",),
+    "benchmark.networks.heads": ("FrozenHead", "SharedHead", "remove_classifier"),
+    "benchmark.networks.outputs": (
+        "Network", "NetworkShape", "Outputs", "at_every_position",
+    ),
+    "benchmark.recipe.contract": (
+        "Batch", "Context", "Later", "Part", "Proposal", "Recipe", "Role", "Stage", "Terms",
+        "gather", "register",
+    ),
+    "benchmark.recipe.pair": ("Pair",),
+    "benchmark.recipe.views": ("mixed", "rotated", "shared", "stacked"),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Batch",
@@ -57,15 +63,26 @@ __all__ = [
     "NetworkShape",
     "Outputs",
     "Pair",
+    "Part",
+    "Proposal",
     "Recipe",
     "Role",
     "SharedHead",
     "Stage",
     "Terms",
     "__version__",
+    "at_every_position",
     "gather",
+    "load_results",
+    "load_student",
+    "mixed",
+    "plan",
     "register",
     "remove_classifier",
+    "rotated",
+    "run",
+    "shared",
+    "stacked",
 ]
 
 
@@ -73,3 +90,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -60,8 +60,16 @@ class Listener:
         """Something a person should know."""
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Work on so many images begins; what is given is told how many more are done."""
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Work on so many images, or bytes, begins.
+
+        Args:
+            title: what is done, for a person.
+            total: how many there are; None if that is not known.
+
+        Yields:
+            A function that is told how many more are done.
+        """
         yield lambda more: None
 
     def close(self) -> None:

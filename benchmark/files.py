@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files: written whole or not at all, and told apart by their content."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -37,3 +38,9 @@ def write_whole(path: Path, content: bytes | str | memoryview, *, durable: bool)
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

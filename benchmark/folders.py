@@ -34,14 +34,22 @@ def search_folders(kind: Kind, extra_paths: Iterable[str | Path] = ()) -> list[P
     Raises:
         UsageError: one of the given folders does not exist.
     """
-    folders = [builtin_folder(kind)]
-    for folder in given_folders(extra_paths):
-        folders.append(folder / kind if (folder / kind).is_dir() else folder)
-    return list(dict.fromkeys(folders))
+    given = given_folders(extra_paths)
+    inside = [folder / kind if (folder / kind).is_dir() else folder for folder in given]
+    return list(dict.fromkeys([builtin_folder(kind), *inside]))
 
 
-def given_folders(extra_paths: Iterable[str | Path] = ()) -> list[Path]:
-    """The folders given by ``--path`` and then those in ``KDBENCH_PATH``, absolute.
+def subfolders(name: str, extra_paths: Iterable[str | Path] = ()) -> list[Path]:
+    """The subfolders of one name in the given folders; those that have none are passed over.
+
+    Raises:
+        UsageError: one of the given folders does not exist.
+    """
+    return [f / name for f in given_folders(extra_paths) if (f / name).is_dir()]
+
+
+def given_folders(extra_paths: Iterable[str | Path]) -> list[Path]:
+    """The folders that a user names, in order, each once: by ``--path``, then ``KDBENCH_PATH``.
 
     Raises:
         UsageError: one of them does not exist.

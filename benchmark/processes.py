@@ -34,7 +34,7 @@ def start_all() -> bool:
     """Start what the launcher did not; whether this process has then nothing left to do."""
     if "MASTER_PORT" not in os.environ:
         return False
-    import psutil  # comes with accelerate; only needed under its launcher
+    import psutil  # only needed under the launcher of accelerate
 
     count = processes_to_start(os.environ, psutil.Process(os.getppid()).cmdline())
     if count == 1:

@@ -25,3 +25,8 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 1) -> nn.Sequential:
     """A convolution that keeps height and width, and batch normalisation."""
     conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
     return nn.Sequential(conv, BatchNorm(outputs))
+
+
+def last_activation(*, signed: bool) -> list[nn.Module]:
+    """The ReLU that a connector ends in; none where its target may be negative."""
+    return [] if signed else [nn.ReLU()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import RecipeError
+
 RANDOM_BITS = 31
 
 
@@ -21,6 +23,9 @@ class OtherClasses(nn.Module):
 
     Attributes:
         fewest: number of images that every class has outside itself at least.
+
+    Raises:
+        RecipeError: all training images are of one class.
     """
 
     twice: Tensor
@@ -31,6 +36,8 @@ class OtherClasses(nn.Module):
         super().__init__()
         order, sizes = labels.argsort(stable=True), labels.bincount()
         self.fewest = int(len(labels) - sizes.max())
+        if not self.fewest:
+            raise RecipeError("CRD needs negatives, and all training images are of one class")
         self.register_buffer("twice", torch.cat([order, order]), persistent=False)
         self.register_buffer("start", sizes.cumsum(0)[labels], persistent=False)
         self.register_buffer("available", (len(labels) - sizes)[labels], persistent=False)

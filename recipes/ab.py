@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark import Batch, Context, Network, Outputs, Terms, register
+from benchmark import Batch, Context, Network, Outputs, Proposal, Terms, register
 
 from ._first_stage import WithFirstStage
 from ._maps import stage_pairs
@@ -34,26 +34,25 @@ SCALE = 3 / 1000
 class ActivationBoundaries(WithFirstStage):
     ab_weight: float = 1.0  # β
 
-    def refuse(self, context: Context) -> str | None:
-        if not (context.student.shows_preactivations and context.teacher.shows_preactivations):
+    def refuse(self, proposal: Proposal) -> str | None:
+        if not (proposal.student.shows_preactivations and proposal.teacher.shows_preactivations):
             return "AB compares maps before the activation, which networks of timm do not show"
         return None
 
     def build(self, context: Context) -> None:
-        pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)
-        # A regressor ends with its activation, which has no place before one.
+        pairs = stage_pairs(context.student.stages, context.teacher.stages)
         self.connectors = nn.ModuleList(
-            nn.Identity() if s == t else regressor(s, t)[:-1] for s, t in pairs
+            nn.Identity() if s == t else regressor(s, t, signed=True) for s, t in pairs
         )
 
     def rest_later(self, student: Network) -> Sequence[nn.Module]:
         return [self.connectors]
 
     def first_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.preactivations, teacher.preactivations)
+        pairs = stage_pairs(student.stage_preactivations, teacher.stage_preactivations)
         maps_s, maps_t = zip(*pairs, strict=True)
-        maps_s = [connect(m) for connect, m in zip(self.connectors, maps_s, strict=True)]
-        return {"ab": self.ab_weight * boundary_loss(maps_s, maps_t)}
+        connected = [connect(m) for connect, m in zip(self.connectors, maps_s, strict=True)]
+        return {"ab": self.ab_weight * boundary_loss(connected, maps_t)}
 
 
 def boundary_loss(preactivations_s: Sequence[Tensor], preactivations_t: Sequence[Tensor]) -> Tensor:

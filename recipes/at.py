@@ -28,7 +28,7 @@ class AttentionTransfer(WithKD):
     at_weight: float = 1000.0  # β
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.maps, teacher.maps)
+        pairs = stage_pairs(student.stages, teacher.stages)
         return {"at": self.at_weight * attention_loss(*zip(*pairs, strict=True))}
 
 

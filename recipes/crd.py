@@ -41,33 +41,28 @@ class CRD(WithKD):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     bank: Annotated[bool, Later] = True  # false: negatives from the batch
 
-    def refuse(self, context: Context) -> str | None:
-        if self.crd_weight and (context.labels == context.labels[0]).all():
-            return "CRD needs negatives, and all training images are of one class"
-        return None
-
     def build(self, context: Context) -> None:
         if not self.crd_weight:
             return
         widths = context.student.embedding_dim, context.teacher.embedding_dim
-        common = {"feature_dim": self.feature_dim, "temperature": self.nce_temperature}
+        dim, temperature = self.feature_dim, self.nce_temperature
+        self.contrast: ContrastiveLoss | InBatchLoss
         if not self.bank:
-            self.contrast = InBatchLoss(*widths, **common)
+            self.contrast = InBatchLoss(*widths, dim, temperature)
             return
         self.noise = OtherClasses(context.labels)
         count = min(self.negatives, self.noise.fewest)
-        self.contrast = ContrastiveLoss(
-            *widths, len(context.labels), negatives=count, momentum=self.momentum, **common
-        )
+        n_data = len(context.labels)
+        self.contrast = ContrastiveLoss(*widths, n_data, dim, count, temperature, self.momentum)
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         """The term β · (NCE + NCE), or none if its weight is 0."""
         if not self.crd_weight:
             return {}
         views = student.embedding, teacher.embedding
-        if self.bank:
+        if isinstance(self.contrast, InBatchLoss):
+            crd = self.contrast(*views, batch.classes)
+        else:
             negatives = self.noise.draw(batch.index, self.contrast.negatives)
             crd = self.contrast(*views, batch.index, negatives)
-        else:
-            crd = self.contrast(*views, batch.labels)
         return {"crd": self.crd_weight * crd}

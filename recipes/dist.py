@@ -54,4 +54,5 @@ def correlation(one: Tensor, other: Tensor) -> Tensor:
     """Mean Pearson correlation of the rows of two matrices."""
     one = one - one.mean(dim=1, keepdim=True)
     other = other - other.mean(dim=1, keepdim=True)
-    return ((one * other).sum(dim=1) / (one.norm(dim=1) * other.norm(dim=1) + EPS)).mean()
+    cosine: Tensor = (one * other).sum(dim=1) / (one.norm(dim=1) * other.norm(dim=1) + EPS)
+    return cosine.mean()

@@ -35,7 +35,7 @@ class DecoupledKD(WithKD):
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
         logits = compared(student, teacher, standardise=self.standardise)
-        dkd = dkd_loss(*logits, batch.labels, self.alpha, self.beta, self.temperature)
+        dkd = dkd_loss(*logits, batch.classes, self.alpha, self.beta, self.temperature)
         return {"dkd": warmed_up(batch.progress, self.warmup) * dkd}
 
 

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark import Batch, Context, Outputs, Terms, register
+from benchmark import Batch, Outputs, Proposal, Terms, register
 
 from ._first_stage import WithFirstStage
 from ._maps import to_smaller
@@ -34,14 +34,16 @@ from ._maps import to_smaller
 class SolutionFlow(WithFirstStage):
     fsp_weight: float = 1.0  # β
 
-    def refuse(self, context: Context) -> str | None:
-        shapes = context.student.stage_shapes, context.teacher.stage_shapes
-        widths_s, widths_t = ([shape[0] for shape in network] for network in shapes)
+    def refuse(self, proposal: Proposal) -> str | None:
+        networks = proposal.student, proposal.teacher
+        widths_s, widths_t = ([shape[0] for shape in network.stage_shapes] for network in networks)
         if widths_s != widths_t:
             return (
                 f"FSP compares channel with channel; the student's stem and stages have {widths_s} "
                 f"channels, the teacher's {widths_t}"
             )
+        if proposal.student.has_stem != proposal.teacher.has_stem:
+            return "FSP begins with the stem, and one of the networks does not show its own"
         return None
 
     def first_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:

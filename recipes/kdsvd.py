@@ -20,7 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from benchmark import Batch, Context, Outputs, Terms, register
+from benchmark import Batch, Outputs, Proposal, Terms, register
 
 from ._maps import stage_pairs
 from ._with_kd import WithKD
@@ -33,8 +33,8 @@ EPS = 1e-5  # singular values squared that are nearer than this, of the largest,
 class SingularVectors(WithKD):
     svd_weight: float = 1.0  # β
 
-    def refuse(self, context: Context) -> str | None:
-        pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)
+    def refuse(self, proposal: Proposal) -> str | None:
+        pairs = stage_pairs(proposal.student.stages, proposal.teacher.stages)
         widths_s, widths_t = ([shape[0] for shape in shapes] for shapes in zip(*pairs, strict=True))
         if widths_s != widths_t:
             return (
@@ -44,7 +44,7 @@ class SingularVectors(WithKD):
         return "KDSVD compares stages with each other; there is one" if len(pairs) < 2 else None
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.maps, teacher.maps)
+        pairs = stage_pairs(student.stages, teacher.stages)
         return {"svd": self.svd_weight * svd_loss(*zip(*pairs, strict=True))}
 
 
@@ -87,7 +87,8 @@ def right_vectors(image: Tensor, count: int) -> Tensor:
     product = matrix.transpose(1, 2) @ (matrix @ first)
     parts = vectors.transpose(1, 2) @ product
     shift = vectors @ (inside * parts) + outside * (product - vectors @ parts)
-    return first + shift - shift.detach()
+    result: Tensor = first + shift - shift.detach()
+    return result
 
 
 def nearest(candidates: Tensor, v_t: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class NeuronSelectivity(WithKD):
     nst_weight: float = 50.0  # β
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.maps, teacher.maps)
+        pairs = stage_pairs(student.stages, teacher.stages)
         return {"nst": self.nst_weight * nst_loss(*zip(*pairs, strict=True))}
 
 

@@ -30,12 +30,12 @@ class OverhauledFeatures(WithKD):
     ofd_weight: float = 0.001  # β
 
     def build(self, context: Context) -> None:
-        pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)
+        pairs = stage_pairs(context.student.stages, context.teacher.stages)
         self.connectors = nn.ModuleList(conv_bn(s[0], t[0]) for s, t in pairs)
         self.margins = nn.ModuleList(Margin(t[0]) for _, t in pairs)
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.preactivations, teacher.preactivations)
+        pairs = stage_pairs(student.stage_preactivations, teacher.stage_preactivations)
         loss = torch.zeros((), device=batch.labels.device)
         for connector, margin, (map_s, map_t) in zip(
             self.connectors, self.margins, pairs, strict=True

@@ -40,7 +40,7 @@ class KnowledgeReview(WithKD):
 
     def build(self, context: Context) -> None:
         s, t = context.student, context.teacher
-        pairs = [(a[0], b[0]) for a, b in stage_pairs(s.stage_shapes, t.stage_shapes)]
+        pairs = [(a[0], b[0]) for a, b in stage_pairs(s.stages, t.stages)]
         pairs.append((s.embedding_dim, t.embedding_dim))
         width = min(WIDEST, s.embedding_dim)
         deepest = len(pairs) - 1
@@ -49,8 +49,9 @@ class KnowledgeReview(WithKD):
         )
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.maps, teacher.preactivations)
-        pairs.append(tuple(net.embedding[:, :, None, None] for net in (student, teacher)))
+        pairs = stage_pairs(student.stages, teacher.stage_preactivations)
+        embed_s, embed_t = (net.embedding[:, :, None, None] for net in (student, teacher))
+        pairs.append((embed_s, embed_t))
         outputs, review = [], None
         for level, (map_s, map_t) in reversed(list(zip(self.levels, pairs, strict=True))):
             output, review = level(map_s, review, map_t.shape[2:])
@@ -67,7 +68,7 @@ class Fusion(nn.Module):
         super().__init__()
         self.enter, self.leave = conv_bn(channels_s, width), conv_bn(width, channels_t, kernel=3)
         for convolution in (self.enter[0], self.leave[0]):
-            nn.init.kaiming_uniform_(convolution.weight, a=1)
+            nn.init.kaiming_uniform_(convolution.get_parameter("weight"), a=1)
         if fuses:
             self.attention = nn.Sequential(nn.Conv2d(2 * width, 2, 1), nn.Sigmoid())
 

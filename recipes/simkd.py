@@ -6,6 +6,8 @@
 P is a trained bottleneck of three convolutions. F are the features whose spatial mean the
 classifiers see, the larger ones averaged to the size of the smaller; W_t and b_t are frozen. The
 student's own classifier is removed; the projector and the teacher's classifier stay at deployment.
+P ends in a ReLU, but not where the teacher's features may be negative (ConvNeXt, Swin, ViT,
+EfficientNet, MobileNetV3), which it could not reach.
 The paper's code takes the last stage's map also where layers follow (MobileNetV2, ShuffleV2).
 
 Chen et al., "Knowledge Distillation with the Reused Teacher Classifier", arXiv:2203.14001; only the
@@ -28,11 +30,12 @@ from benchmark import (
     Network,
     Outputs,
     Terms,
+    at_every_position,
     register,
     remove_classifier,
 )
 
-from ._layers import conv_bn
+from ._layers import conv_bn, last_activation
 from ._maps import pooled, to_smaller
 from ._with_kd import WithKD
 
@@ -62,9 +65,9 @@ class Projected(Network):
 
     def __init__(self, network: Network, teacher: Network, reduction: int) -> None:
         super().__init__()
-        width, *size_t = teacher.feature_shape
-        inputs, *size_s = network.feature_shape
-        self.size = [min(sizes) for sizes in zip(size_s, size_t, strict=True)]
+        width, height_t, width_t = teacher.feature_shape
+        inputs, height_s, width_s = network.feature_shape
+        self.size = min(height_s, height_t), min(width_s, width_t)
         inner = max(width // reduction, 1)
         self.projector = nn.Sequential(
             *conv_bn(inputs, inner),
@@ -72,13 +75,14 @@ class Projected(Network):
             *conv_bn(inner, inner, kernel=3),
             nn.ReLU(),
             *conv_bn(inner, width),
-            nn.ReLU(),
+            *last_activation(signed=teacher.signed_features),
         )
         self.head = FrozenHead(teacher.classifier, width)
         remove_classifier(network)
         self.network = network
         self.embedding_dim = width
-        self.stage_shapes = network.stage_shapes
+        self.stage_shapes, self.has_stem = network.stage_shapes, network.has_stem
+        self.signed_maps, self.signed_features = network.signed_maps, teacher.signed_features
 
     @property
     def feature_shape(self) -> tuple[int, int, int]:
@@ -90,12 +94,19 @@ class Projected(Network):
         """The teacher's, frozen."""
         return self.head.classifier
 
-    def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
+    def forward(self, images: Tensor, *, maps: bool = False, class_maps: bool = False) -> Outputs:
         """Classify images (B, 3, H, W); the features are the projected ones."""
-        outputs = self.network(images, maps=True)
+        outputs: Outputs = self.network(images, maps=True)
         features = self.projector(pooled(outputs.features, self.size))
         embedding = features.mean(dim=(2, 3))
         logits = self.head(embedding)
+        by_position = at_every_position(self.head, features) if class_maps else None
         if not maps:
-            return Outputs(logits, embedding)
-        return replace(outputs, logits=logits, embedding=embedding, features=features)
+            return Outputs(logits, embedding, maybe_class_maps=by_position)
+        return replace(
+            outputs,
+            logits=logits,
+            embedding=embedding,
+            maybe_features=features,
+            maybe_class_maps=by_position,
+        )

@@ -6,7 +6,8 @@
 
 F_s are the features whose spatial mean the student classifies, e_t and z_t are the teacher's
 embedding and logits, W_t and b_t its frozen classifier. The convolution and the normalisation are
-trained with the student.
+trained with the student. The ReLU is left out where the teacher's features may be negative
+(ConvNeXt, Swin, ViT, EfficientNet, MobileNetV3), which it could not reach.
 
 Yang et al., "Knowledge Distillation via Softmax Regression Representation Learning", ICLR 2021,
 https://openreview.net/forum?id=ZzwDy_wiWv.
@@ -19,7 +20,7 @@ from torch import nn
 
 from benchmark import Batch, Context, FrozenHead, Outputs, Terms, register
 
-from ._layers import conv_bn
+from ._layers import conv_bn, last_activation
 from ._with_kd import WithKD
 
 
@@ -30,7 +31,8 @@ class SoftmaxRegression(WithKD):
 
     def build(self, context: Context) -> None:
         widths = context.student.embedding_dim, context.teacher.embedding_dim
-        self.connector = nn.Sequential(conv_bn(*widths), nn.ReLU())
+        activation = last_activation(signed=context.teacher.signed_features)
+        self.connector = nn.Sequential(conv_bn(*widths), *activation)
         self.head = FrozenHead(context.roles["teacher"].classifier, context.teacher.embedding_dim)
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:

@@ -4,9 +4,17 @@ Published code, with p_h the teacher's classifier on the student's embedding:
 
     L = γ · CE(p_s, y) + α · T² · KL(p_t^T ‖ p_s^T) + β · T² · KL(p_t^T ‖ p_h^T)
 
-The paper's form mixes both heads, in the loss and in the prediction, p̄ = (1 − a) · p_s + a · p_h:
+The paper's form weighs the losses of both heads, and mixes their probabilities in the prediction:
 
-    L = γ · CE(p̄, y) + α · T² · KL(p_t^T ‖ p̄^T)
+    L = γ · CE' + α · T² · H'
+    CE' = (1 − a) · CE(p_s, y) + a · CE(p_h, y)
+    H' = (1 − a) · KL(p_t^T ‖ p_s^T) + a · KL(p_t^T ‖ p_h^T)
+    prediction (1 − a) · p_s + a · p_h
+
+It is known from notes that quote the paper's equations 1 and 2; the paper's own text could not be
+read. The notes write H for the distillation loss of a head: here it is the divergence of kd.py,
+softened by T and times T², as in the published form. It differs from the cross entropy between the
+softened probabilities by the teacher's entropy alone, and has the same gradient.
 
 Either may add CRD. The published combination is th-kd[ce_weight=0.9,kd_weight=1,crd_weight=0.8].
 Where the widths differ, a linear projector trained with the student stands before the frozen
@@ -67,23 +75,23 @@ class TeacherHeadKD(CRD):
         }
 
     def mixture_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        """Cross entropy and KL of the paper's form."""
-        ce = F.nll_loss(self.mix(student, 1.0), batch.labels)
-        # Softmax of log-probabilities gives them back: at temperature 1, kd_loss is the plain KL.
-        soft_s, soft_t = self.mix(student, self.temperature), teacher.logits / self.temperature
-        kd = kd_loss(soft_s, soft_t, temperature=1.0) * self.temperature**2
+        """Cross entropy and KL of the paper's form: those of both heads, weighted."""
+        own, head = student.logits, self.head(student.embedding)
+        ce = self.mean(*(F.cross_entropy(logits, batch.labels) for logits in (own, head)))
+        kd = self.mean(*(kd_loss(z, teacher.logits, self.temperature) for z in (own, head)))
         return {"ce": self.ce_weight * ce, "kd": self.kd_weight * kd}
 
+    def mean(self, own: Tensor, head: Tensor) -> Tensor:
+        """(1 − a) · the own head's value + a · the teacher's head's."""
+        return (1 - self.mixture) * own + self.mixture * head
+
     def predict(self, student: Outputs) -> Tensor:
-        return student.logits if self.form == "published" else self.mix(student, 1.0)
+        if self.form == "published":
+            return student.logits
+        return mix_heads(student.logits, self.head(student.embedding), self.mixture)
 
     def deployed(self) -> Iterable[nn.Module]:
         return () if self.form == "published" else (self.head,)
-
-    def mix(self, student: Outputs, temperature: float) -> Tensor:
-        """Log-probabilities (B, K) of both heads' mixture, each softened by a temperature."""
-        logits_h = self.head(student.embedding)
-        return mix_heads(student.logits / temperature, logits_h / temperature, self.mixture)
 
 
 def teacher_head_loss(

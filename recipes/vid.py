@@ -33,11 +33,11 @@ class VariationalInformation(WithKD):
     vid_weight: float = 1.0  # β
 
     def build(self, context: Context) -> None:
-        pairs = stage_pairs(context.student.stage_shapes, context.teacher.stage_shapes)
+        pairs = stage_pairs(context.student.stages, context.teacher.stages)
         self.gaussians = nn.ModuleList(VariationalLoss(s[0], t[0]) for s, t in pairs)
 
     def method_terms(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
-        pairs = stage_pairs(student.maps, teacher.maps)
+        pairs = stage_pairs(student.stages, teacher.stages)
         losses = [loss_of(*pair) for loss_of, pair in zip(self.gaussians, pairs, strict=True)]
         return {"vid": self.vid_weight * torch.stack(losses).sum()}
 
@@ -70,5 +70,5 @@ class VariationalLoss(nn.Module):
         """The loss of a student map (B, channels_s, H, W) and a teacher map."""
         map_s, map_t = to_smaller(map_s, map_t)
         variance = F.softplus(self.log_scale)[:, None, None] + EPS
-        error = (self.mean(map_s) - map_t).square()
+        error: Tensor = (self.mean(map_s) - map_t).square()
         return 0.5 * (error / variance + variance.log()).mean()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -42,3 +45,24 @@ def test_shown_parts_of_cards_are_valid() -> None:
 def test_links_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_guide_to_python_runs(tmp_path: Path, cache_dir: Path) -> None:
+    guide = (ROOT / "docs" / "use-from-python.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    program = tmp_path / "guide.py"
+    program.write_text("\n\n".join(blocks), "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 cells need 4 trainings" in done.stdout  # the teacher as well
+    assert "exit code 0" in done.stdout
+    assert "resnet14→resnet8 crd: " in done.stdout
+    assert re.search(r"^(sketchbirds)? +kd\[temperature=2\] +\d", done.stdout, re.MULTILINE)
+    assert re.search(r"^class \d+ embedding \(1, 64\)$", done.stdout, re.MULTILINE)

@@ -20,7 +20,7 @@ from benchmark.errors import UsageError, suggestion
 from benchmark.strict import Later, Strict, faults, has_mark
 
 M = TypeVar("M")
-NOTHING = "none"  # what brackets write for a field of several values that has none of them
+NOTHING = "none"  # what brackets write for no value, where a field's default is to have none
 
 
 class Unidentified:
@@ -33,10 +33,16 @@ class CardOnly:
 
 @dataclass(frozen=True)
 class Only:
-    """Marks a field that has a meaning only where another field has this value."""
+    """Marks a field that has a meaning only where another field has this value.
+
+    Attributes:
+        field, value: that it needs.
+        refused: whether a card may not set it without the meaning; brackets never may.
+    """
 
     field: str
     value: str
+    refused: bool = True
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the marked field has a meaning beside these values."""
@@ -66,13 +72,11 @@ class Joined:
 
     def split(self, text: str) -> list[str]:
         """The values as text; the minus of 1e-05 is no sign between two."""
-        return [] if text == NOTHING else re.split(rf"(?<!\de){re.escape(self.sign)}", text)
+        return re.split(rf"(?<!\de){re.escape(self.sign)}", text)
 
-    def spell(self, values: Iterable[object] | None) -> str:
+    def spell(self, values: Iterable[object]) -> str:
         """The values as brackets write them, transforms by their names."""
-        return self.sign.join(str(getattr(value, "name", value)) for value in values or ()) or (
-            NOTHING
-        )
+        return self.sign.join(str(getattr(value, "name", value)) for value in values)
 
 
 class Protocol(Strict):
@@ -130,7 +134,7 @@ class Protocol(Strict):
     milestones: Annotated[
         tuple[int, ...], Joined("-", "150-180-210"), Only("schedule", "step")
     ] = ()
-    gamma: Annotated[float, Only("schedule", "step")] = 0.1
+    gamma: Annotated[float, Only("schedule", "step", refused=False)] = 0.1
     min_lr: Annotated[float, Field(ge=0), Only("schedule", "cosine"), Later] = 0.0
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     label_smoothing: Annotated[Share, Later] = 0.0
@@ -151,7 +155,13 @@ class Protocol(Strict):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         values, fields = dict(self), type(self).model_fields
-        idle = [name for name in self.unused if values[name] != _default(fields[name])]
+        idle = [
+            name
+            for name in self.unused
+            if values[name] != _default(fields[name])
+            and (mark := _mark(fields[name], Only))
+            and mark.refused
+        ]
         if idle:
             raise ValueError(self._has_no(idle))
         if list(self.milestones) != sorted(set(self.milestones)):
@@ -215,15 +225,7 @@ class Protocol(Strict):
 
     def _validated(self, text: str, values: Mapping[str, str]) -> Self:
         """The protocol with these values, and without what they leave no meaning."""
-        fields = type(self).model_fields
-        joined = {name: mark for name in values if (mark := _mark(fields[name], Joined))}
-        new: dict[str, Any] = {
-            name: mark.split(value) if (mark := joined.get(name)) else value
-            for name, value in values.items()
-        }
-        for name, written in new.items():
-            if written == []:
-                new[name] = _default(fields[name])
+        new = {name: self._read(name, value) for name, value in values.items()}
         merged = self.model_dump() | new | {"ranked": False}
         if "lr" in new:
             merged["lr_by_network"] = {}
@@ -233,11 +235,12 @@ class Protocol(Strict):
             return self.model_validate(merged)
         except ValidationError as error:
             places = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
-            wrong = "; ".join(faults(error))
             hints = [
-                f"write {name}={mark.example}" for name, mark in joined.items() if name in places
+                f"write {name}={mark.example}"
+                for name in values
+                if name in places and (mark := _mark(type(self).model_fields[name], Joined))
             ]
-            raise UsageError(f"protocol '{text}': {'; '.join([wrong, *hints])}") from None
+            raise UsageError(f"protocol '{text}': {'; '.join(faults(error) + hints)}") from None
 
     @classmethod
     def _unused_in(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -256,9 +259,20 @@ class Protocol(Strict):
             for cause, idle in by_cause.items()
         )
 
+    @classmethod
+    def _read(cls, name: str, text: str) -> Any:
+        """What brackets wrote of a field; its single values are still text."""
+        field = cls.model_fields[name]
+        if text == NOTHING and _default(field) in (None, ()):
+            return _default(field)
+        mark = _mark(field, Joined)
+        return mark.split(text) if mark else text
+
     def _spelled(self, name: str) -> str:
         """A field's value as one writes it in brackets."""
         value = getattr(self, name)
+        if value in (None, ()):
+            return NOTHING
         if mark := _mark(type(self).model_fields[name], Joined):
             return mark.spell(value)
         return str(value).lower() if isinstance(value, bool) else str(value)

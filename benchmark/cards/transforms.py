@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from benchmark.errors import suggestion
 from benchmark.strict import Strict
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+
+def _rising(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] > values[1]:
+        raise ValueError("the first value must not be above the second")
+    return values
+
+
+PositiveRange = Annotated[
+    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_rising)
+]
+ShareRange = Annotated[tuple[Probability, Probability], AfterValidator(_rising)]
 
 
 class RandomCrop(Strict):
@@ -82,8 +93,8 @@ class RandomErasing(Strict):
 
     name: Literal["random_erasing"]
     p: Probability = 0.25
-    scale: Range = (0.02, 0.33)
-    ratio: Range = (0.3, 3.3)
+    scale: ShareRange = (0.02, 0.33)
+    ratio: PositiveRange = (0.3, 3.3)
 
 
 _Any = (

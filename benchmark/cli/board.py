@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import Format, JsonOption, Kind, PathOption, ResultsOption
+from benchmark.cli.options import FormatOption, JsonOption, Kind, PathOption, ResultsOption
 from benchmark.cli.output import console, print_json, say
 from benchmark.errors import UsageError
 from benchmark.folders import cache_folder
@@ -19,7 +19,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List recipes, data sets, networks or suites."""
-    from benchmark.catalogues import describe
+    from benchmark.catalogues.lists import describe
     from benchmark.reports.terminal.listings import listing_table
 
     entries = describe(kind.value, path or [], cache_folder())
@@ -38,7 +38,7 @@ def show(
 ) -> None:
     """Show one record for a person."""
     from benchmark.records.store import Store
-    from benchmark.reports.terminal.console import record_view
+    from benchmark.reports.terminal.results import record_view
 
     record = Store(results).lookup(cell)
     if as_json:
@@ -52,21 +52,20 @@ def leaderboard(
     output: Annotated[
         Path | None, typer.Option("--output", help="File to write; - is the standard output.")
     ] = None,
-    format_: Annotated[
-        Format,
-        typer.Option("--format", help="How to write it; csv and latex without published numbers."),
-    ] = Format.md,
+    format_: FormatOption = "md",
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the file is not up to date.")
     ] = False,
     path: PathOption = None,
 ) -> None:
     """Write the leaderboard from the records and from published numbers in their reported/."""
-    from benchmark.catalogues import current
-    from benchmark.reports.formats import leaderboard as board
+    from benchmark.catalogues.today import current
+    from benchmark.reports import leaderboard as board
+    from benchmark.reports.formats import load_formats
 
-    target = output or (Path("leaderboard.md") if format_ is Format.md else Path("-"))
-    text, problems = board.compose(results, format_.value, current(path or [], cache_folder()))
+    form = load_formats(path or []).get(format_)
+    target = output or Path(form.output)
+    text, problems = board.compose(results, form, current(path or [], cache_folder()))
     aside = console(stderr=True)
     for problem in problems:
         say(aside, f"Left out: {problem}")
@@ -91,8 +90,8 @@ def pages(
     path: PathOption = None,
 ) -> None:
     """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
-    from benchmark.catalogues import recipe_page
-    from benchmark.reports.formats.leaderboard import save
+    from benchmark.catalogues.pages import recipe_page
+    from benchmark.reports.leaderboard import save
 
     text, broken = recipe_page(path or [], cache_folder(), output.parent)
     aside = console(stderr=True)

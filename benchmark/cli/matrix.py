@@ -24,7 +24,10 @@ from benchmark.cli.output import console, print_json
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from benchmark.launch.session import Session
+    from benchmark.launch.summary import Summary
     from benchmark.matrix.request import Request
 
 
@@ -51,8 +54,6 @@ def run(
     What is recorded is not trained again, what was interrupted goes on: repeat the command.
     """
     from benchmark.launch.session import Session
-    from benchmark.reports.board.aggregate import aggregate
-    from benchmark.reports.terminal.console import result_table
     from benchmark.reports.terminal.live import listener
 
     session = Session(request, runs=runs, results=results, retry=retry is not None)
@@ -76,10 +77,7 @@ def run(
     if as_json:
         print_json(summary.as_json())
     else:
-        for table in result_table(aggregate(session.records())):
-            out.print(table)
-        for line in summary.lines():
-            out.print(line, markup=False, highlight=False)
+        _show_results(session, summary, out)
     raise typer.Exit(summary.exit_code)
 
 
@@ -109,7 +107,7 @@ def status(
 ) -> None:
     """Show how much of a suite is done, failed, stale or missing."""
     from benchmark.launch.session import Session
-    from benchmark.reports.terminal.console import coverage_table
+    from benchmark.reports.terminal.results import coverage_table
 
     coverage = Session(request, runs=runs, results=results, retry=False).coverage()
     if as_json:
@@ -170,3 +168,13 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
     out = console()
     for table in plan_table(overview):
         out.print(table)
+
+
+def _show_results(session: Session, summary: Summary, out: Console) -> None:
+    from benchmark.reports.board.aggregate import aggregate
+    from benchmark.reports.terminal.results import result_table
+
+    for table in result_table(aggregate(session.records())):
+        out.print(table)
+    for line in summary.lines():
+        out.print(line, markup=False, highlight=False)

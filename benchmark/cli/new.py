@@ -21,7 +21,7 @@ def new_recipe(
     ] = Path("my_recipes"),
 ) -> None:
     """Write a recipe that trains as it is, to be changed into your method."""
-    from benchmark.catalogues import write_recipe
+    from benchmark.templates.recipe import write_recipe
 
     file = write_recipe(name, path, cache_folder())
     out = console()
@@ -48,7 +48,7 @@ def new_dataset(
     ] = None,
 ) -> None:
     """Write the card of a folder of images, so that it can be trained on."""
-    from benchmark.catalogues import write_dataset
+    from benchmark.templates.dataset import write_dataset
 
     file, found = write_dataset(name, source, path, layout=layout)
     out = console()

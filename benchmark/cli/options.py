@@ -32,15 +32,6 @@ class Kind(StrEnum):
     suites = "suites"
 
 
-class Format(StrEnum):
-    """How the leaderboard is written."""
-
-    md = "md"
-    csv = "csv"
-    latex = "latex"
-    json = "json"
-
-
 RecipeOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -63,6 +54,15 @@ PathOption = Annotated[
 ]
 RetryOption = Annotated[
     Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="md|csv|latex|json|NAME",
+        help="How to write it; NAME is a file in formats/ of a --path folder. csv and latex are "
+        "without published numbers.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 PrecisionOption = Annotated[

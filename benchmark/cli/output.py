@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from benchmark.reports.terminal import console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-
-def console(*, stderr: bool = False) -> Console:
-    """Where tables and progress go."""
-    from rich.console import Console
-
-    return Console(stderr=stderr)
+__all__ = ["console", "print_json", "say"]
 
 
 def say(where: Console, text: object) -> None:

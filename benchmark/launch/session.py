@@ -1,95 +1,26 @@
-"""One call of the command line on the matrix: choose, plan, execute, sum up."""
+"""One call on the matrix: choose, plan, train, sum up."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.events import Listener
-from benchmark.matrix.plan import Plan, State, cells_of, lead, make_plan, state_of
+from benchmark.launch.local import Local, recorder_for
+from benchmark.launch.summary import Summary
+from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
-from benchmark.matrix.run import Run
-from benchmark.networks.catalogue import create_network
-from benchmark.networks.weights import load_weights
+from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
-from benchmark.training.checkpoint import Workspace
+from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.accelerator import make_accelerator
-from benchmark.work.execute import Execution, Outcome
-
-
-@dataclass(frozen=True)
-class Summary:
-    """How a call ended.
-
-    Attributes:
-        plan: what was to do.
-        outcomes: of the runs that were to be trained, by identity.
-        results: path of the record of every cell, as far as there is one, with its top-1.
-        is_main_process: whether this process speaks for all.
-    """
-
-    plan: Plan
-    outcomes: Mapping[str, Outcome]
-    results: Mapping[str, tuple[str, float | None]]
-    is_main_process: bool
-
-    def count(self, outcome: Outcome) -> int:
-        """Runs that ended so."""
-        return sum(found is outcome for found in self.outcomes.values())
-
-    @property
-    def given_up(self) -> int:
-        """Runs recorded as failed earlier, and not tried again."""
-        todo = {run.identity for run in self.plan.todo}
-        return sum(
-            state is State.failed and identity not in todo
-            for identity, state in self.plan.states.items()
-        )
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 1 if some runs have no result because of a failure."""
-        bad = self.count(Outcome.failed) + self.count(Outcome.blocked) + self.given_up
-        return 1 if bad else 0
-
-    def lines(self) -> list[str]:
-        """What a person must know beside the table."""
-        lines = []
-        for outcome, text in (
-            (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
-            (Outcome.blocked, "could not be trained because a run that they build on failed"),
-            (Outcome.unfinished, "did not finish: the same command continues"),
-        ):
-            if number := self.count(outcome):
-                lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
-        if self.given_up:
-            lines.append(f"{self.given_up} failed earlier; '--retry failed' trains them again.")
-        return lines
-
-    def as_json(self) -> dict[str, Any]:
-        """The same for machines."""
-        return {
-            "outcomes": dict(Counter(outcome.value for outcome in self.outcomes.values())),
-            "given_up": self.given_up,
-            "cells": [
-                {
-                    "dataset": cell.card.name,
-                    "pair": str(cell.pair),
-                    "recipe": cell.run.recipe_label,
-                    "protocol": cell.run.protocol.name,
-                    "seed": cell.run.seed,
-                    "record": self.results.get(cell.run.identity, (None, None))[0],
-                    "top1": self.results.get(cell.run.identity, (None, None))[1],
-                }
-                for cell in self.plan.cells
-            ],
-            "exit_code": self.exit_code,
-        }
+from benchmark.work.fitting import Fitting, lead
+from benchmark.work.place import Place
+from benchmark.work.roles import brought_network
 
 
 class Session:
@@ -106,14 +37,18 @@ class Session:
     """
 
     def __init__(self, request: Request, *, runs: Path, results: Path, retry: bool) -> None:
+        self.request, self.retry = request, retry
         self.recipes = load_recipes(request.paths)
         self.store, self.workspace = Store(results), Workspace(runs)
-        self.cells, self.refusals = cells_of(choice_of(request), self.recipes)
-        self.retry = retry
-        for run in {
-            r.identity: r for c in self.cells for r in c.run.family() if r.weights
-        }.values():
-            check_weights(run)
+        self.choice = choice_of(request)
+        self.cells, self.refusals = cells_of(self.choice, self.recipes, Fitting().refusal)
+        for run in self.runs().values():
+            if isinstance(run, ImportedRun):
+                brought_network(run)  # refused now, not after others were trained
+
+    def runs(self) -> dict[str, AnyRun]:
+        """All runs that the cells need, by identity."""
+        return {run.identity: run for cell in self.cells for run in cell.run.family()}
 
     def plan(self) -> Plan:
         """What the cells need, less what is recorded."""
@@ -133,24 +68,25 @@ class Session:
         self.workspace.check_writable()
         plan = self.plan()
         accelerator = make_accelerator(precision)
-        execution = Execution(
-            store=self.store,
-            workspace=self.workspace,
-            recipes=self.recipes,
-            accelerator=accelerator,
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            listener=listener if accelerator.is_main_process else Listener(),
-            minutes=minutes,
-        )
+        deadline = time.monotonic() + 60 * minutes if minutes is not None else None
+        place = Place(accelerator, self.workspace, data_dir, cache_dir, deadline)
+        heard = listener if accelerator.is_main_process else Listener()
         for reason in self.refusals:
-            execution.listener.note(f"left out: {reason}")
+            heard.note(f"left out: {reason}")
+        work = Local(
+            plan,
+            place,
+            recorder_for(place, self.store),
+            heard,
+            teachers=self.choice.teachers,
+            paths=tuple(self.request.paths),
+        )
         try:
-            execution.execute(plan)
+            work.run()
         finally:
             listener.close()
             accelerator.end_training()
-        return Summary(plan, execution.outcomes, self._results(), accelerator.is_main_process)
+        return Summary(plan, work.outcomes, self._results(), accelerator.is_main_process)
 
     def overview(self) -> dict[str, Any]:
         """The plan as plain data: levels of groups, and what needs nothing."""
@@ -166,21 +102,21 @@ class Session:
                     {
                         "dataset": group[0].card.name,
                         "protocol": group[0].protocol.name,
-                        "epochs": lead(group[0], self.recipes) + group[0].protocol.epochs,
-                        "seed": group[0].seed,
+                        "epochs": _epochs(group[0]),
+                        "seed": group[0].spec.seed,
                         "runs": [
                             {
                                 "label": run.label,
                                 "identity": run.identity,
                                 "state": plan.states[run.identity].value,
-                                "record": str(self.store.path_of(run.spec({}))),
+                                "record": str(self.store.path_of(run.spec)),
                             }
                             for run in group
                         ],
                     }
                     for group in level
                 ]
-                for level in plan.groups(self.workspace, self.recipes)
+                for level in plan.levels(self.workspace, lead)
             ],
         }
 
@@ -198,14 +134,13 @@ class Session:
 
     def records(self) -> list[Record]:
         """Records of the chosen cells and of all that they build on, without stale ones."""
-        runs = {run.identity: run for cell in self.cells for run in cell.run.family()}
-        found = (self.store.find(run.spec({})) for run in runs.values())
+        found = (self.store.find(run.spec) for run in self.runs().values())
         return [record for record in found if record is not None]
 
     def _results(self) -> dict[str, tuple[str, float | None]]:
         results = {}
         for cell in self.cells:
-            record = self.store.find(cell.run.spec({}))
+            record = self.store.find(cell.run.spec)
             if record is not None:
                 top1 = record.metrics.top1 if record.metrics else None
                 path = str(self.store.path_of(record.spec))
@@ -213,12 +148,6 @@ class Session:
         return results
 
 
-def check_weights(run: Run) -> None:
-    """Refuse weights that were brought before anything is trained, not after.
-
-    Raises:
-        NetworkError: they cannot be read, or are those of another network or class count.
-    """
-    pictures = run.pictures
-    network = create_network(run.network, classes=pictures.classes, image_size=pictures.shape)
-    load_weights(network, run.weights or "")
+def _epochs(run: AnyRun) -> int:
+    """All that a run trains, its recipe's first stages included."""
+    return run.protocol.epochs + (lead(run) if isinstance(run, Run) else 0)

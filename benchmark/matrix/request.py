@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cards.suites import read_suite
+from benchmark.cards.card import Card, Protocol
+from benchmark.cards.suites import Suite, read_suite
 from benchmark.errors import UsageError
+from benchmark.files import file_digest
 from benchmark.layouts.catalogue import known_cards
-from benchmark.matrix.plan import Choice, parse_seeds
-from benchmark.recipe.contract import Pair
+from benchmark.recipe.pair import Pair
+from benchmark.records.schema import DRAW
 
 DEFAULT_SUITE = "quick"
-DEFAULT_SEEDS = "3"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,51 @@ class Request:
     paths: Sequence[Path] = ()
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a person asked for: the axes of the matrix.
+
+    Attributes:
+        datasets: cards.
+        pairs: ``teacher:student``; empty means the usual pairs of each card's protocol.
+        recipes: names, with settings in brackets; ``*`` stands for every method.
+        seeds: of the cells.
+        protocol: name; None means each card's default.
+        teachers: files of teacher weights by network, with their sha256.
+    """
+
+    datasets: Sequence[Card]
+    recipes: Sequence[str]
+    seeds: Sequence[int]
+    pairs: Sequence[str] = ()
+    protocol: str | None = None
+    teachers: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+
+    def pairs_of(self, card: Card, protocol: Protocol) -> list[Pair]:
+        """The chosen pairs, or the usual ones of a card under a protocol."""
+        return [Pair.parse(text) for text in self.pairs or card.pairs_of(protocol)]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read ``3`` (the seeds 0, 1, 2) or a list such as ``0,2,5`` (those seeds).
+
+    Raises:
+        UsageError: neither, or a seed that is kept for independent draws.
+    """
+    seeds: list[int] = []
+    if re.fullmatch(r"[1-9]\d*", text):
+        seeds = list(range(int(text)))
+    elif re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:
+        seeds = sorted({int(part) for part in text.split(",") if part})
+    if seeds and seeds[-1] >= DRAW:
+        raise UsageError(
+            f"--seeds '{text}': choose seeds below {DRAW}; those above are of independent draws."
+        )
+    if seeds:
+        return seeds
+    raise UsageError(f"--seeds '{text}': write how many (3) or which (0,2,5).")
+
+
 def choice_of(request: Request) -> Choice:
     """The choice that was asked for.
 
@@ -51,21 +98,12 @@ def choice_of(request: Request) -> Choice:
     """
     cards = known_cards(request.paths)
     name = request.suite or (None if request.datasets else DEFAULT_SUITE)
-    if name is None:
-        if not request.recipes:
-            raise UsageError(
-                "--dataset needs at least one --recipe, e.g. --recipe vanilla --recipe kd.\n"
-                "'kdbench list recipes' shows them."
-            )
-        return Choice(
-            datasets=[cards.get(dataset) for dataset in request.datasets],
-            pairs=request.pairs,
-            recipes=request.recipes,
-            seeds=parse_seeds(request.seeds or DEFAULT_SEEDS),
-            protocol=request.protocol,
-            teachers=teachers_of(request),
+    if name is None and not request.recipes:
+        raise UsageError(
+            "--dataset needs at least one --recipe, e.g. --recipe vanilla --recipe kd.\n"
+            "'kdbench list recipes' shows them."
         )
-    suite = read_suite(name)
+    suite = read_suite(name) if name else Suite(name="", title="", datasets=(), recipes=())
     return Choice(
         datasets=[cards.get(dataset) for dataset in request.datasets or suite.datasets],
         pairs=request.pairs or suite.pairs,
@@ -76,14 +114,14 @@ def choice_of(request: Request) -> Choice:
     )
 
 
-def teachers_of(request: Request) -> dict[str, Path]:
-    """Files of teacher weights by network.
+def teachers_of(request: Request) -> dict[str, tuple[Path, str]]:
+    """Files of teacher weights by network, with their sha256.
 
     Raises:
         UsageError: a file without a network's name where it is not clear whose it is.
     """
     networks = sorted({Pair.parse(text).teacher for text in request.pairs})
-    files: dict[str, Path] = {}
+    files: dict[str, tuple[Path, str]] = {}
     for text in request.teachers:
         network, equals, file = text.partition("=")
         if not equals or os.path.exists(text):
@@ -97,5 +135,5 @@ def teachers_of(request: Request) -> dict[str, Path]:
             raise UsageError(f"--teacher-checkpoint names the weights of {network} twice.")
         if not Path(file).is_file():
             raise UsageError(f"--teacher-checkpoint: there is no file {file}.")
-        files[network] = Path(file)
+        files[network] = Path(file), file_digest(file)
     return files

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from benchmark.networks.outputs import Network, Outputs
+from benchmark.networks.outputs import Network
 
 Module = TypeVar("Module", bound=nn.Module)
 # BatchNorm in training mode refuses a single value per channel, so one image is not enough.
@@ -42,17 +42,6 @@ def count_macs(network: Network, image_size: tuple[int, int]) -> int:
     with torch.no_grad():
         twin(meta_images(twin, image_size))
     return macs // BATCH
-
-
-def trace_shapes(network: Network, image_size: tuple[int, int]) -> Outputs:
-    """Outputs without values for a batch of two images of this size (height, width).
-
-    Nothing is computed, and the network with its BatchNorm statistics stays as it is.
-    """
-    twin = meta_copy(network)
-    with torch.no_grad():
-        outputs: Outputs = twin(meta_images(twin, image_size), maps=True)
-    return outputs
 
 
 def meta_copy(network: Module) -> Module:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError
-from benchmark.networks.outputs import Network, Outputs, Shape
+from benchmark.networks.outputs import Network, Outputs, Shape, at_every_position
 
 
 class FrozenHead(nn.Module):
@@ -63,29 +63,40 @@ class SharedHead(Network):
         remove_classifier(network)
         self.network = network
         self.embedding_dim = classifier.in_features
-        self.stage_shapes = network.stage_shapes
+        self.stage_shapes, self.has_stem = network.stage_shapes, network.has_stem
+        self.signed_maps, self.no_class_maps = network.signed_maps, network.no_class_maps
+        self.signed_features = self.has_projector or network.signed_features
+
+    @property
+    def has_projector(self) -> bool:
+        """Whether a projector stands between the network's embedding and the classifier."""
+        return not isinstance(self.head.projector, nn.Identity)
 
     @property
     def feature_shape(self) -> Shape:
         """Of the network; one position where a projector stands between them and the classifier."""
-        if isinstance(self.head.projector, nn.Identity):
-            return self.network.feature_shape
-        return self.embedding_dim, 1, 1
+        return (self.embedding_dim, 1, 1) if self.has_projector else self.network.feature_shape
 
     @property
     def classifier(self) -> nn.Linear:
         """The frozen layer."""
         return self.head.classifier
 
-    def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
-        """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
-        outputs: Outputs = self.network(images, maps=maps)
+    def forward(self, images: Tensor, *, maps: bool = False, class_maps: bool = False) -> Outputs:
+        """Classify images (B, 3, H, W), and show on the way what is asked for."""
+        outputs: Outputs = self.network(images, maps=maps, class_maps=class_maps)
         embedding = self.head.projector(outputs.embedding)
-        features = outputs.features
-        if features is not None and not isinstance(self.head.projector, nn.Identity):
+        features, own_maps = outputs.maybe_features, outputs.maybe_class_maps
+        if features is not None and self.has_projector:
             features = embedding[:, :, None, None]
-        logits = self.head.classifier(embedding)
-        return replace(outputs, logits=logits, embedding=embedding, features=features)
+        return replace(
+            outputs,
+            logits=self.head.classifier(embedding),
+            embedding=embedding,
+            maybe_features=features,
+            # A network without a classifier gives its features in the place of class maps.
+            maybe_class_maps=None if own_maps is None else at_every_position(self.head, own_maps),
+        )
 
 
 def classifier_key(network: Network) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from benchmark.networks.cifar import CifarNetwork
+from benchmark.networks.cifar.network import CifarNetwork
 from benchmark.networks.outputs import Network
 
 

@@ -10,7 +10,7 @@ import timm
 
 from benchmark import hub
 from benchmark.errors import NetworkError, UnknownName, first_line
-from benchmark.networks.catalogue import TIMM_PREFIX, has_no_weights
+from benchmark.networks.names import TIMM_PREFIX, has_no_weights
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 

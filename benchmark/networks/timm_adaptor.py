@@ -7,21 +7,27 @@ stands before the last activation of a stage, so the pre-activations are the map
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import timm
 import torch
 from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from benchmark.errors import NetworkError, first_line
-from benchmark.networks.catalogue import TIMM_PREFIX
-from benchmark.networks.cost import meta_copy, meta_images, trace_shapes
-from benchmark.networks.outputs import Network, Outputs, Shape, Triple
+from benchmark.networks.cost import meta_copy, meta_images
+from benchmark.networks.names import TIMM_PREFIX, has_no_drop_path
+from benchmark.networks.outputs import Network, Outputs, Shape, Triple, at_every_position
 from benchmark.networks.published import no_weights, published_file, timm_config
 
 # Plain transformers have no stages; so many of their blocks are shown instead.
 TRANSFORMER_STAGES = 4
+# A map that is at least half as large as the image is a stem's.
+STEM_REDUCTION = 2
+# Activations without negative values.
+NON_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
 # Layers that change no value, and layers that average over the positions.
 NEUTRAL = (nn.Identity, nn.Dropout, nn.Flatten)
 AVERAGES = (nn.AdaptiveAvgPool2d, FastAdaptiveAvgPool)
@@ -35,6 +41,7 @@ class TimmNetwork(Network):
     The maps are those of timm's ``feature_info``, the largest first: with the stem where timm
     counts it as a feature (ResNets, mobile networks), else from the first stage on (ConvNeXt,
     Swin). Of a plain transformer they are the ends of its four quarters, tokens as (B, C, H, W).
+    Maps and features count as signed unless an activation without negative values made them.
 
     Args:
         model: the model.
@@ -57,13 +64,13 @@ class TimmNetwork(Network):
         self.name = name
         self.register_buffer("_scale", None, persistent=False)
         self.register_buffer("_shift", None, persistent=False)
-        self.map_indices = self._map_indices()
+        self.map_indices, reduction = self._map_indices()
+        self.has_stem = reduction <= STEM_REDUCTION
         self._averages = False
         try:
             complete = {f"model.{layer}" for layer in _layers_run(model, image_size)}
             self._require_linear_classifier()
             shown = _layers_run(self, image_size)
-            outputs = trace_shapes(self, image_size)
         except MISFITS as error:
             raise _does_not_take(name, image_size, error) from error
         if complete != shown:
@@ -73,7 +80,16 @@ class TimmNetwork(Network):
             )
         self.embedding_dim = self.classifier.in_features
         self._averages = _averages(self, image_size)
+        if not self._averages:
+            self.no_class_maps = (
+                f"'{name}' makes its embedding by more than a mean over positions, so its "
+                "classifier says nothing about single positions"
+            )
+        outputs, non_negative = _traced(self, image_size)
         self.stage_shapes = tuple(cast("Shape", tuple(m.shape[1:])) for m in outputs.maps)
+        self.signed_maps = tuple(not non_negative(m) for m in outputs.maps)
+        last = outputs.features if self._averages else outputs.embedding
+        self.signed_features = not non_negative(last)
 
     @property
     def classifier(self) -> nn.Linear:
@@ -97,8 +113,8 @@ class TimmNetwork(Network):
         """(D, H, W) of what is averaged to the embedding, one position if nothing is."""
         return super().feature_shape if self._averages else (self.embedding_dim, 1, 1)
 
-    def forward(self, images: Tensor, *, maps: bool = False) -> Outputs:
-        """Classify images (B, 3, H, W); fill ``maps`` and ``preactivations`` if asked to."""
+    def forward(self, images: Tensor, *, maps: bool = False, class_maps: bool = False) -> Outputs:
+        """Classify images (B, 3, H, W), and show on the way what is asked for."""
         stages: tuple[Tensor, ...] = ()
         if self._scale is not None and self._shift is not None:
             images = images * self._scale + self._shift
@@ -110,10 +126,17 @@ class TimmNetwork(Network):
         else:
             last = self.model.forward_features(images)
         embedding = self.model.forward_head(last, pre_logits=True)
-        features = None
-        if maps:
-            features = last if self._averages else embedding[:, :, None, None]
-        return Outputs(self.classifier(embedding), embedding, stages, stages, features)
+        features = last if self._averages else embedding[:, :, None, None]
+        by_position = class_maps and self._averages
+        return Outputs(
+            self.classifier(embedding),
+            embedding,
+            stages,
+            stages,
+            has_stem=self.has_stem,
+            maybe_features=features if maps else None,
+            maybe_class_maps=at_every_position(self.classifier, last) if by_position else None,
+        )
 
     def _require_linear_classifier(self) -> None:
         """Refuse models without a single classifier; a 1×1 convolution becomes a linear layer."""
@@ -132,8 +155,8 @@ class TimmNetwork(Network):
                 "choose another model of timm."
             )
 
-    def _map_indices(self) -> list[int]:
-        """Which of timm's intermediate features are the maps."""
+    def _map_indices(self) -> tuple[list[int], int]:
+        """Which of timm's intermediate features are the maps, and the first one's reduction."""
         if not hasattr(self.model, "forward_intermediates"):
             raise NetworkError(
                 f"'{self.name}' does not show its stages (timm gives it no forward_intermediates); "
@@ -143,8 +166,9 @@ class TimmNetwork(Network):
         reductions = [stage["reduction"] for stage in getattr(info, "info", info)]
         count = len(reductions)
         if count > TRANSFORMER_STAGES and len(set(reductions)) == 1:
-            return [(count * part) // TRANSFORMER_STAGES - 1 for part in range(1, 5)]
-        return list(range(count))
+            ends = [(count * part) // TRANSFORMER_STAGES - 1 for part in range(1, 5)]
+            return ends, reductions[0]
+        return list(range(count)), reductions[0]
 
 
 def _averages(network: TimmNetwork, image_size: tuple[int, int]) -> bool:
@@ -162,6 +186,32 @@ def _averages(network: TimmNetwork, image_size: tuple[int, int]) -> bool:
     return len(run) == 1 and isinstance(run[0], AVERAGES)
 
 
+def _traced(
+    network: TimmNetwork, image_size: tuple[int, int]
+) -> tuple[Outputs, Callable[[Tensor], bool]]:
+    """Outputs without values, and whether one of their tensors came straight from an activation.
+
+    The tensor must be the very one that a layer of ``NON_NEGATIVE`` returned, and nothing may have
+    written into it since.
+    """
+    twin = meta_copy(network).eval()
+    made: dict[int, tuple[Tensor, int]] = {}
+
+    def note(_: nn.Module, __: object, output: Tensor) -> None:
+        made[id(output)] = (output, output._version)  # kept, so that the id stays its own
+
+    for layer in twin.modules():
+        if isinstance(layer, NON_NEGATIVE):
+            layer.register_forward_hook(note)
+    with torch.no_grad():
+        outputs: Outputs = twin(meta_images(twin, image_size), maps=True)
+
+    def non_negative(tensor: Tensor) -> bool:
+        return id(tensor) in made and made[id(tensor)][1] == tensor._version
+
+    return outputs, non_negative
+
+
 def _layers_run(network: nn.Module, image_size: tuple[int, int]) -> set[str]:
     """Names of the layers that compute something in a forward pass in eval mode."""
     twin = meta_copy(network).eval()
@@ -175,15 +225,21 @@ def _layers_run(network: nn.Module, image_size: tuple[int, int]) -> set[str]:
 
 
 def create_timm_network(
-    name: str, *, classes: int, image_size: tuple[int, int], pretrained: bool
+    name: str,
+    *,
+    classes: int,
+    image_size: tuple[int, int],
+    pretrained: bool,
+    drop_path: float = 0.0,
 ) -> TimmNetwork:
-    """Build ``timm/NAME``; drop rates and pooling are timm's defaults.
+    """Build ``timm/NAME``; other drop rates and pooling are timm's defaults.
 
     Args:
         name: with the prefix; a tag as in ``timm/resnet18.a1_in1k`` chooses the weights.
         classes: number of classes K; a new classifier is drawn where the weights have another.
         image_size: (height, width).
         pretrained: start from the published weights, from the cache or the hub.
+        drop_path: largest share of residual branches left out in training.
 
     Raises:
         UnknownName: timm has no such model.
@@ -193,6 +249,8 @@ def create_timm_network(
     config = timm_config(name)
     if config is not None and config.fixed_input_size:
         options["img_size"] = image_size
+    if drop_path:
+        options["drop_path_rate"] = drop_path
     if pretrained and (file := published_file(name)):
         options["pretrained_cfg_overlay"] = {"file": str(file)}
     try:
@@ -201,9 +259,14 @@ def create_timm_network(
         )
     # Building asserts, and downloading fails, with whatever the libraries below timm raise.
     except Exception as error:
+        if "drop_path_rate" in str(error):
+            raise has_no_drop_path(name) from error
         if pretrained:
             raise no_weights(name, first_line(error)) from error
         raise _does_not_take(name, image_size, error) from error
+    # Some take the rate and do nothing with it.
+    if drop_path and not any(isinstance(p, DropPath) and p.drop_prob for p in model.modules()):
+        raise has_no_drop_path(name)
     return TimmNetwork(model, name, image_size)
 
 

@@ -7,7 +7,6 @@ Read are state dicts, alone or in a checkpoint under ``model`` or ``state_dict``
 from __future__ import annotations
 
 import argparse
-import hashlib
 import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -56,12 +55,6 @@ def load_weights(network: Network, path: str | Path) -> None:
     state = {key: _fit_shape(value, wanted[key]) for key, value in state.items()}
     _check_shapes(state, wanted, path, classifier=f"{classifier_key(network)}.weight")
     network.load_state_dict(state)
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> State:

@@ -14,7 +14,7 @@ import inspect
 import sys
 import typing
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -25,13 +25,16 @@ from torch import Tensor, nn
 
 from benchmark.errors import RecipeError, UsageError, suggestion
 from benchmark.networks.outputs import Network, NetworkShape, Outputs
+from benchmark.recipe.pair import Pair
 from benchmark.strict import Later as Later
 from benchmark.strict import has_mark
 
 Terms = dict[str, Tensor]
+Heard = Outputs | Mapping[str, Outputs] | None
+"""What a recipe's teachers say: of one, of several by role, or nothing."""
 Trains = Literal["student", "teacher"]
 R = TypeVar("R", bound="Recipe")
-NEEDS = frozenset({"embedding", "maps"})
+NEEDS = frozenset({"embedding", "maps", "class_maps"})
 
 
 @dataclass(frozen=True)
@@ -40,49 +43,53 @@ class Batch:
 
     Attributes:
         images: (B, 3, H, W), normalised.
-        labels: (B,) int64.
+        labels: (B,) int64, classes; or (B, K) floating point, distributions over the classes.
+            ``cross_entropy`` takes both alike.
         index: (B,) int64, positions in the training set.
         progress: share of the training, or of the stage, that is done, in [0, 1].
+        views: the same images augmented once more, each (B, 3, H, W); as many as the recipe's
+            ``views`` asks for, less one.
+        class_count: number of classes K.
+        draw: seed of the random choices of this step, the same for all members of a group.
+        shared: what members of a group make of the batch once for all, by what it is.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
     progress: float
+    views: tuple[Tensor, ...] = ()
+    class_count: int = 0
+    draw: int = 0
+    shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
-
-@dataclass(frozen=True)
-class Pair:
-    """A teacher and a student, written ``teacher:student``."""
-
-    teacher: str
-    student: str
-
-    def __str__(self) -> str:
-        return f"{self.teacher}:{self.student}"
-
-    @classmethod
-    def parse(cls, text: str) -> Pair:
-        """Read ``teacher:student``.
-
-        Raises:
-            UsageError: there is not exactly one colon with a name on each side.
-        """
-        names = text.split(":")
-        if len(names) != 2 or not all(names):
-            raise UsageError(
-                f"'{text}' is not a pair. Write teacher:student, e.g. resnet32x4:resnet8x4."
-            )
-        return cls(*names)
+    @property
+    def classes(self) -> Tensor:
+        """(B,) int64, the class of every image; of a distribution it is the most probable one."""
+        return self.labels if self.labels.ndim == 1 else self.labels.argmax(dim=1)
 
 
 @dataclass(frozen=True)
 class Role:
-    """A run that must be trained first: which network, minimising what."""
+    """A run that must be trained first: which network, minimising what.
+
+    Attributes:
+        draw: 0 for a run with the seed of the run that needs it, which starts from the same weights
+            and sees the same batches as any run of that network with that seed. Every larger
+            number is a seed of its own, and so an independent draw.
+
+    Raises:
+        RecipeError: the draw is a negative number.
+    """
 
     network: str
     recipe: str = "vanilla"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    draw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.draw < 0:
+            raise RecipeError(f"a role's draw is 0, 1, 2 and so on, not {self.draw}.")
 
 
 def _none_rest(network: Network) -> Iterable[nn.Module]:
@@ -111,20 +118,77 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a recipe builds its layers from.
+class Shapes:
+    """The shapes of the networks that a recipe is to combine.
 
     Attributes:
-        student: widths of the network that is trained.
-        teacher: widths of the network of role ``teacher``; None if the recipe has none.
-        labels: (N,) int64, the class of every training sample by position.
-        roles: the trained networks by role, in eval mode and frozen.
+        student: of the network that is trained.
+        maybe_teacher: of the network of role ``teacher``; None if the recipe has none.
     """
 
     student: NetworkShape
-    teacher: NetworkShape | None
+    maybe_teacher: NetworkShape | None
+
+    @property
+    def teacher(self) -> NetworkShape:
+        """Of the network of role ``teacher``.
+
+        Raises:
+            RecipeError: the recipe has no such role.
+        """
+        if self.maybe_teacher is None:
+            raise RecipeError(
+                "this recipe has no teacher, and asks for the teacher's shape. Let roles() name a "
+                "'teacher', or do without."
+            )
+        return self.maybe_teacher
+
+
+@dataclass(frozen=True)
+class Proposal(Shapes):
+    """What a recipe may refuse: known before anything is trained or loaded.
+
+    The shapes are those of the plain networks, as they are before any ``adapt``; the number of
+    classes is ``student.classes``.
+
+    Attributes:
+        images: number of training images, as the data set's card says.
+    """
+
+    images: int
+
+
+@dataclass(frozen=True)
+class Context(Shapes):
+    """What a recipe builds its layers from.
+
+    Attributes:
+        labels: (N,) int64, the class of every training sample by position.
+        roles: the trained networks by role, in eval mode and frozen.
+        network: the network that is trained, as ``adapt`` left it; None before training, and for
+            ``refuse``.
+        known: what ``before`` gave, by name.
+    """
+
     labels: Tensor
     roles: Mapping[str, Network] = field(default_factory=dict)
+    network: Network | None = None
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters with a learning rate or a weight decay of their own.
+
+    Attributes:
+        modules: whose parameters they are.
+        rate: their learning rate as a share of the protocol's; it follows the schedule.
+        decay: their weight decay instead of the protocol's; None is the protocol's.
+    """
+
+    modules: tuple[nn.Module, ...]
+    rate: float = 1.0
+    decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +220,10 @@ class Recipe(nn.Module):
 
     info: ClassVar[RecipeInfo]
     settings_model: ClassVar[type[pydantic.BaseModel]]
+    hears: ClassVar[tuple[str, ...]] = ("teacher",)
+    """The roles whose networks run on every batch, as far as the recipe has them."""
+    views: ClassVar[int] = 1
+    """How many augmented views of every image it looks at in a step."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
@@ -212,13 +280,17 @@ class Recipe(nn.Module):
         """Runs to train first, by role; the default is the pair's teacher trained alone."""
         return {"teacher": Role(pair.teacher)}
 
-    def refuse(self, context: Context) -> str | None:
-        """Why these two networks cannot be combined, or None.
-
-        It is asked before anything is trained: ``context.roles`` is empty, and the shapes are
-        those of the plain networks, as they are before any ``adapt``.
-        """
+    def refuse(self, proposal: Proposal) -> str | None:
+        """Why these two networks cannot be combined, or None; asked before anything is trained."""
         return None
+
+    def refusal(self, proposal: Proposal) -> str | None:
+        """Why the recipe cannot be trained so: a network lacks what it needs, or it refuses."""
+        if "class_maps" in self.info.needs:
+            for shape in (proposal.student, proposal.maybe_teacher):
+                if shape is not None and shape.no_class_maps:
+                    return f"it reads class maps, and {shape.no_class_maps}"
+        return self.refuse(proposal)
 
     def build(self, context: Context) -> None:
         """Make the recipe's own layers and buffers; the random state is seeded by the engine."""
@@ -227,16 +299,50 @@ class Recipe(nn.Module):
         """Change the network before it is trained, e.g. share and freeze a classifier."""
         return network
 
+    def before(
+        self, context: Context, passing: Iterator[tuple[Batch, Heard]]
+    ) -> Mapping[str, Tensor]:
+        """What it must know of the training set before ``build``, in one pass over it.
+
+        A recipe that overrides this gets every training image once, as it is, with what the
+        networks that it hears say of it. Its tensors are kept with the first of those networks and
+        computed again only when recipe or settings are others.
+
+        Args:
+            context: as in ``build``, with nothing ``known``.
+            passing: the batches of the training set in its order.
+
+        Returns:
+            Tensors by name: ``context.known`` in ``build``.
+        """
+        return {}
+
+    def view(self, batch: Batch) -> Batch:
+        """The batch as the recipe looks at it: mixed, augmented again, rotated.
+
+        ``mixed``, ``stacked`` and ``rotated`` of ``benchmark`` are the usual ones. Student and
+        teacher both see its images. Random choices come from a generator that is seeded by
+        ``batch.draw``.
+        """
+        return batch
+
     @abstractmethod
     def forward(self, batch: Batch, student: Outputs, teacher: Any) -> Terms:
         """The weighted loss terms, scalars by name, in float32; their sum is minimised.
 
         Args:
-            batch: images, labels and positions.
+            batch: images, labels and positions, as ``view`` gave them.
             student: what the trained network computed.
-            teacher: Outputs of the network of role ``teacher``, without gradient; None if the
-                recipe has no such role. A recipe writes down which of the two it takes.
+            teacher: Outputs, without gradient, of the role that the recipe ``hears``; by role if it
+                hears several; None if it hears none. A recipe writes down which it takes.
         """
+
+    def after_step(self, network: Network) -> None:
+        """Follow the update of the network, without gradient: moving averages, memories."""
+
+    def parameter_groups(self, network: Network) -> Iterable[Part]:
+        """Parts with a rate or a weight decay of their own; the rest has the protocol's."""
+        return ()
 
     def stages(self) -> tuple[Stage, ...]:
         """The parts of the training, in their order.
@@ -271,7 +377,8 @@ def register(
         family: ``alone``, ``logits``, ``features``, ``relations``, ``contrastive``, ``head``.
         paper: e.g. ``arXiv:1503.02531``.
         version: raised when the mathematics changes; older results are then stale.
-        needs: what it reads of the networks beyond logits: ``embedding``, ``maps``.
+        needs: what it reads of the networks beyond logits: ``embedding``; ``maps``, which stand
+            for the features too; ``class_maps``.
         trains: ``teacher`` if it is a step of other methods and none to compare with them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Numbers that others published: one TOML file per source in ``reported/`` of a results folder.
+"""Numbers that others report: one TOML file per source in ``reported/`` of a results folder.
 
 A file is one source under one epoch rule, so that best-on-test and last-epoch accuracies cannot be
 mixed in it. It is read whole or not at all. A source with two rules has two files.
@@ -61,7 +61,7 @@ def _value(text: str) -> Any:
 
 
 def _percent(value: Any) -> Any:
-    # Above 1: nobody publishes less, and a share of images in place of a percentage is found.
+    # Above 1: nobody reports less, and a share of images in place of a percentage is found.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 < value <= 100:
         raise ValueError(f"{value!r} is not an accuracy in percent, a number above 1 and up to 100")
     return value
@@ -74,11 +74,11 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class ReportedNumber(Strict):
-    """One published accuracy. In the file a bare number is the same as ``{ top1 = … }``.
+    """One reported accuracy. In the file a bare number is the same as ``{ top1 = … }``.
 
     Attributes:
         top1: percent.
-        std: standard deviation over the runs, points of percent, if it was published.
+        std: standard deviation over the runs, points of percent, if it was told.
         runs: how many, if other than the source's.
         note: what a reader must know of this number.
     """
@@ -125,7 +125,7 @@ class Reported(Strict):
         url: where that can be checked.
         epoch_rule: ``last`` epoch, ``best`` epoch on the test set, or ``unknown``.
         rule_from: where the rule is said; empty only if it is unknown.
-        runs: number of runs that a number is the mean of, if it was published.
+        runs: number of runs that a number is the mean of, if it was told.
         protocol: what is known of the training.
         note: what a reader must know of all numbers.
         top1: by pair ``teacher:student`` and by row: ``teacher``, ``student`` (trained alone), or
@@ -162,7 +162,7 @@ class Reported(Strict):
 
 
 def read_reported(results: Path) -> tuple[tuple[Reported, ...], tuple[Unreadable, ...]]:
-    """The published numbers that lie in a results folder; none if it has no ``reported/``.
+    """The numbers of others that lie in a results folder; none if it has no ``reported/``.
 
     Args:
         results: folder of records. Below its ``reported/``, files may lie in any folder.

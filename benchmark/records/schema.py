@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from benchmark.strict import Strict
 
 SCHEMA_VERSION: Final = 1
 ALONE = "vanilla"  # how a network is trained that builds on no other
+# Added to the seed by each independent draw of a role; nobody asks for so many seeds. Such a run is
+# trained for what builds on it, and no table counts it among the seeds of its network.
+DRAW = 1_000_000
 IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
+EvaluatedSplit = Literal["test", "validation"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -44,8 +48,8 @@ class RunSpec(Strict):
         dataset: name of the card.
         data_revision: of the data.
         network: that was trained.
-        pair: ``teacher:student`` of the cell; None for a run that no teacher of a pair has a part
-            in: it builds on no other, or on runs of its own network.
+        pair: ``teacher:student`` of the cell; None for a run that is the same in every pair of its
+            network, because it builds on no other run, or only on runs of its own network.
         recipe, recipe_version: the method, and the version of its mathematics.
         settings: all settings of the recipe, with defaults filled in; one that the recipe was
             given later (``benchmark.strict.Later``) only where it is not at its default.
@@ -81,14 +85,19 @@ class RunSpec(Strict):
 
 
 class Metrics(Strict):
-    """Results of the last epoch on the test set (or on what the protocol holds out).
+    """What an evaluation gives, on the test set or on what the protocol holds out.
+
+    A record has that of the last epoch. A number that is not finite is refused: who measures asks
+    before (a network whose predictions are not finite has diverged).
 
     Attributes:
         top1, top5: accuracy in percent.
         mean_per_class: mean of the accuracies of the classes, percent.
         nll: mean negative log-likelihood, nats.
-        ece: expected calibration error, 15 bins, percent.
-        agreement: share of images on which it predicts as its teacher does, percent.
+        ece: expected calibration error over 15 equal bins of confidence (Guo et al.,
+            arXiv:1706.04599), percent.
+        agreement: share of images on which it predicts as its teacher does, percent; None without
+            a teacher.
         evaluated_on: the split.
         images: their number.
     """
@@ -99,7 +108,7 @@ class Metrics(Strict):
     nll: float
     ece: Percent
     agreement: Percent | None = None
-    evaluated_on: Literal["test", "validation"]
+    evaluated_on: EvaluatedSplit
     images: int
 
 
@@ -133,6 +142,9 @@ class Cost(Strict):
         images_per_s: training images a second of the group.
         peak_memory_mb: of the device during the group; on the CPU of the process until then.
         extra_epochs: trained in stages of the recipe before the protocol's epochs.
+        forwards_per_image, backwards_per_image: passes through student and teachers that the
+            method makes for one image of the training set, over all the sets of images that it
+            sees; None in records that are older than the count, which do not have these keys.
         group: identities of the other runs that trained side by side.
     """
 
@@ -146,7 +158,16 @@ class Cost(Strict):
     images_per_s: float
     peak_memory_mb: float
     extra_epochs: int = 0
+    forwards_per_image: Annotated[float, Field(ge=0)] | None = None
+    backwards_per_image: Annotated[float, Field(ge=0)] | None = None
     group: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what was not counted, so that an older record is written as it was read."""
+        values: dict[str, Any] = write(self)
+        passes = ("forwards_per_image", "backwards_per_image")
+        return {k: v for k, v in values.items() if v is not None or k not in passes}
 
 
 class Environment(Strict):

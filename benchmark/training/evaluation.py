@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
@@ -11,31 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.data.loaders.choice import Loader
+from benchmark.networks.outputs import Outputs
+from benchmark.records.schema import EvaluatedSplit, Metrics
 
 BINS = 15
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Results on one split; percentages are written as such.
-
-    Attributes:
-        top1, top5: accuracy.
-        mean_per_class: mean of the accuracies of the classes.
-        nll: mean negative log-likelihood in nats.
-        ece: expected calibration error over 15 equal bins of confidence (Guo et al.,
-            arXiv:1706.04599).
-        agreement: share of images on which it predicts as the teacher does.
-        images: number of images.
-    """
-
-    top1: float
-    top5: float
-    mean_per_class: float
-    nll: float
-    ece: float
-    agreement: float | None
-    images: int
 
 
 class Tally:
@@ -71,67 +50,60 @@ class Tally:
         self.bins[1].index_add_(0, place, share)
         self.bins[2].index_add_(0, place, right)
 
-    def scores(self, accelerator: Accelerator) -> Scores:
-        """Metrics over all processes."""
+    def metrics(self, accelerator: Accelerator, split: EvaluatedSplit) -> Metrics | None:
+        """Metrics over all processes; None if the predictions are not finite.
+
+        Args:
+            accelerator: whose processes share the work.
+            split: that was evaluated.
+        """
         by_class, sums, bins = (
             accelerator.reduce(part, reduction="sum").cpu()
             for part in (self.by_class, self.sums, self.bins)
         )
         images = int(by_class[1].sum())
         seen = by_class[1] > 0
-        return Scores(
+        nll = float(sums[1]) / images
+        if not math.isfinite(nll):
+            return None
+        return Metrics(
             top1=100 * float(by_class[0].sum()) / images,
             top5=100 * float(sums[0]) / images,
             mean_per_class=100 * float((by_class[0][seen] / by_class[1][seen]).mean()),
-            nll=float(sums[1]) / images,
+            nll=nll,
             ece=100 * float((bins[1] - bins[2]).abs().sum()) / images,
             agreement=None if self.reference is None else 100 * float(sums[2]) / images,
+            evaluated_on=split,
             images=images,
         )
 
 
 @torch.no_grad()
-def evaluate(
-    predictors: Sequence[Callable[[Tensor], Tensor | None]],
-    loader: Loader,
-    *,
-    classes: int,
-    accelerator: Accelerator,
-    references: Sequence[Tensor | None],
-) -> list[Scores | None]:
-    """Score several networks on the same batches, in float32.
+def score(
+    predict: Callable[[Tensor], Tensor], loader: Loader, *, classes: int, accelerator: Accelerator
+) -> Metrics | None:
+    """Metrics of one network on the test set, in float32; None if they are not finite.
 
     Args:
-        predictors: images (B, 3, H, W) to logits (B, K), in eval mode; None gives the network up.
-        loader: of the split, without augmentation.
+        predict: images (B, 3, H, W) to logits (B, K), in eval mode.
+        loader: of the test set, without augmentation.
         classes: number of classes.
         accelerator: whose processes share the work.
-        references: for each network (N,) the teacher's predictions by position, or None.
     """
-    tallies = [Tally(classes, accelerator.device, reference) for reference in references]
-    given_up: set[int] = set()
+    tally = Tally(classes, accelerator.device, reference=None)
     for batch in loader.epoch(0):
-        if batch.weight == 0:
-            continue
-        for number, (predict, tally) in enumerate(zip(predictors, tallies, strict=True)):
-            logits = predict(batch.images)
-            if logits is None:
-                given_up.add(number)
-            else:
-                tally.add(logits.float(), batch.labels, batch.index)
-    return [
-        None if number in given_up else tally.scores(accelerator)
-        for number, tally in enumerate(tallies)
-    ]
+        if batch.weight > 0:
+            tally.add(predict(batch.images).float(), batch.labels, batch.index)
+    return tally.metrics(accelerator, "test")
 
 
 @torch.no_grad()
 def predictions(
-    predict: Callable[[Tensor], Tensor], loader: Loader, *, images: int, device: torch.device
+    network: Callable[[Tensor], Outputs], loader: Loader, *, images: int, device: torch.device
 ) -> Tensor:
     """Predicted classes (N,) by position; positions of other processes' shares stay -1."""
     predicted = torch.full((images,), -1, dtype=torch.int64, device=device)
     for batch in loader.epoch(0):
         if batch.weight > 0:
-            predicted[batch.index] = predict(batch.images).argmax(dim=1)
+            predicted[batch.index] = network(batch.images).logits.argmax(dim=1)
     return predicted

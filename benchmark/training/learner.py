@@ -2,170 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from benchmark.cards.card import Protocol
-from benchmark.data.loaders.batches import LoadedBatch, stable_seed
-from benchmark.data.pictures import Pictures
+from benchmark.data.loaders.batches import stable_seed
 from benchmark.errors import RecipeError
-from benchmark.networks.catalogue import create_network
-from benchmark.networks.outputs import Network, Outputs
-from benchmark.recipe.contract import Batch, Context, Recipe, Stage
-from benchmark.training.stages import Span, spans_of
+from benchmark.networks.outputs import Network
+from benchmark.recipe.contract import Batch, Context, Recipe
+from benchmark.training.cost import Meter
+from benchmark.training.job import Job, Setting, context_of, make_network
+from benchmark.training.lesson import Lesson, over_processes
+from benchmark.training.teaching import Teachers
+from benchmark.training.updates.averaging import WeightAverage
+from benchmark.training.updates.optimiser import Part, clip, make_optimiser, set_rate
+from benchmark.training.updates.stages import Span, spans_of
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is to be trained.
-
-    Attributes:
-        identity: of the run.
-        label: short name for a person.
-        network: name of the architecture.
-        recipe: with its settings, not yet built.
-        protocol: how long and how.
-        seed: of initial weights, order and augmentation.
-        roles: the trained networks that it builds on.
-    """
-
-    identity: str
-    label: str
-    network: str
-    recipe: Recipe
-    protocol: Protocol
-    seed: int
-    roles: Mapping[str, Network] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the data say that a learner needs.
-
-    Attributes:
-        pictures: what networks see.
-        labels: (N,) int64, class of every training sample by position.
-    """
-
-    pictures: Pictures
-    labels: Tensor
-
-
-def make_network(job: Job, setting: Setting, *, load: bool = False) -> Network:
-    """A job's network as its recipe wants it, with weights as a function of the seed.
-
-    Equal networks start from equal weights under every recipe, so that methods are compared on
-    the same draw.
-
-    Args:
-        job: names network, protocol and seed.
-        setting: what the data say.
-        load: trained weights will be loaded, so that published ones need not be fetched.
-
-    Raises:
-        NetworkError: it cannot be built, or its published weights cannot be had.
-    """
-    pictures, pretrained = setting.pictures, job.protocol.pretrained
-    torch.manual_seed(stable_seed(job.seed, "network", job.network))
-    network = create_network(
-        job.network,
-        classes=pictures.classes,
-        image_size=pictures.shape,
-        pretrained=pretrained and not load,
-    )
-    if pretrained:
-        network.expect(pictures.mean, pictures.std)
-    torch.manual_seed(stable_seed(job.seed, "head", job.network))
-    return job.recipe.adapt(network, job.roles)
-
-
-def build_recipe(job: Job, setting: Setting, network: Network) -> None:
-    """Make the recipe's own layers."""
-    torch.manual_seed(stable_seed(job.seed, "recipe", job.network))
-    teacher = job.roles.get("teacher")
-    job.recipe.build(
-        Context(
-            student=network.shape,
-            teacher=teacher.shape if teacher is not None else None,
-            labels=setting.labels,
-            roles=job.roles,
-        )
-    )
-
-
-class Lesson(nn.Module):
-    """A network and its recipe as one module, so that processes average all their gradients.
-
-    Attributes:
-        stage: the recipe's stage that it is in.
-        trainable: all parameters that some stage may train.
-    """
-
-    network: Network
-    recipe: Recipe
-
-    def __init__(
-        self, network: Network, recipe: Recipe, accelerator: Accelerator, stage: Stage
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.recipe = recipe
-        self.stage = stage
-        self.maps = "maps" in recipe.info.needs
-        self._accelerator = accelerator
-        self.trainable = [p for p in self.parameters() if p.requires_grad]
-
-    def enter(self, stage: Stage) -> list[nn.Parameter]:
-        """Let the modules of a stage rest; returns the parameters that it trains."""
-        self.stage = stage
-        for parameter in self.trainable:
-            parameter.requires_grad_(True)
-        for module in stage.rests(self.network):
-            module.requires_grad_(False)
-        return [p for p in self.trainable if p.requires_grad]
-
-    def wake(self) -> None:
-        """Training mode for all but what rests."""
-        self.train()
-        for module in self.stage.rests(self.network):
-            module.eval()
-
-    def forward(self, batch: Batch, teacher: Outputs | None) -> dict[str, Tensor]:
-        """The weighted loss terms of one batch, computed in float32."""
-        with self._accelerator.autocast():
-            student: Outputs = self.network(batch.images, maps=self.maps)
-        return self.stage.terms(batch, student.float(), teacher)
-
-
-def over_processes(lesson: Lesson, accelerator: Accelerator, *, partial: bool) -> nn.Module:
-    """The lesson with its gradients averaged over all processes.
-
-    Not ``accelerator.prepare``: buffers must stay each process's own while it trains. BatchNorm's
-    statistics are shared before every evaluation, and state over the training set (a bank of 51 MB,
-    say) is kept equal by ``gather``; sending either with every step would cost more than the step.
-
-    Args:
-        lesson: the module.
-        accelerator: owns device and processes.
-        partial: a step may leave parameters without a gradient, as a stage that learns from maps
-            leaves layers behind the last one; they are searched for in every step.
-    """
-    if accelerator.num_processes == 1:
-        return lesson
-    known = inspect.signature(DistributedDataParallel).parameters
-    newer = "forward_sync_buffers" in known  # its older name is deprecated in torch 2.15
-    own: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
-    devices = [accelerator.device] if accelerator.device.type == "cuda" else None
-    return DistributedDataParallel(
-        lesson, device_ids=devices, find_unused_parameters=partial, **own
-    )
+def nothing_known(job: Job, context: Context) -> Mapping[str, Tensor]:
+    """For recipes that learn nothing of the training set before they are built."""
+    return {}
 
 
 class Learner:
@@ -175,20 +35,33 @@ class Learner:
         job: what to train.
         setting: what the data say.
         accelerator: owns device, precision and processes.
+        known_to: gives what the recipe's ``before`` found of the training set.
     """
 
-    def __init__(self, job: Job, setting: Setting, accelerator: Accelerator) -> None:
+    def __init__(
+        self,
+        job: Job,
+        setting: Setting,
+        accelerator: Accelerator,
+        known_to: Callable[[Job, Context], Mapping[str, Tensor]] = nothing_known,
+    ) -> None:
         self.job = job
         self.accelerator = accelerator
         self.spans = spans_of(job.recipe, job.protocol)
         network = make_network(job, setting)
-        build_recipe(job, setting, network)
+        context = context_of(job, setting, network)
+        context = replace(context, known=known_to(job, context))
+        torch.manual_seed(stable_seed(job.seed, "recipe", job.network))
+        job.recipe.build(context)
         self.lesson = Lesson(network, job.recipe, accelerator, self.spans[0].stage)
         self.lesson.to(accelerator.device).to(memory_format=torch.channels_last)
+        decay = job.protocol.average
+        self.average = WeightAverage(network, decay) if decay else None
         self._enter(self.spans[0])
         self._names: tuple[str, ...] = ()
         self._sums: Tensor | None = None
         self._images = 0
+        self.forwards_per_image = self.backwards_per_image = 0.0
 
     @property
     def network(self) -> Network:
@@ -205,30 +78,41 @@ class Learner:
         """Number of all that is trained, the recipe's own layers included."""
         return sum(p.numel() for p in self.lesson.trainable)
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether the recipe reads a teacher's outputs."""
-        return "teacher" in self.job.roles
-
     def _enter(self, span: Span) -> None:
         """Begin a stage: an optimiser without a past, on what it trains."""
         protocol = self.job.protocol
         self.span = span
-        trained = self.lesson.enter(span.stage)
+        trained = self._trained = self.lesson.enter(span.stage)
         if not trained:
             raise RecipeError(
                 f"recipe '{self.recipe.info.name}' trains nothing in its stage "
                 f"'{span.stage.name}': everything rests."
             )
-        self.optimiser = torch.optim.SGD(
-            trained,
-            lr=protocol.lr,
-            momentum=protocol.momentum,
-            nesterov=protocol.nesterov,
-            weight_decay=protocol.weight_decay,
-            fused=True,
+        self.optimiser = make_optimiser(
+            protocol, self.job.network, self._parts(trained), within=self.lesson
         )
         self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
+        self._meter = Meter(self.lesson.networks())
+
+    def _parts(self, trained: Sequence[nn.Parameter]) -> list[Part]:
+        """What is trained, by the rates and weight decays that the recipe asks for.
+
+        Raises:
+            RecipeError: a parameter is in two of the recipe's parts.
+        """
+        left, taken = set(trained), set[nn.Parameter]()
+        parts = []
+        for group in self.recipe.parameter_groups(self.network):
+            own = [p for module in group.modules for p in module.parameters()]
+            if taken & set(own):
+                raise RecipeError(
+                    f"recipe '{self.recipe.info.name}': parameter_groups() names a parameter in "
+                    "two parts. Each may stand in one; the rest is the protocol's."
+                )
+            taken |= set(own)
+            parts.append(Part([p for p in own if p in left], group.rate, group.decay))
+        rest = Part([p for p in trained if p not in taken])
+        return [part for part in (rest, *parts) if part.parameters]
 
     def start_epoch(self, epoch: int) -> None:
         """Be in the epoch's stage, in training mode, and forget the last epoch's sums."""
@@ -238,26 +122,43 @@ class Learner:
         self.lesson.wake()
         self._sums, self._images = None, 0
 
-    def step(self, loaded: LoadedBatch, teacher: Outputs | None, *, at: float, count: int) -> None:
+    def step(
+        self, batch: Batch, teachers: Teachers, *, weight: float, at: float, count: int
+    ) -> None:
         """One update.
 
         Args:
-            loaded: this process's part of the global batch.
-            teacher: its outputs on the batch, None for recipes without one.
+            batch: this process's part of the global batch.
+            teachers: the networks that the group hears.
+            weight: of this part's mean, see ``LoadedBatch``.
             at: epochs done, with the share of the current one.
             count: number of the step in the whole training; with the seed it is the random state.
         """
         torch.manual_seed(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
         rate = self.span.rate(self.job.protocol, self.job.network, at)
-        self.optimiser.param_groups[0]["lr"] = rate
-        batch = Batch(loaded.images, loaded.labels, loaded.index, self.span.progress(at))
-        terms = self._forward(batch, teacher if self.needs_teacher else None)
+        set_rate(self.optimiser, rate)
+        view = self.recipe.view(replace(batch, progress=self.span.progress(at)))
+        terms = self._forward(view, self.job.hear(teachers.ask, view.images))
         loss = torch.stack([term.reshape(()) for term in terms.values()])
-        total = loss.sum() * loaded.weight if loaded.weight != 1.0 else loss.sum()
+        total = loss.sum() * weight if weight != 1.0 else loss.sum()
         self.accelerator.backward(total)
+        if self._meter.is_open:
+            self._read_meter(len(batch.index), len(view.images))
+        clip(self._trained, self.job.protocol.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self._add(terms, loss.detach(), len(batch.labels) if loaded.weight > 0 else 0)
+        if self.average is not None:
+            self.average.update()
+        with torch.no_grad():
+            self.recipe.after_step(self.network)
+        self._add(terms, loss.detach(), len(batch.index) if weight > 0 else 0)
+
+    def _read_meter(self, images: int, looked_at: int) -> None:
+        """Note what a stage's first step cost for every image of the batch, teachers included."""
+        self._meter.close()
+        heard = looked_at * len(self.job.heard)
+        self.forwards_per_image = (self._meter.forwards + heard) / images
+        self.backwards_per_image = self._meter.backwards / images
 
     def _add(self, terms: Mapping[str, Tensor], values: Tensor, images: int) -> None:
         names = tuple(terms)
@@ -282,13 +183,18 @@ class Learner:
 
     def deployed(self) -> Iterator[nn.Module]:
         """What stays when the training is over."""
-        yield self.network
+        yield self.result
         yield from self.recipe.deployed()
+
+    @property
+    def result(self) -> Network:
+        """The network that is evaluated and kept: the average of its weights, if it has one."""
+        return self.network if self.average is None else self.average.network
 
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
         if self.accelerator.num_processes > 1:
-            for buffer in self.network.buffers():
+            for buffer in (*self.network.buffers(), *self.result.buffers()):
                 torch.distributed.broadcast(buffer, src=0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -297,6 +203,7 @@ class Learner:
             "lesson": self.lesson.state_dict(),
             "stage": self.spans.index(self.span),
             "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -305,3 +212,5 @@ class Learner:
         if (span := self.spans[state["stage"]]) is not self.span:
             self._enter(span)
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])

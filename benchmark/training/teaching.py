@@ -1,6 +1,8 @@
-"""The teacher's side of a step: one forward a batch for all learners of a group."""
+"""The teachers' side of a step: each runs once for every distinct set of images of a group."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor
@@ -20,19 +22,65 @@ class Teacher:
         network: trained, in float32.
         device: where it runs.
         dtype: of its arithmetic.
-        maps: whether the group reads stage maps.
+        needs: what is read of it beside logits and embedding: ``maps``, ``class_maps``.
     """
 
     def __init__(
-        self, network: Network, *, device: torch.device, dtype: torch.dtype, maps: bool
+        self,
+        network: Network,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        needs: Collection[str] = (),
     ) -> None:
         copy = inference_copy(network).to(device, dtype)
         self._network = copy.to(memory_format=torch.channels_last)
         self._dtype = dtype
-        self._maps = maps
+        self._maps, self._class_maps = "maps" in needs, "class_maps" in needs
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Outputs:
         """Outputs in float32 for images (B, 3, H, W)."""
-        outputs: Outputs = self._network(images.to(self._dtype), maps=self._maps)
+        outputs: Outputs = self._network(
+            images.to(self._dtype), maps=self._maps, class_maps=self._class_maps
+        )
         return outputs.float()
+
+
+class Teachers:
+    """The trained networks that the members of a group hear.
+
+    Members that look at the same images get the same answer: it is kept until the next batch.
+
+    Args:
+        networks: trained, in float32; one that is named twice is there once.
+        device: where they run.
+        dtype: of their arithmetic.
+        needs: what is read of them beside logits and embeddings: ``maps``, ``class_maps``.
+    """
+
+    def __init__(
+        self,
+        networks: Iterable[Network],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        needs: Collection[str] = (),
+    ) -> None:
+        self.by_network = {
+            id(network): Teacher(network, device=device, dtype=dtype, needs=needs)
+            for network in {id(network): network for network in networks}.values()
+        }
+        self._answers: dict[tuple[int, int], tuple[Tensor, Outputs]] = {}
+
+    def next_batch(self) -> None:
+        """Forget the answers to the last batch's images."""
+        self._answers.clear()
+
+    def ask(self, network: Network, images: Tensor) -> Outputs:
+        """What a network says of images (B, 3, H, W); computed once for all who ask of them."""
+        key = id(network), id(images)
+        if key not in self._answers:
+            # The images are kept with the answer, so that no others can get their id.
+            self._answers[key] = images, self.by_network[id(network)](images)
+        return self._answers[key][1]

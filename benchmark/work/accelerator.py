@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -16,8 +17,8 @@ def make_accelerator(precision: str) -> Accelerator:
         precision: ``fp32``, ``bf16``, or ``auto`` for bf16 where the device computes it itself.
     """
     # Without this, "fp32" convolutions on NVIDIA would round their inputs to ten bits (TF32).
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    backends: Any = torch.backends  # whose types do not know the precision of convolutions
+    backends.cudnn.conv.fp32_precision = backends.cuda.matmul.fp32_precision = "ieee"
     half = precision == "bf16" or (precision == "auto" and has_bf16())
     return Accelerator(
         cpu=not torch.cuda.is_available(),  # with several processes, accelerate must be told

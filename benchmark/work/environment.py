@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from benchmark.records.schema import Environment
+from benchmark.training.precision import precision_of
 
 PACKAGES = (
     "kdbench",
@@ -35,7 +36,7 @@ def environment(accelerator: Accelerator) -> Environment:
         device=_device(accelerator.device),
         processes=accelerator.num_processes,
         threads=torch.get_num_threads(),
-        precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
+        precision=precision_of(accelerator),
         git_commit=commit,
         git_dirty=dirty,
     )

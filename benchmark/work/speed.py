@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,21 @@ from benchmark.errors import UsageError
 from benchmark.events import Listener
 from benchmark.matrix.plan import Cell, cells_of
 from benchmark.matrix.request import Request, choice_of
-from benchmark.matrix.run import Resolver, Run
+from benchmark.matrix.resolver import Resolver
+from benchmark.matrix.run import AnyRun, Asked, Run
 from benchmark.networks.cost import count_macs
 from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import ALONE
 from benchmark.registry import Catalogue
-from benchmark.training.learner import Job, Learner, Setting, make_network
-from benchmark.training.teaching import Teacher
+from benchmark.training.job import Job, Setting, make_network
+from benchmark.training.learner import Learner
+from benchmark.training.precision import dtype_of, precision_of
+from benchmark.training.supply import batch_of
+from benchmark.training.teaching import Teachers
 from benchmark.work.accelerator import make_accelerator
+from benchmark.work.fitting import Fitting
 
 WARM_UP_STEPS = 8
 MATRIX_SIZES = (256, 512, 1024, 2048)
@@ -64,11 +69,11 @@ def measure(
         listener: hears of the progress of fetching and decoding.
     """
     recipes = load_recipes(request.paths)
-    cells, _ = cells_of(choice_of(request), recipes)
+    cells, _ = cells_of(choice_of(request), recipes, Fitting().refusal)
     first = cells[0]
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     accelerator = make_accelerator(precision)
-    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
+    precision = precision_of(accelerator)
     protocol = first.run.protocol
     data = load_data(
         first.card, data_dir, cache_dir, protocol=protocol, listener=listener or Listener()
@@ -85,23 +90,11 @@ def measure(
         "peak": {f"{name}_gflops": value for name, value in peaks.items()},
         "loader": bench.loader(first),
         "teacher": {"images_per_s": bench.teacher(first)},
-        "recipes": {},
     }
-    for cell in cells:
-        rate = bench.learners([cell.run])
-        flops = bench.flops_per_image(cell.run)
-        figures["recipes"][cell.run.recipe_label] = {
-            "images_per_s": rate,
-            "share_of_peak": rate * flops / (1e9 * peaks[precision]),
-        }
-    together = bench.shared(cells)
-    apart = 1 / sum(1 / figures["recipes"][run.recipe_label]["images_per_s"] for run in together)
-    rate = bench.learners(together)
-    figures["group"] = {
-        "recipes": [run.recipe_label for run in together],
-        "images_per_s": rate,
-        "speedup_over_apart": rate / apart,
+    figures["recipes"] = {
+        cell.run.recipe_label: bench.recipe(cell.run, peaks[precision]) for cell in cells
     }
+    figures["group"] = bench.group(cells, figures["recipes"])
     return figures
 
 
@@ -118,7 +111,7 @@ class Bench:
         self.data, self.recipes = data, recipes
         self.accelerator, self.seconds = accelerator, seconds
         self.setting = Setting(data.pictures, data.train.labels)
-        self._teachers: dict[str, Network] = {}
+        self._drawn: dict[str, Network] = {}
 
     def loader(self, cell: Cell) -> dict[str, float]:
         """Images/s of loading and augmentation alone.
@@ -138,74 +131,108 @@ class Bench:
     def teacher(self, cell: Cell) -> float:
         """Images/s of the teacher's forward, batches at hand."""
         network = self._network(cell.run.roles.get("teacher") or self._teacher_alone(cell))
-        teacher = self._as_teacher(network, maps=False)
+        teachers = self._teachers([network])
+
+        def answer(loaded: LoadedBatch) -> None:
+            teachers.next_batch()
+            teachers.ask(network, loaded.images)
+
         batch = next(self._batches(cell.run))
-        return self._clock(itertools.repeat(batch), lambda b: teacher(b.images))
+        return self._clock(itertools.repeat(batch), answer)
+
+    def recipe(self, run: Run, peak_gflops: float) -> dict[str, float]:
+        """Images/s of a run trained alone, and its share of the machine's peak."""
+        rate = self.learners([run])
+        share = rate * self.flops_per_image(run) / (1e9 * peak_gflops)
+        return {"images_per_s": rate, "share_of_peak": share}
+
+    def group(
+        self, cells: Sequence[Cell], apart: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, Any]:
+        """Images/s of runs that train side by side, and what that saves over one after another."""
+        together = self.shared(cells)
+        one_by_one = 1 / sum(1 / apart[run.recipe_label]["images_per_s"] for run in together)
+        rate = self.learners(together)
+        return {
+            "recipes": [run.recipe_label for run in together],
+            "images_per_s": rate,
+            "speedup_over_apart": rate / one_by_one,
+        }
 
     def learners(self, runs: Sequence[Run]) -> float:
         """Images/s of learners that train side by side, each image counted once."""
         jobs = [self._job(run) for run in runs]
         learners = [Learner(job, self.setting, self.accelerator) for job in jobs]
-        teacher_networks = [job.roles["teacher"] for job in jobs if "teacher" in job.roles]
-        maps = any("maps" in job.recipe.info.needs for job in jobs)
-        teacher = self._as_teacher(teacher_networks[0], maps=maps) if teacher_networks else None
+        teachers = self._teachers(
+            [job.roles[role] for job in jobs for role in job.heard],
+            {need for job in jobs for need in job.recipe.info.needs},
+        )
         for learner in learners:
             learner.start_epoch(0)  # the protocol's own stage
-        counter = itertools.count()
+        counter, protocol = itertools.count(), runs[0].protocol
 
         def step(loaded: LoadedBatch) -> None:
             number = next(counter)
-            outputs = teacher(loaded.images) if teacher else None
+            teachers.next_batch()
+            batch = batch_of(
+                loaded, protocol, classes=self.setting.pictures.classes, seed=0, count=number
+            )
             for learner in learners:
-                learner.step(loaded, outputs, at=0.0, count=number)
+                learner.step(batch, teachers, weight=loaded.weight, at=0.0, count=number)
 
-        return self._clock(self._batches(runs[0]), step)
+        views = max(job.recipe.views for job in jobs)
+        return self._clock(self._batches(runs[0], views=views), step)
 
     def shared(self, cells: Sequence[Cell]) -> list[Run]:
         """The largest set of the cells' runs that would train as one group."""
-        teachers = [c.run.roles["teacher"].identity for c in cells if "teacher" in c.run.roles]
+        teachers = [cell.run.heard[0].identity for cell in cells if cell.run.heard]
         common = max(teachers, key=teachers.count, default=None)
         return [
-            cell.run
-            for cell in cells
-            if "teacher" not in cell.run.roles or cell.run.roles["teacher"].identity == common
+            cell.run for cell in cells if not cell.run.heard or cell.run.heard[0].identity == common
         ]
 
     def flops_per_image(self, run: Run) -> float:
         """Operations of the networks for one image: 2 a multiply-add, backward twice forward."""
         size = self.setting.pictures.shape
         flops = 6.0 * count_macs(self._network(run), size)
-        if "teacher" in run.roles:
-            flops += 2.0 * count_macs(self._network(run.roles["teacher"]), size)
+        flops += sum(2.0 * count_macs(self._network(teacher), size) for teacher in run.heard)
         return flops
 
     def _teacher_alone(self, cell: Cell) -> Run:
         resolver = Resolver(cell.card, cell.run.protocol, self.recipes)
-        return resolver.run(ALONE, {}, network=cell.pair.teacher, pair=cell.pair, seed=0)
+        return resolver.resolve(Asked(ALONE, {}, cell.pair.teacher, cell.pair, seed=0))
 
     def _job(self, run: Run) -> Job:
-        info = self.recipes.get(run.recipe)
-        roles = {name: self._network(role) for name, role in run.roles.items()}
-        recipe = info.cls(**run.settings)
-        protocol = run.protocol.model_copy(update={"pretrained": False})
-        return Job(run.identity, run.label, run.network, recipe, protocol, run.seed, roles)
+        return Job(
+            identity=run.identity,
+            label=run.label,
+            network=run.network,
+            recipe=run.make_recipe(),
+            protocol=run.protocol.model_copy(update={"pretrained": False}),
+            seed=run.seed,
+            roles={name: self._network(role) for name, role in run.roles.items()},
+        )
 
-    def _network(self, run: Run) -> Network:
-        if run.identity not in self._teachers:
+    def _network(self, run: AnyRun) -> Network:
+        """A network as it would be taught, or teach, with weights that were only drawn."""
+        if not isinstance(run, Run):
+            raise UsageError("kdbench speed measures with drawn weights; leave files out.")
+        if run.identity not in self._drawn:
             network = make_network(self._job(run), self.setting)
-            self._teachers[run.identity] = network.eval().requires_grad_(False)
-        return self._teachers[run.identity]
+            self._drawn[run.identity] = network.eval().requires_grad_(False)
+        return self._drawn[run.identity]
 
-    def _as_teacher(self, network: Network, *, maps: bool) -> Teacher:
-        half = self.accelerator.mixed_precision == "bf16"
-        dtype = torch.bfloat16 if half else torch.float32
-        return Teacher(network, device=self.accelerator.device, dtype=dtype, maps=maps)
+    def _teachers(self, networks: Sequence[Network], needs: Collection[str] = ()) -> Teachers:
+        dtype, device = dtype_of(self.accelerator), self.accelerator.device
+        return Teachers(networks, device=device, dtype=dtype, needs=needs)
 
-    def _batches(self, run: Run, split: ImageSplit | None = None) -> Iterator[LoadedBatch]:
+    def _batches(
+        self, run: Run, split: ImageSplit | None = None, *, views: int = 1
+    ) -> Iterator[LoadedBatch]:
         """Full batches of a run without end, from a split instead of the training set if given."""
         loader: Loader = make_loader(
             split or self.data.train, self.data.pictures, batch_size=run.protocol.batch_size,
-            seed=0, device=self.accelerator.device, shard=(0, 1), train=True,
+            seed=0, device=self.accelerator.device, shard=(0, 1), train=True, views=views,
         )  # fmt: skip
         full = run.protocol.batch_size
         for epoch in itertools.count():

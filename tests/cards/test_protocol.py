@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, ValidationError
 
+from benchmark.cards.brackets import split_brackets
 from benchmark.cards.protocol import CardOnly, Joined, Only, Protocol, Unidentified, Unless
 from benchmark.cards.transforms import RandAugment, RandomErasing
 from benchmark.errors import UsageError
@@ -35,6 +36,11 @@ def long() -> Protocol:
 def change(protocol: Protocol, **values: str) -> Protocol:
     inside = ",".join(f"{key}={value}" for key, value in values.items())
     return protocol.override(f"{protocol.name}[{inside}]", values)
+
+
+def read(name: str) -> tuple[str, dict[str, str]]:
+    """A protocol's name as it would be asked for again."""
+    return name, split_brackets(name)[1]
 
 
 class Stranger(Protocol):
@@ -101,6 +107,7 @@ CHANGES = {
 def test_brackets_change_a_field_and_the_name_says_so_again(long: Protocol, field: str) -> None:
     changed = change(long, **{field: CHANGES[field]})
     assert changed.name == f"long[{field}={CHANGES[field]}]"
+    assert long.override(*read(changed.name)) == changed
     assert not changed.ranked
     assert changed.for_network("x") != long.for_network("x")
     assert getattr(changed, field) != getattr(long, field)
@@ -115,6 +122,20 @@ def test_transforms_are_named_and_have_their_defaults(long: Protocol) -> None:
     back = change(changed, augmentation="none")
     assert back.augmentation == ()
     assert back.for_network("x") == long.for_network("x")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "nothing"),
+    [("image_size", 64, None), ("eps", 1e-6, None), ("betas", (0.8, 0.9), None),
+     ("milestones", (10, 20), ())],
+)  # fmt: skip
+def test_none_takes_a_value_away(field: str, value: Any, nothing: Any) -> None:
+    optimiser = "adamw" if field in ("eps", "betas") else "sgd"
+    set_ = Protocol.model_validate(LONG | {"optimiser": optimiser, field: value})
+    changed = change(set_, **{field: "none"})
+    assert getattr(changed, field) == nothing
+    assert changed.name == f"long[{field}=none]"
+    assert set_.override(*read(changed.name)) == changed
 
 
 def test_numbers_with_an_exponent_are_not_cut_at_their_minus(long: Protocol) -> None:
@@ -145,7 +166,7 @@ def test_a_new_rate_is_that_of_every_network(long: Protocol) -> None:
         ({"schedule": "cosine", "gamma": "0.1"}, "a cosine schedule has no gamma."),
         (
             {"schedule": "cosine", "gamma": "0.2", "milestones": "3"},
-            "a cosine schedule has no milestones and no gamma",
+            "a cosine schedule has no milestones",
         ),
         ({"min_lr": "0.01"}, "a step schedule has no min_lr"),
         ({"schedule": "cosine", "min_lr": "0.3"}, "min_lr is above the learning rate"),
@@ -157,6 +178,7 @@ def test_a_new_rate_is_that_of_every_network(long: Protocol) -> None:
         ({"label_smoothing": "1"}, "label_smoothing: Input should be less than 1"),
         ({"augmentation": "rand_augmnt"}, "Did you mean 'rand_augment'?"),
         ({"augmentation": "random_crop"}, "padding: Field required"),
+        ({"epochs": "none"}, "epochs: Input should be a valid integer"),
         ({"mixup": "nan"}, "mixup: Input should be a finite number"),
         ({"clip_norm": "-1"}, "clip_norm: Input should be greater than or equal to 0"),
     ],
@@ -179,3 +201,21 @@ def test_what_does_not_fit_is_refused(long: Protocol, values: dict[str, str], sa
 def test_a_card_is_held_to_the_same(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Protocol.model_validate(LONG | changes)
+
+
+@pytest.mark.parametrize(
+    ("transform", "said"),
+    [
+        ({"name": "random_erasing", "scale": (0.3, 0.1)}, "must not be above the second"),
+        ({"name": "random_erasing", "scale": (0.3, 1.1)}, "less than or equal to 1"),
+        ({"name": "random_erasing", "ratio": (0.0, 1.0)}, "greater than 0"),
+        ({"name": "rand_augment", "magnitude": 31}, "less than or equal to 30"),
+        ({"name": "rand_augment", "layers": 0}, "greater than 0"),
+        ({"name": "trivial_augment", "p": 0.5}, "unknown key 'p'"),
+        ("rand_augmnt", "Did you mean 'rand_augment'?"),
+    ],
+)
+def test_a_transform_that_cannot_be_is_refused(transform: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Protocol.model_validate(LONG | {"augmentation": [transform]})
+    assert said in str(caught.value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from called import Kdbench
 
 from benchmark.cli.app import main
+from tests.cli.called import Kdbench
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from called import Kdbench
 
 from benchmark.cli.app import main
+from tests.cli.called import Kdbench
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from called import Kdbench
+
+from tests.cli.called import Kdbench
 
 
 @pytest.mark.parametrize("kind", ["recipes", "datasets", "networks", "suites"])

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from called import Kdbench
+
+from tests.cli.called import Kdbench
 
 
 def test_data_check_counts_and_draws(card_folder: Path, tmp_path: Path, kdbench: Kdbench) -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from called import Kdbench
+
+from tests.cli.called import Kdbench
 
 
 def test_run_trains_records_and_shows_the_table(kdbench: Kdbench, tiny_words: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from called import Kdbench
+from tests.cli.called import Kdbench
 
 
 def test_a_new_recipe_trains_as_it_is(kdbench: Kdbench, tiny_words: list[str]) -> None:

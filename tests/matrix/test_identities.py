@@ -10,11 +10,13 @@ import pytest
 from benchmark.cards.card import Card
 from benchmark.cards.catalogue import read_cards
 from benchmark.errors import NetworkError
+from benchmark.files import file_digest
 from benchmark.folders import builtin_folder
-from benchmark.matrix.run import Resolver, Run
+from benchmark.matrix.resolver import Resolver
+from benchmark.matrix.run import Asked, Run
 from benchmark.networks.published import published_name
-from benchmark.recipe.contract import Pair
 from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.pair import Pair
 from benchmark.records.schema import IMPORTED, Record, RunSpec
 from benchmark.records.store import Store
 
@@ -43,11 +45,10 @@ def test_a_committed_record_has_the_identity_that_is_computed(
         pytest.skip("it depends on more than this repository")
     card = cards[spec.dataset]
     resolver = Resolver(card, card.protocol(spec.protocol), load_recipes())
-    run = resolver.run(
-        spec.recipe, spec.changed, network=spec.network, pair=pair_of(spec), seed=spec.seed
-    )
-    assert run.spec({}).data_revision == spec.data_revision
-    assert run.spec({}).protocol_values == spec.protocol_values
+    asked = Asked(spec.recipe, spec.changed, spec.network, pair_of(spec), spec.seed)
+    run = resolver.resolve(asked)
+    assert run.spec.data_revision == spec.data_revision
+    assert run.spec.protocol_values == spec.protocol_values
     assert run.identity == record.identity
 
 
@@ -57,7 +58,7 @@ def test_a_protocols_image_size_makes_another_run(cards: dict[str, Card]) -> Non
     def run(protocol: str, recipe: str = "kd") -> str:
         resolver = Resolver(card, card.protocol(protocol), recipes)
         pair = Pair.parse("resnet14:resnet8")
-        return resolver.run(recipe, {}, network="resnet8", pair=pair, seed=0).identity
+        return resolver.resolve(Asked(recipe, {}, "resnet8", pair, 0)).identity
 
     assert run("quick") != run("quick[image_size=64]")
 
@@ -68,7 +69,7 @@ def test_the_weights_that_a_network_starts_from_make_another_run(cards: dict[str
     def run(protocol: str, network: str) -> Run:
         resolver = Resolver(card, card.protocol(protocol), recipes)
         pair = Pair(network, network)
-        return resolver.run("vanilla", {}, network=network, pair=pair, seed=0)
+        return resolver.resolve(Asked("vanilla", {}, network, pair, 0))
 
     drawn = run("quick", "timm/resnet50")
     published = run("quick[pretrained=true]", "timm/resnet50")
@@ -87,10 +88,9 @@ def test_brought_weights_are_scored_at_each_size_apart(
 ) -> None:
     (tmp_path / "weights.pt").write_bytes(b"any")
     card = cards["sketchbirds"]
+    brought = {"resnet14": (tmp_path / "weights.pt", file_digest(tmp_path / "weights.pt"))}
     specs = [
-        Resolver(card, card.protocol(text), load_recipes(), {"resnet14": tmp_path / "weights.pt"})
-        .imported("resnet14")
-        .spec({})
+        Resolver(card, card.protocol(text), load_recipes(), brought).imported("resnet14").spec
         for text in ("quick", "quick[epochs=3]", "quick[image_size=64]")
     ]
     paths = [Store(tmp_path).path_of(spec) for spec in specs]

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark.errors import IncompatiblePair, UnknownName, UsageError
 from benchmark.launch.session import Session
-from benchmark.matrix.plan import parse_seeds
-from benchmark.matrix.request import Request, choice_of
-from tests.matrix.conftest import FIVE
+from benchmark.matrix.request import Request, choice_of, parse_seeds
+from benchmark.matrix.run import ImportedRun, Run
+from benchmark.networks.catalogue import create_network
+from benchmark.records.schema import DRAW
+from benchmark.work.fitting import lead
+from tests.support.sessions import FIVE
 
 Make = Callable[..., Session]
 
@@ -20,7 +24,7 @@ def labels(session: Session) -> list[list[list[str]]]:
     plan = session.plan()
     return [
         [[r.label for r in group] for group in level]
-        for level in plan.groups(session.workspace, session.recipes)
+        for level in plan.levels(session.workspace, lead)
     ]
 
 
@@ -52,6 +56,46 @@ def test_groups_follow_the_roles(session: Make) -> None:
     assert third == [["resnet14→resnet8 sh-kd"]]
 
 
+def test_an_independent_donor_has_a_seed_of_its_own(session: Make) -> None:
+    """The student and the teacher keep the cell's seed; the classifier's donor is another draw."""
+    plan = session("vanilla", "sh-kd", "sh-kd[independent=true]", seeds="2,").plan()
+    same, other = (cell.run for cell in plan.cells[1:])
+    alone = plan.cells[0].run
+    donor = other.roles["teacher"].roles["head"]
+    assert same.roles["teacher"].roles["head"].identity == alone.identity
+    assert donor.spec.seed == 2 + DRAW
+    assert donor.identity != alone.identity
+    assert (other.seed, other.roles["teacher"].spec.seed) == (2, 2)
+    assert other.identity != same.identity
+    assert "independent" not in same.spec.settings
+    store = session("kd").store
+    assert len({store.path_of(run.spec) for run in plan.runs}) == len(plan.runs)
+
+
+def test_imported_weights_stand_for_no_independent_draw(session: Make, tmp_path: Path) -> None:
+    """They are the teacher trained alone; a draw of that network is another training."""
+    (tmp_path / "twice.py").write_text(
+        "from benchmark import Recipe, Role, register\n"
+        "@register('twice', family='logits')\n"
+        "class Twice(Recipe):\n"
+        "    def roles(self, pair):\n"
+        "        return {'teacher': Role(pair.teacher), 'other': Role(pair.teacher, draw=1)}\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        return {'logits': student.logits.square().mean()}\n"
+    )
+    weights = tmp_path / "weights.pt"
+    classes = session("kd").cells[0].card.classes
+    torch.save(create_network("resnet14", classes=classes).state_dict(), weights)
+    roles = (
+        session("twice", paths=(tmp_path,), teachers=(f"resnet14={weights}",)).cells[0].run.roles
+    )
+    brought = roles["teacher"]
+    assert isinstance(brought, ImportedRun)
+    assert brought.weights == weights
+    assert isinstance(roles["other"], Run)
+    assert roles["other"].seed == DRAW
+
+
 def test_a_group_has_one_teacher_and_one_seed(session: Make) -> None:
     wide = session("kd", pairs=("resnet14:resnet8", "resnet20:resnet8"), seeds="2")
     levels = labels(wide)
@@ -78,13 +122,13 @@ def test_a_star_is_every_method_that_trains_a_student(session: Make) -> None:
 
 def test_what_builds_on_its_own_network_is_one_run_for_all_pairs(session: Make) -> None:
     two = session("self-kd", "kd", pairs=("resnet14:resnet8", "resnet8:resnet8"))
-    own = [cell.run for cell in two.cells if cell.run.recipe == "self-kd"]
+    own = [cell.run for cell in two.cells if cell.run.recipe.name == "self-kd"]
     assert len({run.identity for run in own}) == 1
-    assert [run.spec({}).pair for run in own] == [None, None]
-    pairs = [cell.run.spec({}).pair for cell in two.cells if cell.run.recipe == "kd"]
+    assert [run.spec.pair for run in own] == [None, None]
+    pairs = [cell.run.spec.pair for cell in two.cells if cell.run.recipe.name == "kd"]
     assert pairs == ["resnet14:resnet8", "resnet8:resnet8"]
     [sh] = session("sh-kd").cells
-    assert [run.spec({}).pair for run in sh.run.family()] == [
+    assert [run.spec.pair for run in sh.run.family()] == [
         None,
         "resnet14:resnet8",
         "resnet14:resnet8",
@@ -103,7 +147,7 @@ def test_a_protocol_may_have_its_own_pairs_and_image_size(
         request = Request(paths=(tmp_path,), **(words | others))  # type: ignore[arg-type]
         cells = Session(request, runs=tmp_path, results=tmp_path, retry=False).cells
         assert {cell.card.image_size for cell in cells} == {32}
-        assert {cell.run.pictures.shape[0] for cell in cells} == {48 if others else 32}
+        assert {cell.run.pictures.size for cell in cells} == {48 if others else 32}
         return [str(cell.pair) for cell in cells]
 
     assert pairs() == ["resnet14:resnet8"]
@@ -129,7 +173,7 @@ def test_a_teacher_found_by_the_name_of_the_pairs_is_of_that_pair(
     (tmp_path / "assisted.py").write_text(ASSISTED)
     pairs = ("resnet20:resnet8", "resnet14:resnet8")
     cells = session("assisted", paths=(tmp_path,), pairs=pairs).cells
-    assert [cell.run.spec({}).pair for cell in cells] == list(pairs)
+    assert [cell.run.spec.pair for cell in cells] == list(pairs)
     assert [cell.run.roles["teacher"].network for cell in cells] == ["resnet14", "resnet8"]
 
 
@@ -180,7 +224,7 @@ def test_a_setting_of_a_later_date_leaves_older_identities(session: Make, tmp_pa
         found[name] = identity(session("grown", paths=(folder,)))
         if name == "marked":
             used = session("grown[new=true]", paths=(folder,))
-            assert used.cells[0].run.spec({}).settings == {"weight": 1.0, "new": True}
+            assert used.cells[0].run.spec.settings == {"weight": 1.0, "new": True}
             found["used"] = identity(used)
     assert found["marked"] == found["before"]
     assert len({found["before"], found["unmarked"], found["used"]}) == 3
@@ -195,7 +239,7 @@ def test_records_of_different_runs_have_different_places(session: Make) -> None:
     ]
     runs = {run.identity: run for s in sessions for run in s.plan().runs}
     store = sessions[0].store
-    places = {store.path_of(run.spec({})) for run in runs.values()}
+    places = {store.path_of(run.spec) for run in runs.values()}
     assert len(places) == len(runs)
 
 
@@ -206,7 +250,7 @@ def test_seeds(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "", ",", "1;2"])
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "", ",", "1;2", "1000000,"])
 def test_wrong_seeds(text: str) -> None:
     with pytest.raises(UsageError, match="--seeds"):
         parse_seeds(text)
@@ -260,8 +304,37 @@ def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
     with pytest.raises(IncompatiblePair, match="resnet14:wrn_16_2: the embeddings differ in width"):
         session("picky", paths=(tmp_path,), pairs=bad)
     mixed = session("picky", "vanilla", paths=(tmp_path,), pairs=bad)
-    assert [cell.run.recipe for cell in mixed.cells] == ["vanilla"]
+    assert [cell.run.recipe.name for cell in mixed.cells] == ["vanilla"]
     assert len(mixed.refusals) == 1
+
+
+NEEDS_CLASS_MAPS = """
+from benchmark import Recipe, register
+@register("looking", family="features", needs={"class_maps"})
+class Looking(Recipe):
+    def refuse(self, proposal):
+        if proposal.images < 5 * proposal.student.classes:
+            return f"it needs five images of a class, of {proposal.images}"
+    def forward(self, batch, student, teacher):
+        return {"maps": (student.class_maps.mean() - teacher.class_maps.mean()).square()}
+"""
+
+
+def test_a_network_without_class_maps_is_refused_with_its_reason(
+    session: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "looking.py").write_text(NEEDS_CLASS_MAPS)
+    assert session("looking", paths=(tmp_path,)).plan().todo
+    bad = ("timm/mobilenetv3_small_100:resnet8",)
+    with pytest.raises(IncompatiblePair, match="reads class maps, and 'timm/mobilenetv3_small_100"):
+        session("looking", paths=(tmp_path,), pairs=bad)
+
+
+def test_a_refusal_sees_the_cards_true_counts(session: Make, tmp_path: Path) -> None:
+    (tmp_path / "looking.py").write_text(NEEDS_CLASS_MAPS.replace("5 *", "5000 *"))
+    images = session("kd").cells[0].card.splits["train"]
+    with pytest.raises(IncompatiblePair, match=f"five images of a class, of {images}"):
+        session("looking", paths=(tmp_path,))
 
 
 def test_a_suite_gives_what_is_not_named() -> None:

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from published_networks import FACTS
+
+from tests.networks.published_networks import FACTS
 
 
 @pytest.fixture(params=sorted(FACTS))

@@ -3,10 +3,11 @@ import sys
 
 import pytest
 import torch
-from published_networks import FACTS
 
 from benchmark.errors import NetworkError, UnknownName
-from benchmark.networks.catalogue import CIFAR_NETWORKS, create_network, network_names
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.names import CIFAR_NETWORKS, network_names
+from tests.networks.published_networks import FACTS
 
 
 def test_lists_the_networks_of_the_field():
@@ -21,7 +22,7 @@ def test_says_what_networks_cost_without_building_them(info):
 
 def test_listing_imports_neither_torch_nor_timm():
     code = (
-        "import sys, benchmark.networks.catalogue as c; c.network_names();"
+        "import sys, benchmark.networks.names as c; c.network_names();"
         "sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'numpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

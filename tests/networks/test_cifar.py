@@ -1,10 +1,16 @@
 import pytest
 import torch
-from published_networks import FACTS, filled_network, reference_images, state_dict_digest
 from torch import nn
 
+from benchmark.errors import NetworkError
 from benchmark.networks.catalogue import create_network
-from benchmark.networks.cost import count_macs, count_parameters, trace_shapes
+from benchmark.networks.cost import count_macs, count_parameters, meta_images
+from tests.networks.published_networks import (
+    FACTS,
+    filled_network,
+    reference_images,
+    state_dict_digest,
+)
 
 FAMILIES = [
     "resnet8",
@@ -87,7 +93,7 @@ def test_mobilenet_stages_end_without_activation():
 @pytest.mark.parametrize("size", [(32, 32), (33, 45), (64, 64), (100, 70)])
 def test_stage_shapes_are_told_for_the_image_size(family, size):
     network = meta(family, image_size=size)
-    outputs = trace_shapes(network, size)
+    outputs = network(meta_images(network, size), maps=True)
     assert tuple(tuple(m.shape[1:]) for m in outputs.maps) == network.stage_shapes
     assert [m.shape for m in outputs.maps] == [p.shape for p in outputs.preactivations]
     assert outputs.embedding.shape == (2, network.embedding_dim)
@@ -100,7 +106,42 @@ def test_the_embedding_is_the_mean_of_the_features(family):
     outputs = network(images, maps=True)
     torch.testing.assert_close(outputs.features.mean(dim=(2, 3)), outputs.embedding)
     assert tuple(outputs.features.shape[1:]) == network.shape.feature_shape
-    assert network(images).features is None
+    with pytest.raises(NetworkError, match=r'needs=\{"maps"\}'):
+        network(images).features  # noqa: B018 - the property raises
+
+
+def test_class_maps_are_the_classifier_at_every_position(name):
+    network = create_network(name, classes=5).eval()
+    images = torch.randn(2, 3, 32, 32)
+    outputs = network(images, class_maps=True)
+    assert network.shape.no_class_maps is None
+    assert outputs.class_maps.shape == (2, 5, *network.feature_shape[1:])
+    mean = outputs.class_maps.mean(dim=(2, 3))
+    torch.testing.assert_close(mean, outputs.logits, rtol=1e-5, atol=1e-5)
+    assert outputs.maps == (), "maps were not asked for"
+    with pytest.raises(NetworkError, match=r'needs=\{"class_maps"\}'):
+        network(images, maps=True).class_maps  # noqa: B018 - the property raises
+
+
+def test_what_is_signed_is_told(name):
+    """Of every map and of the features, that they may be negative; after some noise they are."""
+    network = create_network(name, classes=3)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+        outputs = network(torch.randn(4, 3, 32, 32), maps=True)
+    shape = network.shape
+    told = [shape.is_signed(number) for number in range(len(outputs.maps))]
+    assert told == [bool((image < 0).any()) for image in outputs.maps]
+    assert shape.signed_features == bool((outputs.features < 0).any())
+
+
+def test_the_first_map_is_the_stem(name):
+    network = meta(name)
+    outputs = network(meta_images(network, (32, 32)), maps=True)
+    assert network.shape.has_stem
+    assert len(outputs.stages) == len(outputs.stage_preactivations) == len(outputs.maps) - 1
+    assert network.shape.stages == network.stage_shapes[1:]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -65,6 +65,30 @@ def test_shared_head_replaces_the_classifier(name, teacher):
     assert count_macs(network, (32, 32)) == macs - width * 10 + projection + 2560
 
 
+@pytest.mark.parametrize("name", ["resnet8", "resnet8x4", "MobileNetV2", "timm/resnet18"])
+def test_shared_head_has_class_maps_where_the_network_has(name, teacher):
+    """Also behind a projector: the mean of an affine map is the affine map of the mean."""
+    network = SharedHead(create_network(name, classes=10), teacher.classifier).eval()
+    outputs = network(torch.randn(IMAGES), class_maps=True)
+    assert outputs.class_maps.shape[:2] == (2, 10)
+    mean = outputs.class_maps.mean(dim=(2, 3))
+    torch.testing.assert_close(mean, outputs.logits, rtol=1e-5, atol=1e-5)
+
+
+def test_shared_head_tells_of_its_network(teacher):
+    with torch.device("meta"):
+        own = create_network("timm/convnext_atto", classes=10, image_size=(64, 64))
+    plain = own.shape
+    shape = SharedHead(own, teacher.classifier).shape
+    assert (shape.has_stem, shape.signed_maps) == (False, (True,) * 4)
+    assert shape.no_class_maps == plain.no_class_maps
+    assert SharedHead(create_network("resnet8x4", classes=10), teacher.classifier).shape == (
+        teacher.shape
+    )
+    projected = SharedHead(create_network("resnet8", classes=10), teacher.classifier).shape
+    assert projected.signed_features, "a projector's output has both signs"
+
+
 def test_shared_head_stays_frozen_in_the_state_dict(teacher):
     network = SharedHead(create_network("resnet8", classes=10), teacher.classifier)
     network(torch.randn(IMAGES)).logits.sum().backward()

@@ -1,10 +1,10 @@
 import torch
-from published_networks import filled_network, reference_images
 from torch import nn
 
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.heads import SharedHead
 from benchmark.networks.inference import inference_copy
+from tests.networks.published_networks import filled_network, reference_images
 
 # BatchNorms that stay: those before the convolutions of a Wide ResNet, and those of timm.
 KEPT = {"wrn_16_1": 7, "wrn_16_2": 7, "wrn_40_1": 19, "wrn_40_2": 19}

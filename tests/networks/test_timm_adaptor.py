@@ -62,7 +62,55 @@ def test_the_embedding_is_the_mean_of_the_features(network, images):
     torch.testing.assert_close(features.mean(dim=(2, 3)), network(images).embedding)
     size = (2, 2) if network.name == "timm/resnet18" else (1, 1)
     assert network.feature_shape[1:] == size
-    assert network(images).features is None
+    with pytest.raises(NetworkError, match="were not asked for"):
+        network(images).features  # noqa: B018 - the property raises
+
+
+def test_it_tells_whether_it_shows_its_stem(network, images):
+    """Of 64 pixels a stem has 32; what begins at 16 or 4 is a stage."""
+    has_stem = MODELS[network.name][0][1] == 32
+    assert network.shape.has_stem is has_stem
+    outputs = network(images, maps=True)
+    assert [tuple(m.shape[1:]) for m in outputs.stages] == MODELS[network.name][has_stem:]
+    assert network.shape.stages == network.stage_shapes[has_stem:]
+
+
+@torch.no_grad()
+def test_what_is_signed_is_told(network, images):
+    outputs, shape = network(images, maps=True), network.shape
+    told = [shape.is_signed(number) for number in range(len(outputs.maps))]
+    assert told == [bool((image < 0).any()) for image in outputs.maps]
+    assert shape.signed_features == bool((outputs.features < 0).any())
+
+
+@torch.no_grad()
+def test_class_maps_or_why_there_are_none(network, images):
+    outputs = network(images, class_maps=True)
+    if network.name == "timm/resnet18":
+        mean = outputs.class_maps.mean(dim=(2, 3))
+        torch.testing.assert_close(mean, outputs.logits, rtol=1e-5, atol=1e-5)
+        assert network.shape.no_class_maps is None
+    else:
+        assert outputs.maybe_class_maps is None
+        assert "more than a mean over positions" in network.shape.no_class_maps
+        assert network.name in network.shape.no_class_maps
+
+
+@pytest.mark.parametrize(
+    ("name", "signed_maps", "signed_features"),
+    [
+        # Pooled or rewritten activations are not recognised, and then count as signed.
+        ("timm/regnety_002", (False,) * 5, False),
+        ("timm/mobilenetv2_100", (True,) * 5, False),
+        ("timm/efficientnet_b0", (True,) * 5, True),
+        ("timm/densenet121", (False, True, True, True, False), False),
+        ("timm/resnetv2_18", (True,) * 5, False),
+    ],
+)
+def test_signs_are_found_without_computing(name, signed_maps, signed_features):
+    with torch.device("meta"):
+        shape = create_network(name, classes=7, image_size=SIZE).shape
+    assert (shape.signed_maps, shape.signed_features) == (signed_maps, signed_features)
 
 
 def test_gradients_reach_every_parameter(network, images):

@@ -8,8 +8,9 @@ import safetensors.torch
 import torch
 
 from benchmark.errors import NetworkError
+from benchmark.files import file_digest
 from benchmark.networks.catalogue import create_network
-from benchmark.networks.weights import file_digest, load_weights
+from benchmark.networks.weights import load_weights
 
 OPTIONS = argparse.Namespace(lr=0.05, model="resnet8")
 WRAPPINGS = {

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from recipe_files import write_recipe
 
 from benchmark import folders
 from benchmark.errors import RecipeError, UsageError
 from benchmark.folders import search_folders
 from benchmark.recipe.discovery import load_recipes
+from tests.recipe.recipe_files import write_recipe
 
 # Folders
 

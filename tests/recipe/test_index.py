@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recipe_files import write_recipe
-
 from benchmark import folders
 from benchmark.recipe.index import describe_recipes
+from tests.recipe.recipe_files import write_recipe
 
 
 def test_descriptions_tell_what_a_list_shows(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmark import Context
+from benchmark.errors import RecipeError
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.discovery import load_recipes
 
@@ -171,9 +172,11 @@ def test_as_many_negatives_as_exist() -> None:
 
 
 def test_one_class_has_no_negatives() -> None:
+    """It is known only from the labels: a card cannot say that a class has all the images."""
     shape = NetworkShape(classes=3, embedding_dim=4, stage_shapes=(), feature_shape=(4, 1, 1))
     context = Context(shape, shape, torch.zeros(9, dtype=torch.int64))
-    assert "one class" in load_recipes().get("crd").cls().refuse(context)
+    with pytest.raises(RecipeError, match="all training images are of one class"):
+        load_recipes().get("crd").cls().build(context)
 
 
 def test_published_weights_give_crd_with_kd() -> None:

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import jinja2
 import pytest
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import benchmark
-from benchmark import Batch, Context, Network, Outputs, Pair, Recipe, Stage, Terms
+from benchmark import Batch, Context, Network, Outputs, Pair, Proposal, Recipe, Stage, Terms
 from benchmark.errors import UsageError
 from benchmark.networks.catalogue import create_network
 from benchmark.recipe.contract import RecipeInfo
@@ -99,11 +99,14 @@ class Scene:
             lesson.wake()
             yield stage
 
-    def terms(self, stage: Stage | None = None, *, progress: float = 0.0) -> Terms:
+    def terms(
+        self, stage: Stage | None = None, *, progress: float = 0.0, labels: Tensor | None = None
+    ) -> Terms:
         """One step's loss terms, of the last stage or another; random draws are the same always."""
         torch.manual_seed(7)
         stage = stage or self.recipe.stages()[-1]
-        batch = replace(self.batch, progress=progress)
+        labels = self.batch.labels if labels is None else labels
+        batch = replace(self.batch, progress=progress, labels=labels)
         return stage.terms(batch, self.outputs(), self.taught())
 
     def _lesson(self, stage: Stage) -> Lesson:
@@ -112,8 +115,10 @@ class Scene:
         return self._kept
 
     def _run(self, network: Network) -> Outputs:
-        outputs = network(self.batch.images, maps="maps" in self.recipe.info.needs)
-        if "embedding" not in self.recipe.info.needs:
+        needs = self.recipe.info.needs
+        shown = {name: name in needs for name in ("maps", "class_maps")}
+        outputs = network(self.batch.images, **shown)
+        if "embedding" not in needs:
             outputs = replace(outputs, embedding=torch.full_like(outputs.embedding, torch.nan))
         return outputs
 
@@ -125,7 +130,7 @@ def stage(form: Form, pair: Pair, *, seed: int = 0, images: int = len(INDEX)) ->
     roles = trained_roles(recipe, pair)
     taught_by = recipe.roles(pair).get("teacher")
     plain = fresh_network(taught_by.network).shape if taught_by else None
-    if reason := recipe.refuse(Context(fresh_network(pair.student).shape, plain, LABELS)):
+    if reason := recipe.refusal(Proposal(fresh_network(pair.student).shape, plain, len(LABELS))):
         pytest.skip(reason)
     student = recipe.adapt(fresh_network(pair.student), roles)
     teacher = roles.get("teacher")
@@ -310,13 +315,36 @@ def test_the_order_of_the_batch_does_not_matter(form: Form) -> None:
 
 
 def rearranged(outputs: Outputs, order: Tensor) -> Outputs:
-    return Outputs(
-        outputs.logits.detach()[order],
-        outputs.embedding.detach()[order],
-        tuple(m.detach()[order] for m in outputs.maps),
-        tuple(p.detach()[order] for p in outputs.preactivations),
-        None if outputs.features is None else outputs.features.detach()[order],
-    )
+    def turned(part: Any) -> Any:
+        if isinstance(part, tuple):
+            return tuple(map(turned, part))
+        return part.detach()[order] if isinstance(part, Tensor) else part
+
+    return replace(outputs, **{name: turned(part) for name, part in vars(outputs).items()})
+
+
+@every_form
+def test_it_takes_labels_that_are_distributions(form: Form) -> None:
+    """As after mixing images. A distribution on one class is the class."""
+    scene, twin, mixing = (stage_anywhere(form) for _ in range(3))  # a step may change a state
+    sure = torch.nn.functional.one_hot(scene.batch.labels, CLASSES).float()
+    mixed = 0.7 * sure + 0.3 * sure.flip(0)
+    for part, part_of_twin, last in zip(
+        scene.stages(), twin.stages(), mixing.stages(), strict=True
+    ):
+        as_classes = scene.terms(part, progress=1.0)
+        as_sure = twin.terms(part_of_twin, progress=1.0, labels=sure)
+        for name, term in as_classes.items():
+            torch.testing.assert_close(as_sure[name], term, rtol=1e-4, atol=1e-6, msg=name)
+        terms = mixing.terms(last, progress=1.0, labels=mixed)
+        assert terms.keys() == as_classes.keys()
+        for name, term in terms.items():
+            assert term.shape == (), name
+            assert torch.isfinite(term), name
+        total(terms).backward()
+    assert any(p.grad is not None and p.grad.any() for p in mixing.student.parameters())
+    if getattr(scene.recipe, "ce_weight", 1.0):  # the last stage is the main one
+        assert terms["ce"] != as_classes["ce"], "the cross entropy reads the mixed labels"
 
 
 @every_form

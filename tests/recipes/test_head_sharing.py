@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import Batch, Context, Network, Outputs, Pair, Role, SharedHead
+from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.recipe.discovery import load_recipes
 
@@ -74,24 +76,43 @@ def test_crd_may_be_added(student: Network, teacher: Network, batch: Batch) -> N
     assert not hasattr(built("th-kd", student, teacher), "contrast"), "no banks without need"
 
 
-def test_papers_form_mixes_both_heads_in_loss_and_prediction(
+def test_papers_form_weighs_the_losses_of_both_heads_and_mixes_the_prediction(
     student: Network, teacher: Network, batch: Batch
 ) -> None:
     recipe = built("th-kd", student, teacher, form="paper", mixture=0.3, ce_weight=1, kd_weight=1)
     own, taught = student(batch.images), teacher(batch.images)
-    head = recipe.head(own.embedding)
+    weight, bias = teacher.classifier.weight, teacher.classifier.bias
+    head = recipe.head.projector(own.embedding) @ weight.T + bias
+    p_s, p_h = own.logits.softmax(1), head.softmax(1)
 
-    def mixed(temperature: float) -> torch.Tensor:
-        p, q = (own.logits / temperature).softmax(1), (head / temperature).softmax(1)
-        return 0.7 * p + 0.3 * q
+    def divergence(logits: torch.Tensor) -> torch.Tensor:
+        """KL of one head from the teacher at temperature 4, times 16, image by image."""
+        p_t, p = (taught.logits / 4).softmax(1), (logits / 4).softmax(1)
+        return 16 * (p_t * (p_t / p).log()).sum(1)
 
     terms = recipe(batch, own, taught)
-    torch.testing.assert_close(recipe.predict(own).exp(), mixed(1.0))
-    torch.testing.assert_close(terms["ce"], F.nll_loss(mixed(1.0).log(), batch.labels))
-    p_t = (taught.logits / 4).softmax(1)
-    kl = (p_t * (p_t.log() - mixed(4.0).log())).sum(1).mean() * 16
-    torch.testing.assert_close(terms["kd"], kl)
+    assert set(terms) == {"ce", "kd"}
+    rows = torch.arange(3), batch.labels
+    ce = -(0.7 * p_s[rows].log() + 0.3 * p_h[rows].log()).mean()
+    torch.testing.assert_close(terms["ce"], ce)
+    kd = (0.7 * divergence(own.logits) + 0.3 * divergence(head)).mean()
+    torch.testing.assert_close(terms["kd"], kd, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(recipe.predict(own).exp(), 0.7 * p_s + 0.3 * p_h)
     assert list(recipe.deployed()) == [recipe.head]
+
+
+def test_the_divergence_of_the_papers_form_has_the_gradient_of_the_cross_entropy(
+    student: Network, teacher: Network, batch: Batch
+) -> None:
+    """H may be read either way: they differ by the teacher's entropy, which nothing trains."""
+    recipe = built("th-kd", student, teacher, form="paper", mixture=0.3, ce_weight=0, kd_weight=1)
+    logits = torch.randn(3, 3, requires_grad=True)
+    own, taught = student(batch.images), teacher(batch.images)
+    kd = recipe(batch, dataclasses.replace(own, logits=logits), taught)["kd"]
+    soft_t = (taught.logits / 4).softmax(1)
+    cross_entropy = 0.7 * 16 * F.cross_entropy(logits / 4, soft_t)
+    got, expected = (torch.autograd.grad(x, logits)[0] for x in (kd, cross_entropy))
+    torch.testing.assert_close(got, expected)
 
 
 @given(
@@ -125,6 +146,20 @@ def test_sh_kd_needs_a_teacher_that_needs_the_student_alone() -> None:
     assert sh_teacher.roles(PAIR) == {"head": Role("resnet8", "vanilla")}
     assert catalogue.get("vanilla").cls().roles(PAIR) == {}
     assert (sh_kd.ce_weight, sh_kd.kd_weight, sh_kd.crd_weight) == (1, 1, 0.8)
+
+
+def test_an_independent_sh_kd_has_a_donor_of_another_draw() -> None:
+    catalogue = load_recipes()
+    (role,) = catalogue.get("sh-kd").cls(independent=True).roles(PAIR).values()
+    assert role == Role("wrn_16_2", "sh-teacher", {"independent": True})
+    sh_teacher = catalogue.get(role.recipe).cls(**role.settings)
+    assert sh_teacher.roles(PAIR) == {"head": Role("resnet8", "vanilla", draw=1)}
+    with pytest.raises(RecipeError, match="draw is 0, 1, 2 and so on, not -1"):
+        Role("resnet8", draw=-1)
+    for name in ("sh-kd", "sh-teacher"):
+        cls = catalogue.get(name).cls
+        assert "independent" not in cls.identified(cls.check_settings({})), "as it was before"
+        assert cls.identified(cls.check_settings({"independent": True}))["independent"] is True
 
 
 def test_sh_teacher_trains_on_the_students_frozen_classifier(

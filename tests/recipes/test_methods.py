@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import math
 from collections.abc import Callable
 from types import ModuleType
@@ -10,11 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmark import Batch, Context, Network, Pair, Recipe
-from benchmark.errors import UsageError
+from benchmark import Batch, Context, Network, Pair, Proposal, Recipe
+from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.catalogue import create_network
+from benchmark.networks.names import network_names
 from benchmark.networks.outputs import NetworkShape, Shape
 from benchmark.recipe.discovery import load_recipes
 
@@ -26,8 +31,11 @@ def recipe(name: str, **settings: Any) -> Recipe:
 
 
 def context(student: str, teacher: str) -> Context:
-    shapes = [create_network(name, classes=4).shape for name in (student, teacher)]
-    return Context(*shapes, torch.arange(4))
+    return Context(shape_of(student), shape_of(teacher), torch.arange(4))
+
+
+def proposal(student: str, teacher: str) -> Proposal:
+    return Proposal(shape_of(student), shape_of(teacher), images=9)
 
 
 # Values of the published code on inputs in closed form, for maps of unequal height and width.
@@ -100,12 +108,15 @@ SHAPES: list[tuple[Shape, Shape]] = [
 def test_the_regressor_fits_any_sizes(
     shape_s: Shape, shape_t: Shape, recipe_module: Module
 ) -> None:
-    regressor = recipe_module("fitnet").regressor(shape_s, shape_t)
-    assert regressor(torch.randn(2, *shape_s)).shape == (2, *shape_t)
+    for signed in (False, True):
+        regressor = recipe_module("fitnet").regressor(shape_s, shape_t, signed=signed)
+        hint = regressor(torch.randn(2, *shape_s))
+        assert hint.shape == (2, *shape_t)
+        assert (hint.min() < 0) == signed
 
 
 def test_fitnet_refuses_a_stage_that_is_not_there() -> None:
-    reason = recipe("fitnet", hint_stage=4).refuse(context("resnet8", "vgg8"))
+    reason = recipe("fitnet", hint_stage=4).refuse(proposal("resnet8", "vgg8"))
     assert reason == "hint_stage is 4, and the last common stage is 3"
 
 
@@ -126,9 +137,9 @@ def test_rkd_with_equal_images_has_a_gradient(recipe_module: Module) -> None:
 
 
 def test_kdsvd_refuses_unequal_channels() -> None:
-    reason = recipe("kdsvd").refuse(context("resnet8", "wrn_16_2"))
+    reason = recipe("kdsvd").refuse(proposal("resnet8", "wrn_16_2"))
     assert "[16, 32, 64] channels, the teacher's [32, 64, 128]" in reason
-    assert recipe("kdsvd").refuse(context("resnet8", "resnet14")) is None
+    assert recipe("kdsvd").refuse(proposal("resnet8", "resnet14")) is None
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-4, 1e4])
@@ -249,19 +260,131 @@ def test_simkd_is_taught_what_the_teacher_classifies(teacher_name: str) -> None:
     taught, own = (network.eval()(images, maps=True) for network in (teacher, student))
     torch.testing.assert_close(teacher.classifier(taught.features.mean((2, 3))), taught.logits)
     batch = Batch(images, torch.tensor([0, 1]), torch.arange(2), 0.0)
-    own = dataclasses.replace(own, features=taught.features)
+    own = dataclasses.replace(own, maybe_features=taught.features)
     assert recipe("simkd").method_terms(batch, own, taught)["simkd"] == 0
 
 
-def test_stages_are_paired_from_the_input(recipe_module: Module) -> None:
-    pairs = recipe_module("_maps").stage_pairs("sabc", "tABCD")
-    assert pairs == [("a", "A"), ("b", "B"), ("c", "C")]
+@functools.cache
+def shape_of(name: str, size: int = 32) -> NetworkShape:
+    with torch.device("meta"):
+        return create_network(name, classes=4, image_size=(size, size)).shape
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_cifar_networks_are_paired_as_published(recipe_module: Module, size: int) -> None:
+    """All pairs of them: counted from the input, save ResNet50 with a ShuffleNet."""
+    stage_numbers = recipe_module("_maps").stage_numbers
+    others = set()
+    for student, teacher in itertools.product(network_names(), repeat=2):
+        s, t = shape_of(student, size), shape_of(teacher, size)
+        count = min(len(s.stage_shapes), len(t.stage_shapes))
+        if stage_numbers(s, t) != [(number, number) for number in range(1, count)]:
+            others.add((student, teacher))
+    shuffles = ("ShuffleV1", "ShuffleV2")
+    expected = {("ResNet50", other) for other in shuffles}
+    assert others == expected | {(other, "ResNet50") for other in shuffles}
+    pairs = stage_numbers(shape_of("ShuffleV1", size), shape_of("ResNet50", size))
+    assert pairs == [(1, 2), (2, 3), (3, 4)], "where the sizes are equal"
+
+
+@pytest.mark.parametrize("student", ["timm/resnet18", "timm/mobilenetv3_small_100", "timm/vgg11"])
+@pytest.mark.parametrize("teacher", ["timm/convnext_tiny", "timm/swin_tiny_patch4_window7_224"])
+def test_stages_of_one_size_are_paired_whether_a_stem_is_shown_or_not(
+    recipe_module: Module, student: str, teacher: str
+) -> None:
+    s, t = shape_of(student, 224), shape_of(teacher, 224)
+    for one, other in ((s, t), (t, s)):
+        pairs = recipe_module("_maps").stage_pairs(one.stages, other.stages)
+        assert [a[1] for a, _ in pairs] == [b[1] for _, b in pairs] == [56, 28, 14, 7]
+
+
+def test_stages_of_a_plain_transformer_are_paired_in_order(recipe_module: Module) -> None:
+    vit, resnet = shape_of("timm/vit_tiny_patch16_224", 224), shape_of("timm/resnet18", 224)
+    numbers = recipe_module("_maps").stage_numbers(vit, resnet)
+    assert numbers == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+sizes = st.lists(st.sampled_from([1, 2, 4, 7, 8, 14, 16, 28, 56]), min_size=1, max_size=5)
+
+
+@given(student=sizes, teacher=sizes)
+def test_every_stage_of_the_shorter_network_has_a_partner_in_order(
+    recipe_module: Module, student: list[int], teacher: list[int]
+) -> None:
+    student, teacher = sorted(student, reverse=True), sorted(teacher, reverse=True)
+    shapes = [[(n, size, size) for n, size in enumerate(net)] for net in (student, teacher)]
+    stage_pairs = recipe_module("_maps").stage_pairs
+    pairs = stage_pairs(*shapes)
+    assert len(pairs) == min(len(student), len(teacher))
+    for side in zip(*pairs, strict=True):
+        assert list(side) == sorted(side), "in order"
+    turned = stage_pairs(*reversed(shapes))
+    assert [(t, s) for s, t in turned] == pairs
+    cost = sum(abs(math.log2(s[1] / t[1])) for s, t in pairs)
+    counted = sum(abs(math.log2(s / t)) for s, t in zip(student, teacher, strict=False))
+    assert cost <= counted + 1e-9, "never worse than counting"
+
+
+def test_fitnet_finds_its_stage_in_networks_without_a_stem() -> None:
+    student, teacher = shape_of("timm/resnet18", 224), shape_of("timm/convnext_tiny", 224)
+    with torch.device("meta"):
+        method = recipe("fitnet")
+        method.build(Context(student, teacher, torch.arange(4)))
+    assert student.stage_shapes[method.map_s][1] == teacher.stage_shapes[method.map_t][1] == 28
+    assert recipe("fitnet", hint_stage=4).refuse(Proposal(student, teacher, 9)) is None
+    reason = recipe("fitnet", hint_stage=0).refuse(Proposal(student, teacher, 9))
+    assert "does not show its stem" in reason
+
+
+def test_fsp_refuses_a_network_without_a_stem() -> None:
+    shape = NetworkShape(
+        classes=4, embedding_dim=8, stage_shapes=((4, 8, 8), (8, 4, 4)), feature_shape=(8, 4, 4)
+    )
+    bare = dataclasses.replace(shape, has_stem=False)
+    assert "stem" in recipe("fsp").refuse(Proposal(shape, bare, 9))
+
+
+SIGNED = [("resnet14", False), ("MobileNetV2", True), ("wrn_16_1", True), ("vgg8", False)]
+
+
+@pytest.mark.parametrize(("teacher", "signed"), SIGNED)
+def test_fitnet_ends_in_a_relu_where_the_teachers_map_has_one_sign(
+    teacher: str, signed: bool
+) -> None:
+    method = recipe("fitnet")
+    method.build(context("resnet8", teacher))
+    assert isinstance(method.regressor[-1], torch.nn.ReLU) is not signed
+
+
+@pytest.mark.parametrize(
+    ("teacher", "signed"),
+    [
+        ("resnet14", False),
+        ("wrn_16_1", False),
+        ("MobileNetV2", False),
+        ("timm/convnext_atto", True),
+    ],
+)
+def test_connectors_reach_signed_features(teacher: str, signed: bool) -> None:
+    """They end in a ReLU unless the features that they are compared with may be negative."""
+    taught_by = create_network(teacher, classes=4, image_size=(32, 32)).requires_grad_(False)
+    own = create_network("resnet8", classes=4)
+    srrl = recipe("srrl")
+    srrl.build(Context(own.shape, taught_by.shape, torch.arange(4), {"teacher": taught_by}))
+    assert isinstance(srrl.connector[-1], torch.nn.ReLU) is not signed
+    projected = recipe("simkd").adapt(own, {"teacher": taught_by})
+    assert isinstance(projected.projector[-1], torch.nn.ReLU) is not signed
+    assert projected.shape.signed_features is signed
+    outputs = projected(torch.randn(4, 3, 32, 32), maps=True, class_maps=True)
+    assert (outputs.features.min() < 0) == signed
+    mean = outputs.class_maps.mean(dim=(2, 3))
+    torch.testing.assert_close(mean, outputs.logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("networks", [("resnet8", "wrn_16_2"), ("resnet8", "vgg8")], ids=str)
 def test_fsp_refuses_unequal_widths_and_numbers_of_stages(networks: tuple[str, str]) -> None:
-    assert "channel with channel" in recipe("fsp").refuse(context(*networks))
-    assert recipe("fsp").refuse(context("resnet8", "resnet14")) is None
+    assert "channel with channel" in recipe("fsp").refuse(proposal(*networks))
+    assert recipe("fsp").refuse(proposal("resnet8", "resnet14")) is None
 
 
 def test_flows_equal_the_mean_of_products(recipe_module: Module) -> None:
@@ -343,6 +466,48 @@ def test_the_standardised_kd_is_ls_kd() -> None:
     assert recipe("kd", standardise=True, **values)(batch, *outputs) == own(batch, *outputs)
 
 
+def test_class_attention_compares_the_averages_of_quarters(recipe_module: Module) -> None:
+    maps_s, maps_t = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 8, 8)
+    errors = []
+    for row, column in itertools.product(range(2), repeat=2):
+        quarters = []
+        for maps in (maps_s, maps_t):
+            half = maps.shape[2] // 2
+            rows, columns = (slice(at * half, (at + 1) * half) for at in (row, column))
+            quarters.append(maps[:, :, rows, columns].mean(dim=(2, 3)))
+        errors.append((quarters[0] - quarters[1]).square())
+    loss = recipe_module("cat_kd").class_attention_loss(maps_s, maps_t, 2)
+    torch.testing.assert_close(loss, torch.stack(errors).mean())
+
+
+def test_class_attention_at_one_position_compares_logits() -> None:
+    """The mean of the class maps is what the network predicts."""
+    student, teacher = create_network("resnet8", classes=4), create_network("vgg8", classes=4)
+    images = torch.randn(3, 3, 32, 32)
+    own, taught = (net.eval()(images, class_maps=True) for net in (student, teacher))
+    batch = Batch(images, torch.tensor([0, 1, 2]), torch.arange(3), 0.0)
+    term = recipe("cat-kd", resolution=1).method_terms(batch, own, taught)["cat"]
+    expected = 15 * (own.logits - taught.logits).square().mean()
+    torch.testing.assert_close(term, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_class_attention_refuses_networks_without_class_maps() -> None:
+    shapes = shape_of("timm/convnext_atto", 64), shape_of("timm/resnet18", 64)
+    for student, teacher in (shapes, shapes[::-1]):
+        reason = recipe("cat-kd").refusal(Proposal(student, teacher, 9))
+        assert "'timm/convnext_atto' makes its embedding by more than a mean" in reason
+    assert recipe("cat-kd").refusal(Proposal(shapes[1], shapes[1], 9)) is None
+
+
+def test_shapes_without_a_teacher_say_so() -> None:
+    for shapes in (
+        Context(shape_of("resnet8"), None, torch.arange(4)),
+        Proposal(shape_of("resnet8"), None, images=9),
+    ):
+        with pytest.raises(RecipeError, match="has no teacher, and asks for the teacher's shape"):
+            shapes.teacher  # noqa: B018 - the property raises
+
+
 def test_label_smoothing_needs_no_teacher() -> None:
     method = recipe("label-smoothing", smoothing=0.25)
     assert method.roles(Pair("resnet14", "resnet8")) == {}
@@ -361,4 +526,4 @@ def test_shapes_without_a_second_stage_have_nothing_for_kdsvd() -> None:
     shape = NetworkShape(
         classes=4, embedding_dim=8, stage_shapes=((4, 8, 8), (8, 4, 4)), feature_shape=(8, 4, 4)
     )
-    assert "there is one" in recipe("kdsvd").refuse(Context(shape, shape, torch.arange(4)))
+    assert "there is one" in recipe("kdsvd").refuse(Proposal(shape, shape, 9))

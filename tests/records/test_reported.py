@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cards.catalogue import read_card
-from benchmark.networks.catalogue import CIFAR_NETWORKS
+from benchmark.networks.names import CIFAR_NETWORKS
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.reported import STUDENT, TEACHER, Reported, read_reported
 from benchmark.records.store import Store

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_records import record, spec, taught, world
 
 from benchmark.errors import RecordError
 from benchmark.records.canonical import canonical_json, identity_of
 from benchmark.records.schema import RoleRecord
 from benchmark.records.store import Store
+from tests.records.made_records import record, spec, taught, world
 
 TEACHER = RoleRecord(identity="a" * 64, network="resnet32x4", recipe="vanilla", top1=79.4)
 HEAD = RoleRecord(identity="b" * 64, network="resnet8", recipe="vanilla")

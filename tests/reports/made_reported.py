@@ -1,4 +1,4 @@
-"""Made published numbers of the two pairs of the made records, one source per epoch rule."""
+"""Made reported numbers of the two pairs of the made records, one source per epoch rule."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
-from benchmark.training.learner import Job
+from benchmark.training.job import Job
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
 
@@ -34,7 +34,14 @@ def teacher() -> Network:
 
 @pytest.fixture
 def make_job(recipes: Catalogue[RecipeInfo], teacher: Network) -> Callable[..., Job]:
-    def make(recipe: str, *, protocol: Protocol = PROTOCOL, seed: int = 0, **settings: Any) -> Job:
+    def make(
+        recipe: str,
+        *,
+        protocol: Protocol = PROTOCOL,
+        seed: int = 0,
+        source: str = "s",
+        **settings: Any,
+    ) -> Job:
         roles = {} if recipe == "vanilla" else {"teacher": teacher}
         return Job(
             identity=f"{recipe}-{seed}".ljust(64, "0"),
@@ -43,6 +50,7 @@ def make_job(recipes: Catalogue[RecipeInfo], teacher: Network) -> Callable[..., 
             recipe=recipes.get(recipe).cls(**settings),
             protocol=protocol,
             seed=seed,
+            source=source,
             roles=roles,
         )
 

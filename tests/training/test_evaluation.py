@@ -25,7 +25,8 @@ def test_metrics_equal_their_definitions(
     tally = Tally(12, torch.device("cpu"), teacher)
     for part in torch.arange(101).split(16):
         tally.add(logits[part], labels[part], part)
-    scores = tally.scores(accelerator)
+    scores = tally.metrics(accelerator, "test")
+    assert scores is not None
 
     p = torch.softmax(logits.double(), 1).numpy()
     y = labels.numpy()
@@ -52,4 +53,14 @@ def test_without_a_teacher_there_is_no_agreement(
 ) -> None:
     tally = Tally(12, torch.device("cpu"), None)
     tally.add(case[0], case[1], torch.arange(101))
-    assert tally.scores(accelerator).agreement is None
+    metrics = tally.metrics(accelerator, "test")
+    assert metrics is not None
+    assert metrics.agreement is None
+
+
+def test_predictions_that_are_not_finite_have_no_metrics(
+    case: tuple[torch.Tensor, ...], accelerator: Accelerator
+) -> None:
+    tally = Tally(12, torch.device("cpu"), None)
+    tally.add(case[0] * float("nan"), case[1], torch.arange(101))
+    assert tally.metrics(accelerator, "test") is None

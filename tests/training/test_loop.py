@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from trained import assert_same, run, weights
 
 from benchmark.data.splits import DataSet
 from benchmark.errors import UsageError
 from benchmark.events import Listener
 from benchmark.recipe.contract import Recipe
-from benchmark.training.checkpoint import Workspace
-from benchmark.training.learner import Job
-from benchmark.training.loop import Group, Seat, train
+from benchmark.training.ending import Stopped
+from benchmark.training.job import Job
+from benchmark.training.keeping.workspace import Workspace
+from benchmark.training.loop import train
+from tests.training.trained import assert_same, group_of, run, weights
 
 GROUP = ("vanilla", "kd", "th-kd", "crd")
 
@@ -62,24 +63,18 @@ def test_an_interrupted_and_continued_training_ends_with_the_same_weights(
     stopped = run(
         [make_job(name) for name in names], tiny, accelerator, tmp_path / "parts", stop_in=stop_in
     )
-    assert [seat.progress.epochs for seat in stopped] == [stop_in, stop_in]
-    assert not any(seat.finished for seat in stopped)
+    assert [trained.ending for trained in stopped] == [Stopped(stop_in, 3)] * 2
     continued = run([make_job(name) for name in names], tiny, accelerator, tmp_path / "parts")
     for first, second in zip(whole, continued, strict=True):
-        assert second.finished
         assert_same(first, second)
-        epochs = [row["epoch"] for row in second.progress.history]
-        assert epochs == [1, 2, 3]
+        assert [row.epoch for row in second.finished.history] == [1, 2, 3]
 
 
 def test_a_changed_recipe_file_starts_over(
     make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
 ) -> None:
-    run([make_job("kd")], tiny, accelerator, tmp_path, stop_in=1, source="before")
-    seats = [Seat(make_job("kd"), "after")]
-    group = Group(
-        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Listener()
-    )
+    run([make_job("kd", source="before")], tiny, accelerator, tmp_path, stop_in=1)
+    group = group_of([make_job("kd", source="after")], tiny, accelerator, tmp_path, Listener())
     assert group.done == 0
 
 
@@ -91,8 +86,8 @@ def test_a_damaged_checkpoint_is_started_over(
     [file] = tmp_path.rglob("checkpoint.pt")
     file.write_bytes(file.read_bytes()[:1000])
     assert Workspace(tmp_path).epochs_done(job.identity, "s") == 0
-    [seat] = run([make_job("kd")], tiny, accelerator, tmp_path)
-    assert seat.finished
+    [trained] = run([make_job("kd")], tiny, accelerator, tmp_path)
+    assert len(trained.finished.history) == 3
 
 
 def test_another_precision_does_not_continue_silently(
@@ -124,12 +119,11 @@ def test_a_learner_that_diverges_leaves_and_the_others_go_on(
 ) -> None:
     bad = make_job("kd")
     break_at(bad.recipe, 4, lambda term: term * float("nan"))
-    seats = run([bad, make_job("th-kd")], tiny, accelerator, tmp_path / "group")
-    assert seats[0].trouble is not None
-    assert seats[0].trouble.status == "diverged"
-    assert seats[0].trouble.epoch == 2
+    diverged, other = run([bad, make_job("th-kd")], tiny, accelerator, tmp_path / "group")
+    assert diverged.failed.status == "diverged"
+    assert diverged.failed.failure.epoch == 2
     [alone] = run([make_job("th-kd")], tiny, accelerator, tmp_path / "alone")
-    assert_same(seats[1], alone)
+    assert_same(other, alone)
 
 
 def test_a_learner_that_raises_leaves_with_its_error(
@@ -140,17 +134,16 @@ def test_a_learner_that_raises_leaves_with_its_error(
 
     bad = make_job("kd")
     break_at(bad.recipe, 2, fail)
-    seats = run([make_job("vanilla"), bad], tiny, accelerator, tmp_path)
-    trouble = seats[1].trouble
-    assert trouble is not None
-    assert (trouble.status, trouble.kind, trouble.message, trouble.epoch) == (
+    good, raised = run([make_job("vanilla"), bad], tiny, accelerator, tmp_path)
+    failure = raised.failed.failure
+    assert (raised.failed.status, failure.kind, failure.message, failure.epoch) == (
         "failed",
         "ZeroDivisionError",
         "one too many",
         1,
     )
-    assert trouble.where.startswith("test_loop.py:")
-    assert seats[0].finished
+    assert failure.where.startswith("test_loop.py:")
+    assert good.finished.metrics.images == 24
 
 
 def test_the_teacher_is_asked_once_a_batch(
@@ -160,12 +153,12 @@ def test_the_teacher_is_asked_once_a_batch(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seats = [Seat(make_job(name), "s") for name in GROUP]
-    group = Group(
-        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Listener()
+    group = group_of([make_job(n) for n in GROUP], tiny, accelerator, tmp_path, Listener())
+    [(network, teacher)] = group.teachers.by_network.items()
+    calls = []
+    monkeypatch.setitem(
+        group.teachers.by_network, network, lambda images: calls.append(1) or teacher(images)
     )
-    teacher, calls = group.teacher, []
-    monkeypatch.setattr(group, "teacher", lambda images: calls.append(1) or teacher(images))
     train(group)
     assert len(calls) == 3 * len(group.loader)
 
@@ -174,14 +167,11 @@ def test_validation_is_held_out_of_the_training_set(
     make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
 ) -> None:
     protocol = make_job("kd").protocol.model_copy(update={"validation": 0.2, "epochs": 1})
-    seats = [Seat(make_job("kd", protocol=protocol), "s")]
-    group = Group(
-        seats, tiny, accelerator=accelerator, workspace=Workspace(tmp_path), listener=Listener()
-    )
-    train(group)
-    assert group.loader.images_per_epoch == 32
-    assert seats[0].scores is not None
-    assert seats[0].scores.images == 8
+    jobs = [make_job("kd", protocol=protocol)]
+    assert group_of(jobs, tiny, accelerator, tmp_path, Listener()).loader.images_per_epoch == 32
+    [trained] = run(jobs, tiny, accelerator, tmp_path)
+    assert trained.finished.metrics.images == 8
+    assert trained.finished.metrics.evaluated_on == "validation"
 
 
 def test_evaluating_seldom_changes_only_what_is_known_on_the_way(
@@ -191,6 +181,6 @@ def test_evaluating_seldom_changes_only_what_is_known_on_the_way(
     [first] = run([make_job("kd")], tiny, accelerator, tmp_path / "a")
     [second] = run([make_job("kd", protocol=seldom)], tiny, accelerator, tmp_path / "b")
     assert_same(first, second)
-    assert ["top1" in row for row in first.progress.history] == [True, True, True]
-    assert ["top1" in row for row in second.progress.history] == [False, True, True]
+    assert [row.top1 is not None for row in first.finished.history] == [True, True, True]
+    assert [row.top1 is not None for row in second.finished.history] == [False, True, True]
     assert seldom.for_network("resnet8") == make_job("kd").protocol.for_network("resnet8")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.cards.card import Protocol
-from benchmark.training.schedule import learning_rate
+from benchmark.training.updates.schedule import learning_rate
 
 PUBLISHED = Protocol(
     name="paper",
@@ -45,3 +45,14 @@ def test_a_cosine_rises_then_falls_to_zero() -> None:
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert max(rates) == pytest.approx(0.1)
     assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_cosine_may_end_above_zero() -> None:
+    protocol = Protocol(name="c", epochs=10, batch_size=8, lr=0.1, schedule="cosine", min_lr=0.02)
+    rates = [learning_rate(protocol, "x", at) for at in (0, 5, 10)]
+    assert rates == pytest.approx([0.1, 0.06, 0.02])
+
+
+def test_no_milestones_are_a_constant_rate() -> None:
+    protocol = Protocol(name="c", epochs=10, batch_size=8, lr=0.1)
+    assert {learning_rate(protocol, "x", at) for at in (0, 5, 10)} == {0.1}

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
-from trained import assert_same, run, weights
 
 from benchmark.cards.card import Protocol
 from benchmark.data.splits import DataSet
@@ -19,9 +18,12 @@ from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
 from benchmark.recipe.contract import Recipe, Stage
 from benchmark.recipe.discovery import load_recipes
-from benchmark.training.learner import Job, Learner, Setting
-from benchmark.training.schedule import learning_rate
-from benchmark.training.stages import lead_of, spans_of
+from benchmark.training.ending import Stopped
+from benchmark.training.job import Job, Setting
+from benchmark.training.learner import Learner
+from benchmark.training.updates.schedule import learning_rate
+from benchmark.training.updates.stages import lead_of, spans_of
+from tests.training.trained import assert_same, run, weights
 
 PROTOCOL = Protocol(name="p", epochs=24, batch_size=16, lr=0.05, schedule="cosine", warmup_epochs=2)
 
@@ -102,10 +104,10 @@ def test_what_rests_stays_as_it_is(
     before = learner(job, tiny, accelerator).lesson.state_dict()
     before = {key: value.clone() for key, value in before.items()}
     [seat] = run([job_of(name)], tiny, accelerator, tmp_path, stop_in=1)
-    assert seat.progress.epochs == 1
-    assert "top1" not in seat.progress.history[0], "there is nothing to evaluate yet"
-    assert seat.learner is not None
-    after = seat.learner.lesson.state_dict()
+    assert seat.member is not None
+    [row] = seat.member.progress.history
+    assert row.top1 is None, "there is nothing to evaluate yet"
+    after = weights(seat)
     changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert not {key for key in changed if key.startswith(tuple(resting))}
     for part in training:
@@ -131,10 +133,10 @@ def test_a_run_goes_on_from_either_stage(
         )
         for folder, at in (("whole", None), ("parts", stop_in), ("parts", None))
     )
-    assert [seat.progress.epochs for seat in stopped] == [stop_in] * 3
+    assert [trained.ending for trained in stopped] == [Stopped(stop_in, 6)] * 3
     for first, second in zip(whole, continued, strict=True):
         assert second.finished
-        assert [row["epoch"] for row in second.progress.history] == [1, 2, 3, 4, 5, 6]
+        assert [row.epoch for row in second.finished.history] == [1, 2, 3, 4, 5, 6]
         assert_same(first, second)
 
 
@@ -163,10 +165,8 @@ def test_the_main_stage_sees_the_batches_of_every_other_method(
     """FT without its term is plain training, whatever came before."""
     [alone] = run([job_of("vanilla")], tiny, accelerator, tmp_path / "alone")
     [after] = run([job_of("ft", ft_weight=0.0)], tiny, accelerator, tmp_path / "after")
-    assert alone.learner is not None
-    assert after.learner is not None
-    own = after.learner.network.state_dict()
-    for name, value in alone.learner.network.state_dict().items():
+    own = after.finished.weights
+    for name, value in alone.finished.weights.items():
         assert torch.equal(value, own[name]), name
 
 
@@ -176,6 +176,5 @@ def test_a_stage_that_cannot_begin_stops_its_learner_alone(
     bad = job_of("ft")
     bad.recipe.rest_later = lambda student: [student, bad.recipe]  # type: ignore[method-assign]
     broken, good = run([bad, job_of("ab")], tiny, accelerator, tmp_path)
-    assert broken.trouble is not None
-    assert broken.trouble.message.endswith("stage 'main': everything rests.")
+    assert broken.failed.failure.message.endswith("stage 'main': everything rests.")
     assert good.finished

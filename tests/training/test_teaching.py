@@ -24,9 +24,10 @@ def test_the_fast_teacher_says_what_the_plain_network_says(
     network: torch.nn.Module, dtype: torch.dtype, tolerance: float
 ) -> None:
     images = torch.randn(8, 3, 32, 32).to(memory_format=torch.channels_last)
-    fast = Teacher(network, device=torch.device("cpu"), dtype=dtype, maps=True)(images)
-    slow = network(images, maps=True)
-    for name in ("logits", "embedding"):
+    cpu = torch.device("cpu")
+    fast = Teacher(network, device=cpu, dtype=dtype, needs={"maps", "class_maps"})(images)
+    slow = network(images, maps=True, class_maps=True)
+    for name in ("logits", "embedding", "features", "class_maps"):
         a, b = getattr(fast, name), getattr(slow, name)
         assert a.dtype == torch.float32
         assert (a - b).norm() <= tolerance * b.norm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,9 +11,12 @@ from accelerate import Accelerator
 
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
-from benchmark.training.checkpoint import Workspace
-from benchmark.training.learner import Job
-from benchmark.training.loop import Group, Seat, train
+from benchmark.training.ending import Ending, Failed, Finished
+from benchmark.training.group import Group
+from benchmark.training.job import Job
+from benchmark.training.keeping.workspace import Workspace
+from benchmark.training.loop import train
+from benchmark.training.member import Member
 
 
 class Deadline(Listener):
@@ -27,6 +31,32 @@ class Deadline(Listener):
             self.group.deadline = time.monotonic()
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A job, how it ended, and what was a member of the group, if it could begin."""
+
+    ending: Ending
+    member: Member | None
+
+    @property
+    def finished(self) -> Finished:
+        assert isinstance(self.ending, Finished)
+        return self.ending
+
+    @property
+    def failed(self) -> Failed:
+        assert isinstance(self.ending, Failed)
+        return self.ending
+
+
+def group_of(
+    jobs: list[Job], data: DataSet, accelerator: Accelerator, folder: Path, listener: Listener
+) -> Group:
+    return Group(
+        jobs, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener
+    )
+
+
 def run(
     jobs: list[Job],
     data: DataSet,
@@ -34,27 +64,24 @@ def run(
     folder: Path,
     *,
     stop_in: int | None = None,
-    source: str = "s",
-) -> list[Seat]:
+) -> list[Trained]:
     listener = Deadline(stop_in) if stop_in else Listener()
-    seats = [Seat(job, source) for job in jobs]
-    group = Group(
-        seats, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener
-    )
+    group = group_of(jobs, data, accelerator, folder, listener)
     if isinstance(listener, Deadline):
         listener.group = group
-    train(group)
-    return seats
+    members = {member.job.identity: member for member in group.members}
+    endings = train(group)
+    return [Trained(endings[job.identity], members.get(job.identity)) for job in jobs]
 
 
-def weights(seat: Seat) -> dict[str, torch.Tensor]:
-    assert seat.learner is not None
-    return seat.learner.lesson.state_dict()
+def weights(trained: Trained) -> dict[str, torch.Tensor]:
+    assert trained.member is not None
+    return trained.member.learner.lesson.state_dict()
 
 
-def assert_same(first: Seat, second: Seat) -> None:
+def assert_same(first: Trained, second: Trained) -> None:
     a, b = weights(first), weights(second)
     assert a.keys() == b.keys()
     different = [name for name in a if not torch.equal(a[name], b[name])]
     assert different == []
-    assert first.scores == second.scores
+    assert first.finished.metrics == second.finished.metrics

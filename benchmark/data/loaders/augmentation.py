@@ -61,10 +61,13 @@ class ResidentAugmentation:
                 flip = transform.p
         return cls(padding, flip)
 
-    def draw(self, images: int, *, seed: int, epoch: int) -> Choices:
-        """Choose for every position of a split of so many images."""
+    def draw(self, images: int, *, seed: int, epoch: int, view: int = 0) -> Choices:
+        """Choose for every position of a split of so many images, for one view of them."""
+        again = f"{view}" if view else ""
         corners = torch.randint(
-            2 * self.padding + 1, (2, images), generator=epoch_generator(seed, epoch, "crop")
+            2 * self.padding + 1,
+            (2, images),
+            generator=epoch_generator(seed, epoch, f"crop{again}"),
         )
-        uniform = torch.rand(images, generator=epoch_generator(seed, epoch, "flip"))
+        uniform = torch.rand(images, generator=epoch_generator(seed, epoch, f"flip{again}"))
         return Choices(corners[0], corners[1], uniform < self.flip)

@@ -32,6 +32,7 @@ class LoadedBatch:
         weight: of this share's mean: own images * processes / ``global_size``. The average over
             the processes of weighted means is the mean over the global batch. 0 marks a process
             for which the last batch left no image; it holds one that counts nowhere.
+        views: the same images augmented once more, if the loader was asked for several views.
     """
 
     images: Tensor
@@ -39,6 +40,7 @@ class LoadedBatch:
     index: Tensor
     global_size: int
     weight: float
+    views: tuple[Tensor, ...] = ()
 
 
 class Loader(Protocol):

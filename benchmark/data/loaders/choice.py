@@ -24,6 +24,7 @@ def make_loader(
     train: bool,
     shard: tuple[int, int] = (0, 1),
     workers: int | None = None,
+    views: int = 1,
 ) -> Loader:
     """The loader for a split: resident if it can be, worker processes otherwise.
 
@@ -39,6 +40,7 @@ def make_loader(
         train: shuffled and augmented; otherwise in the order of the split and as they are.
         shard: number of this process and how many there are.
         workers: worker processes if they are needed; None takes as many as there are processors.
+        views: how often every image is augmented; the first one is the same for any number.
     """
     if has_size(split, pictures.size) and not (train and ResidentAugmentation.of(pictures) is None):
         return ResidentLoader(
@@ -49,6 +51,7 @@ def make_loader(
             device=device,
             train=train,
             shard=shard,
+            views=views,
         )
     return WorkersLoader(
         split,
@@ -59,4 +62,5 @@ def make_loader(
         train=train,
         shard=shard,
         workers=workers,
+        views=views,
     )

@@ -39,6 +39,7 @@ class ResidentLoader:
         device: where the images are kept and the batches made.
         shard: number of this process and how many there are.
         train: shuffled and augmented; otherwise in the order of the split and as they are.
+        views: how often every image is augmented.
 
     Raises:
         ValueError: the images are no such tensor, or a transform of the pictures has no twin here.
@@ -54,6 +55,7 @@ class ResidentLoader:
         device: torch.device | str,
         train: bool,
         shard: tuple[int, int] = (0, 1),
+        views: int = 1,
     ) -> None:
         augmentation = ResidentAugmentation.of(pictures) if train else ResidentAugmentation()
         if augmentation is None or not isinstance(split.images, Tensor):
@@ -70,7 +72,7 @@ class ResidentLoader:
         self._augmentation = augmentation
         self._normalise = Normalise(pictures.mean, pictures.std, size=size, device=device)
         self._across = torch.arange(size, device=device)
-        self._seed, self._train, self._device = seed, train, device
+        self._seed, self._train, self._device, self._views = seed, train, device, views
         self._images = len(split)
         self._chunks = chunks_of_epoch(len(split), batch_size=batch_size, shard=shard)
         self._own = torch.cat([torch.arange(chunk.start, chunk.stop) for chunk in self._chunks])
@@ -95,23 +97,28 @@ class ResidentLoader:
             chunks = self._chunks[first : first + self._batches_at_once]
             start, stop = stop, stop + sum(len(chunk) for chunk in chunks)
             yield from self._make(
-                chunks, index[start:stop], corners[start:stop], mirrored[start:stop]
+                chunks, index[start:stop], corners[:, start:stop], mirrored[:, start:stop]
             )
 
     def _plan(self, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
         """This process's images in the order of the epoch, on the device.
 
         Returns:
-            Positions (M,), the row of the table where each image's crop begins (M,), and whether
-            it is mirrored (M,).
+            Positions (M,), the row of the table where each image's crop begins (V, M), and whether
+            it is mirrored (V, M), for each of V views.
         """
         order = torch.arange(self._images)
         if self._train:
             order = epoch_order(self._images, seed=self._seed, epoch=epoch)
         index = order[self._own]
-        choices = self._augmentation.draw(self._images, seed=self._seed, epoch=epoch)
-        corners = (index * self._edge + choices.top[index]) * self._edge + choices.left[index]
-        mirrored = choices.mirrored[index]
+        choices = [
+            self._augmentation.draw(self._images, seed=self._seed, epoch=epoch, view=view)
+            for view in range(self._views)
+        ]
+        corners = torch.stack(
+            [(index * self._edge + c.top[index]) * self._edge + c.left[index] for c in choices]
+        )
+        mirrored = torch.stack([c.mirrored[index] for c in choices])
         return index.to(self._device), corners.to(self._device), mirrored.to(self._device)
 
     def _make(
@@ -119,13 +126,14 @@ class ResidentLoader:
     ) -> Iterator[LoadedBatch]:
         """Make some batches at once and hand them out one by one."""
         size = len(self._across)
-        columns = torch.where(mirrored[:, None], self._across.flip(0), self._across)
-        rows = corners[:, None] + self._across * self._edge
+        columns = torch.where(mirrored.reshape(-1, 1), self._across.flip(0), self._across)
+        rows = corners.reshape(-1, 1) + self._across * self._edge
         places = rows[:, :, None] + columns[:, None, :]
         pixels = self._table.index_select(0, places.view(-1)).view(-1, size, size, 3)
-        parts = (self._normalise(pixels), self._labels[index], index)
+        views = self._normalise(pixels).chunk(self._views)
+        parts = (self._labels[index], index, *views)
         sizes = [len(chunk) for chunk in chunks]
-        for chunk, images, labels, own in zip(
+        for chunk, labels, own, images, *others in zip(
             chunks, *(torch.split(part, sizes) for part in parts), strict=True
         ):
-            yield LoadedBatch(images, labels, own, chunk.global_size, chunk.weight)
+            yield LoadedBatch(images, labels, own, chunk.global_size, chunk.weight, tuple(others))

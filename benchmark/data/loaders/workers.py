@@ -47,8 +47,8 @@ from benchmark.errors import DataError
 if TYPE_CHECKING:
     import albumentations
 
-Key = tuple[int, int]
-"""An epoch and a position: all that a worker needs to make a sample."""
+Key = tuple[int, int, int]
+"""An epoch, a position and a view: all that a worker needs to make a sample."""
 
 _MOST_WORKERS = 8
 
@@ -69,6 +69,7 @@ class WorkersLoader:
         shard: number of this process and how many there are.
         workers: processes; 0 works in this one, None takes as many as there are processors, 8 at
             most.
+        views: how often every image is augmented.
     """
 
     def __init__(
@@ -82,8 +83,9 @@ class WorkersLoader:
         train: bool,
         shard: tuple[int, int] = (0, 1),
         workers: int | None = None,
+        views: int = 1,
     ) -> None:
-        self._labels, self._seed, self._train = split.labels, seed, train
+        self._labels, self._seed, self._train, self._views = split.labels, seed, train, views
         self._device = torch.device(device)
         self._normalise = Normalise(
             pictures.mean, pictures.std, size=pictures.size, device=self._device
@@ -124,16 +126,22 @@ class WorkersLoader:
         if self._train:
             order = epoch_order(len(self._labels), seed=self._seed, epoch=epoch)
         own = [order[chunk.start : chunk.stop] for chunk in self._chunks]
-        self._plan.batches = [[(epoch, position) for position in part.tolist()] for part in own]
+        self._plan.batches = [
+            [(epoch, position, view) for view in range(self._views) for position in part.tolist()]
+            for part in own
+        ]
         for chunk, index, pixels in zip(self._chunks, own, self._batches, strict=True):
             if isinstance(pixels, str):
                 raise DataError(pixels)
+            images = self._normalise(pixels.to(self._device, non_blocking=True))
+            first, *views = images.chunk(self._views) if self._views > 1 else (images,)
             yield LoadedBatch(
-                images=self._normalise(pixels.to(self._device, non_blocking=True)),
+                images=first,
                 labels=self._labels[index].to(self._device, non_blocking=True),
                 index=index.to(self._device, non_blocking=True),
                 global_size=chunk.global_size,
                 weight=chunk.weight,
+                views=tuple(views),
             )
 
 
@@ -207,15 +215,16 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 class _Samples(Dataset[Tensor | str]):
-    """Augmented images by epoch and position; what goes wrong is handed over as text."""
+    """Augmented images by epoch, position and view; what goes wrong is handed over as text."""
 
     def __init__(self, split: ImageSplit, compose: albumentations.Compose, seed: int) -> None:
         self._split, self._compose, self._seed = split, compose, seed
 
     def __getitem__(self, key: Key) -> Tensor | str:
         """Pixels uint8 (S, S, 3)."""
-        epoch, position = key
-        seed = stable_seed(self._seed, epoch, "augment", position)
+        epoch, position, view = key
+        again = (view,) if view else ()
+        seed = stable_seed(self._seed, epoch, "augment", position, *again)
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
             with _seeded(seed):

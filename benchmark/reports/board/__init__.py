@@ -1,1 +1,1 @@
-"""Numbers from records: tables, statistics, comparison with published numbers."""
+"""Numbers from records: tables, statistics, comparison with reported numbers."""

@@ -1,132 +1,41 @@
-"""From records to the numbers of the tables: one cell per pair and method, over the seeds.
+"""From records to the tables of a board: one cell per pair and method, over the seeds.
 
-Only the accuracy of the last epoch enters. Nothing here depends on the order of the records.
+Only the last epoch enters, never the best one. Nothing here depends on the order of the records.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
-from benchmark.records.canonical import canonical_json, recipe_label
-from benchmark.records.schema import ALONE, IMPORTED, Record, RunSpec
+from benchmark.records.canonical import recipe_label
+from benchmark.records.schema import ALONE, DRAW, IMPORTED, Record, RunSpec
+from benchmark.reports.board.metrics import TOP1, Metric
+from benchmark.reports.board.notes import notes_on
 from benchmark.reports.board.staleness import Current, stale_records
 from benchmark.reports.board.statistics import Difference, Summary, paired, summarise
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method on one pair, over the seeds.
-
-    Attributes:
-        method: the recipe, with changed settings in brackets and the variant behind it.
-        recipe: its bare name.
-        top1: last-epoch accuracy; None if no seed has a result.
-        by_seed: the accuracies.
-        failures: seeds by what went wrong.
-        missing: seeds that other methods of the pair have and this one has no record of.
-        gain: over the student alone, paired by seed.
-        teacher: accuracy of the teachers used; None without a teacher.
-        parameters, macs: of what is deployed.
-        rank: ``best``, or ``open`` if it is not shown to be worse than the best, or None.
-    """
-
-    method: str
-    recipe: str
-    top1: Summary | None
-    by_seed: Mapping[int, float]
-    failures: Mapping[str, tuple[int, ...]]
-    missing: tuple[int, ...]
-    gain: Difference | None = None
-    teacher: Summary | None = None
-    parameters: int | None = None
-    macs: int | None = None
-    rank: Literal["best", "open"] | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every seed of the pair has a result."""
-        return not self.missing and not self.failures
-
-
-@dataclass(frozen=True)
-class Column:
-    """One pair: its teacher, its student trained alone, and its cells by method.
-
-    Attributes:
-        teacher, student: names of the networks.
-        seeds: of all cells together; a complete cell has them all.
-        teacher_top1: of the teachers trained alone that the cells used.
-        alone: the student trained alone, if there is a record of it.
-        cells: by method.
-        protocol_values: what the protocol asked of the student, in the latest record.
-    """
-
-    teacher: str
-    student: str
-    seeds: tuple[int, ...]
-    teacher_top1: Summary | None
-    alone: Cell | None
-    cells: Mapping[str, Cell]
-    protocol_values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class NetworkRow:
-    """A network that was trained and is not a cell: alone, or as a step of a method."""
-
-    network: str
-    cell: Cell
-
-
-@dataclass(frozen=True)
-class Table:
-    """All results of one data set under one protocol.
-
-    Attributes:
-        evaluated_on: ``test``, or ``validation`` if the protocol holds out a part for tuning.
-        notes: what a reader must know before comparing.
-    """
-
-    dataset: str
-    protocol: str
-    ranked: bool
-    evaluated_on: str
-    columns: tuple[Column, ...]
-    networks: tuple[NetworkRow, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Board:
-    """Everything that a report shows.
-
-    Attributes:
-        tables: ranked protocols first within each data set.
-        stale: number of records left out, by reason.
-        unreadable: number of files left out, of records and of published numbers.
-    """
-
-    tables: tuple[Table, ...]
-    stale: Mapping[str, int]
-    unreadable: int
+from benchmark.reports.board.tables import Board, Cell, Column, NetworkRow, Table
 
 
 def aggregate(
-    records: Iterable[Record], current: Current | None = None, *, unreadable: int = 0
+    records: Iterable[Record],
+    current: Current | None = None,
+    *,
+    metric: Metric = TOP1,
+    unreadable: int = 0,
 ) -> Board:
     """Bring records into tables.
 
     Args:
         records: in any order. Of two with one place the later one counts.
         current: what is not stale; None takes every record as it is.
+        metric: what is averaged, compared and ranked.
         unreadable: number of files that could not be read, to be told to the reader.
     """
     known = sorted(records, key=lambda record: (record.finished, record.identity))
     stale = stale_records(known, current) if current else {}
-    top1 = {r.identity: r.metrics.top1 for r in known if r.metrics}
+    scores = {r.identity: score for r in known if (score := metric.of(r)) is not None}
     tables: dict[tuple[str, str], list[Record]] = defaultdict(list)
     imported = {r.identity: r for r in known if r.spec.recipe == IMPORTED}
     for record in known:
@@ -136,11 +45,12 @@ def aggregate(
         # Weights that were brought belong to no protocol: they stand where they taught.
         roles = {role.identity for member in members for role in member.spec.roles.values()}
         members += [record for identity, record in imported.items() if identity in roles]
-    made = [_table(members, top1) for members in tables.values()]
+    made = [_table(members, metric, scores) for members in tables.values()]
     return Board(
         tables=tuple(sorted(made, key=lambda t: (t.dataset, not t.ranked, t.protocol))),
         stale=dict(sorted(Counter(stale.values()).items())),
         unreadable=unreadable,
+        metric=metric,
     )
 
 
@@ -150,12 +60,21 @@ def method_of(spec: RunSpec) -> str:
     return f"{label} ({spec.variant})" if spec.variant else label
 
 
-def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
+def _table(records: Sequence[Record], metric: Metric, scores: Mapping[str, float]) -> Table:
+    """One table.
+
+    Args:
+        records: that stand in it, in the order of their time.
+        metric: of the board.
+        scores: the metric of all records by identity, for the teachers.
+    """
     taught: dict[tuple[str, str], list[Record]] = defaultdict(list)
     alone: dict[str, list[Record]] = defaultdict(list)
     steps: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.spec
+        if spec.seed >= DRAW:
+            continue
         if "teacher" in spec.roles and not _is_control(spec):
             taught[spec.roles["teacher"].network, spec.network].append(record)
         else:
@@ -163,7 +82,7 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
     trained = [record for record in records if record.spec.recipe != IMPORTED]
     ranked = all(record.spec.ranked for record in trained)
     columns = [
-        _column(pair, members, alone[pair[1]], top1=top1, ranked=ranked)
+        _column(pair, members, alone[pair[1]], metric=metric, scores=scores, ranked=ranked)
         for pair, members in sorted(taught.items())
     ]
     students = {student for _, student in taught}
@@ -173,8 +92,9 @@ def _table(records: Sequence[Record], top1: Mapping[str, float]) -> Table:
         ranked=ranked,
         evaluated_on=_evaluated_on(records),
         columns=tuple(columns),
-        networks=tuple(_networks(alone, steps, students)),
-        notes=tuple(_notes(records)),
+        networks=tuple(_networks(alone, steps, students, metric)),
+        notes=tuple(notes_on(records)),
+        metric=metric,
     )
 
 
@@ -188,7 +108,8 @@ def _column(
     taught: Sequence[Record],
     alone: Sequence[Record],
     *,
-    top1: Mapping[str, float],
+    metric: Metric,
+    scores: Mapping[str, float],
     ranked: bool,
 ) -> Column:
     # A method without a teacher, or with one of its own, competes in every pair of its student.
@@ -200,97 +121,98 @@ def _column(
     ]
     members = [*taught, *others]
     seeds = {record.spec.seed for record in members}
-    reference = _cell(baseline, seeds) if baseline else None
+    reference = _cell(baseline, seeds, metric) if baseline else None
     cells = {}
     for method, of_method in _by_method(members).items():
-        cell = _cell(of_method, seeds)
+        cell = _cell(of_method, seeds, metric)
         gain = paired(cell.by_seed, reference.by_seed) if reference else None
-        cells[method] = replace(cell, gain=gain, teacher=_teachers(of_method, top1))
+        cells[method] = replace(cell, gain=gain, teacher=_teachers(of_method, metric, scores))
     if ranked:
-        cells = _rank(cells)
+        cells = _rank(cells, metric)
     usual = [r for r in taught if r.spec.roles["teacher"].recipe == ALONE and not r.spec.variant]
     return Column(
         teacher=pair[0],
         student=pair[1],
         seeds=tuple(sorted(seeds)),
-        teacher_top1=_teachers(usual or taught, top1),
+        teacher_score=_teachers(usual or taught, metric, scores),
         alone=reference,
         cells=cells,
         protocol_values=taught[-1].spec.protocol_values,
     )
 
 
-def _cell(records: Sequence[Record], seeds: Iterable[int]) -> Cell:
+def _cell(records: Sequence[Record], seeds: Iterable[int], metric: Metric) -> Cell:
     """Put the seeds of one method together; ``records`` are in the order of their time."""
     latest = {record.spec.seed: record for record in records}
-    by_seed = {
-        seed: record.metrics.top1 for seed, record in sorted(latest.items()) if record.metrics
-    }
-    failures: dict[str, tuple[int, ...]] = {}
-    for seed, record in sorted(latest.items()):
-        if record.status != "ok":
-            failures[record.status] = (*failures.get(record.status, ()), seed)
-    costs = [record.cost for record in latest.values() if record.cost]
     return Cell(
         method=method_of(records[0].spec),
         recipe=records[0].spec.recipe,
-        top1=summarise(by_seed.values()),
-        by_seed=by_seed,
-        failures=dict(sorted(failures.items())),
+        metric=metric,
+        records=dict(sorted(latest.items())),
         missing=tuple(sorted(set(seeds) - latest.keys())),
-        parameters=costs[-1].parameters if costs else None,
-        macs=costs[-1].macs if costs else None,
     )
 
 
-def _rank(cells: Mapping[str, Cell]) -> dict[str, Cell]:
-    """Mark the best mean and what is not shown to be below it.
+def _rank(cells: Mapping[str, Cell], metric: Metric) -> dict[str, Cell]:
+    """Mark the best mean and what is not shown to be worse.
 
     Only cells with all seeds can be best: where seeds failed, the others are a favourable choice.
     """
-    complete = [cell.top1.mean for cell in cells.values() if cell.complete and cell.top1]
-    if not complete:
+    scores = {name: cell.score for name, cell in cells.items()}
+    means = {
+        name: metric.sign * score.mean
+        for name, score in scores.items()
+        if score and cells[name].complete
+    }
+    if not means:
         return dict(cells)
-    best = next(c for c in cells.values() if c.complete and c.top1 and c.top1.mean == max(complete))
+    best = cells[max(means, key=lambda name: means[name])].by_seed
     ranked = {}
-    for method, cell in cells.items():
-        lead = paired(best.by_seed, cell.by_seed)
-        if cell.complete and cell.top1 and cell.top1.mean == max(complete):
-            ranked[method] = replace(cell, rank="best")
+    for name, cell in cells.items():
+        lead = paired(best, cell.by_seed)
+        if means.get(name) == max(means.values()):
+            ranked[name] = replace(cell, rank="best")
         # With one seed nothing can be shown, and a mark on every cell would say nothing.
-        elif (
-            cell.top1 and len(best.by_seed) > 1 and (not lead or lead.low is None or lead.low <= 0)
-        ):
-            ranked[method] = replace(cell, rank="open")
+        elif scores[name] and len(best) > 1 and not _is_shown(lead, metric):
+            ranked[name] = replace(cell, rank="open")
         else:
-            ranked[method] = cell
+            ranked[name] = cell
     return ranked
+
+
+def _is_shown(lead: Difference | None, metric: Metric) -> bool:
+    """Whether the interval of the best method's lead leaves out that there is none."""
+    if lead is None or lead.low is None or lead.high is None:
+        return False
+    return lead.low > 0 if metric.better == "higher" else lead.high < 0
 
 
 def _networks(
     alone: Mapping[str, Sequence[Record]],
     steps: Mapping[str, Sequence[Record]],
-    students: Iterable[str],
+    students: set[str],
+    metric: Metric,
 ) -> Iterable[NetworkRow]:
-    students = set(students)
     for network in sorted(alone.keys() | steps.keys()):
         for method, records in _by_method(alone.get(network, ())).items():
             if method == ALONE or records[0].spec.recipe == IMPORTED or network not in students:
-                yield NetworkRow(network, _cell(records, ()))
+                yield NetworkRow(network, _cell(records, (), metric))
         by_roles: dict[str, list[Record]] = defaultdict(list)
         for record in steps.get(network, ()):
             roles = (f"{name} {role.network}" for name, role in sorted(record.spec.roles.items()))
             by_roles[f"{method_of(record.spec)}, {', '.join(roles)}"].append(record)
         for label, records in sorted(by_roles.items()):
-            yield NetworkRow(network, replace(_cell(records, ()), method=label))
+            yield NetworkRow(network, replace(_cell(records, (), metric), method=label))
 
 
-def _teachers(records: Iterable[Record], top1: Mapping[str, float]) -> Summary | None:
-    roles = {r.spec.roles["teacher"].identity: r for r in records if "teacher" in r.spec.roles}
+def _teachers(
+    records: Iterable[Record], metric: Metric, scores: Mapping[str, float]
+) -> Summary | None:
+    roles = (r.spec.roles["teacher"] for r in records if "teacher" in r.spec.roles)
     # What the student's own record says of its teacher comes first: that one taught it.
     known = (
-        top1.get(identity) if (told := r.spec.roles["teacher"].top1) is None else told
-        for identity, r in sorted(roles.items())
+        scores.get(role.identity) if (told := metric.of_role(role)) is None else told
+        for role in {role.identity: role for role in roles}.values()
     )
     return summarise(value for value in known if value is not None)
 
@@ -304,32 +226,3 @@ def _by_method(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 def _evaluated_on(records: Iterable[Record]) -> str:
     return " and ".join(sorted({r.metrics.evaluated_on for r in records if r.metrics})) or "test"
-
-
-def _notes(records: Sequence[Record]) -> Iterable[str]:
-    total = len(records)
-    if dirty := sum(record.environment.git_dirty is True for record in records):
-        yield f"{dirty} of {total} records come from a working tree with uncommitted changes."
-    if spread := sum(record.environment.processes > 1 for record in records):
-        yield f"{spread} of {total} records were trained by several processes."
-    if half := sum(record.environment.precision == "bf16" for record in records):
-        yield f"{half} of {total} records were trained in bf16."
-    extra: dict[int, set[str]] = defaultdict(set)
-    for record in records:
-        if record.cost is not None and record.cost.extra_epochs:
-            extra[record.cost.extra_epochs].add(record.spec.recipe)
-    for epochs, recipes in sorted(extra.items()):
-        yield f"A first stage of {epochs} more epochs: {', '.join(sorted(recipes))}."
-    lengths = {
-        canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
-        for record in records
-        if record.spec.recipe != IMPORTED
-    }
-    if len(lengths) > 1:
-        yield "The records were trained with different values of this protocol."
-    sources: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        sources[record.spec.recipe].add(record.recipe_source)
-    edited = sorted(recipe for recipe, files in sources.items() if len(files) > 1)
-    if edited:
-        yield f"The recipe's file changed between records of one version: {', '.join(edited)}."

@@ -1,6 +1,6 @@
-"""Published numbers beside ours: which belong together, and what differs between them.
+"""Numbers that others report beside ours: which belong together, and what differs between them.
 
-Like is compared with like. Ours is the accuracy of the last epoch, so only a published last-epoch
+Like is compared with like. Ours is the accuracy of the last epoch, so only a reported last-epoch
 accuracy gets a difference.
 """
 
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 
 from benchmark.records.canonical import canonical_json
 from benchmark.records.reported import RULES, STUDENT, TEACHER, Reported, ReportedNumber
-from benchmark.reports.board.aggregate import Board, Cell, Column, Table
+from benchmark.reports.board.metrics import TOP1
 from benchmark.reports.board.statistics import Summary
+from benchmark.reports.board.tables import Board, Cell, Column, Table
 
 
 @dataclass(frozen=True)
 class Row:
-    """One published number and ours.
+    """One reported number and ours.
 
     Attributes:
         method: ``teacher``, ``student`` or a recipe's label.
-        source: where it was published; its ``epoch_rule`` says which accuracy it is.
-        number: what was published.
+        source: where it was reported; its ``epoch_rule`` says which accuracy it is.
+        number: what was reported.
         ours: the cell of the same label, a summary for the teacher, or None without a record.
         differing: what is different in the two trainings, in words; empty if nothing known is.
     """
@@ -36,11 +37,11 @@ class Row:
     @property
     def summary(self) -> Summary | None:
         """Our accuracy over the seeds."""
-        return self.ours.top1 if isinstance(self.ours, Cell) else self.ours
+        return self.ours.score if isinstance(self.ours, Cell) else self.ours
 
     @property
     def difference(self) -> float | None:
-        """Ours minus the published one, in points; None unless both are of the last epoch."""
+        """Ours minus the reported one, in points; None unless both are of the last epoch."""
         if self.source.epoch_rule != "last" or self.summary is None:
             return None
         return self.summary.mean - self.number.top1
@@ -48,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A pair under one protocol of ours, beside what was published for it.
+    """A pair under one protocol of ours, beside what was reported for it.
 
     Attributes:
         table, column: ours.
@@ -70,7 +71,7 @@ class Remainder:
 
 @dataclass(frozen=True)
 class Section:
-    """All that was published for one data set.
+    """All that was reported for one data set.
 
     Attributes:
         sources: by rule, those with the most numbers first.
@@ -85,15 +86,17 @@ class Section:
 
 
 def compare(board: Board, reported: Sequence[Reported]) -> tuple[Section, ...]:
-    """Put what was published beside ours.
+    """Put what was reported beside ours; nothing if ours is another metric than top-1.
 
     Ours is what was evaluated on the test set. A pair that was trained under ranked protocols is
     compared under these alone: a short training beside them would say nothing more.
 
     Args:
         board: ours.
-        reported: the published numbers, in any order.
+        reported: the numbers of others, in any order.
     """
+    if board.metric != TOP1:
+        return ()
     reported = sorted(reported, key=_place)
     datasets = sorted({source.dataset for source in reported})
     return tuple(
@@ -108,13 +111,13 @@ def _place(source: Reported) -> tuple[str, int, int, str]:
 
 
 def _section(board: Board, dataset: str, sources: Sequence[Reported]) -> Section:
-    published = {pair for source in sources for pair in source.top1}
+    wanted = {pair for source in sources for pair in source.top1}
     ours: dict[str, list[tuple[Table, Column]]] = {}
     for table in board.tables:
         if table.dataset == dataset and table.evaluated_on == "test":
             for column in table.columns:
                 pair = f"{column.teacher}:{column.student}"
-                if pair in published:
+                if pair in wanted:
                     ours.setdefault(pair, []).append((table, column))
     comparisons = [
         _comparison(table, column, sources)
@@ -150,7 +153,7 @@ def _comparison(table: Table, column: Column, sources: Sequence[Reported]) -> Co
 
 def _ours(column: Column, method: str) -> Cell | Summary | None:
     if method == TEACHER:
-        return column.teacher_top1
+        return column.teacher_score
     return column.alone if method == STUDENT else column.cells.get(method)
 
 

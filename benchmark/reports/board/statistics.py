@@ -12,12 +12,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Summary:
-    """Accuracy over seeds.
+    """A metric over seeds, in its unit.
 
     Attributes:
         n: number of values, at least one.
-        mean: percent.
-        std: sample standard deviation, percent; None for one value.
+        mean: of the values.
+        std: sample standard deviation; None for one value.
     """
 
     n: int
@@ -27,7 +27,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of the differences of two methods at equal seeds, in points of percent.
+    """Mean of the differences of two methods at equal seeds, in the unit of the metric.
 
     Attributes:
         n: number of seeds that both have.
@@ -60,7 +60,7 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Differenc
     noisy than the difference of two means.
 
     Args:
-        first: accuracy by seed, in percent.
+        first: a metric by seed.
         second: the same of the method that it is compared with.
     """
     differences = summarise(first[seed] - second[seed] for seed in first.keys() & second.keys())

@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmark.records.store import Store
 from benchmark.reports.board.aggregate import aggregate
-from benchmark.reports.terminal.console import result_table
+from benchmark.reports.terminal import as_svg
+from benchmark.reports.terminal.results import result_table
 
 WIDTH = 84
 
@@ -31,7 +29,6 @@ def draw(
         pair: teacher and student.
         recipes: those that are shown, and those that they build on.
     """
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     records = [
         r
         for r in Store(results).all().records
@@ -39,13 +36,13 @@ def draw(
         and r.spec.recipe in recipes
         and {r.spec.network, *(role.network for role in r.spec.roles.values())} <= set(pair)
     ]
-    for table in result_table(aggregate(records)):
-        console.print(table)
+    picture = as_svg(
+        result_table(aggregate(records)), width=WIDTH, title="kdbench run --suite quick"
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed id, so that equal records give an equal file.
-    file.write_text(console.export_svg(title="kdbench run --suite quick", unique_id="kdbench"))
+    file.write_text(picture)
 
 
 if __name__ == "__main__":
-    folder, picture, name, teacher, student, *shown = sys.argv[1:]
-    draw(Path(folder), Path(picture), dataset=name, pair=(teacher, student), recipes=shown)
+    folder, svg, name, teacher, student, *shown = sys.argv[1:]
+    draw(Path(folder), Path(svg), dataset=name, pair=(teacher, student), recipes=shown)

@@ -15,8 +15,8 @@ from typing import Any
 
 import jinja2
 
-from benchmark.reports.formats.markdown import arxiv_link, code, fence, grid, prose
-from benchmark.reports.pages import settings as wording
+from benchmark.reports.wording import settings as wording
+from benchmark.reports.wording.markdown import arxiv_link, code, fence, grid, prose
 
 # From a network alone to methods that change it; what is not here stands behind them.
 FAMILIES = {

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.reports.pages.settings import own_first, shown
+from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
 

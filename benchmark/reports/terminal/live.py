@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -52,7 +53,7 @@ class Lines(Listener):
         """Say how every learner did."""
         for learner in learners:
             self._say(
-                f"epoch {epoch}/{self._epochs}  {learner.label}  {describe(learner)}"
+                f"epoch {epoch}/{self._epochs}  {learner.label}  {in_one_line(learner)}"
                 f"  {images_per_s:.0f} images/s"
             )
 
@@ -62,8 +63,21 @@ class Lines(Listener):
         self._say(f"{label}: {outcome}  ({self._left} runs left)")
 
     def note(self, message: str) -> None:
-        """Say it."""
+        """Say what a person should know."""
         self._say(message)
+
+    @contextmanager
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Say how much there is to do, and at the end how much is done."""
+        done = 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+
+        self._say(f"{title}: begun" if total is None else f"{title}: {total:,} to do")
+        yield advance
+        self._say(f"{title}: {done:,}{'' if total is None else f' of {total:,}'} done")
 
     def _say(self, text: str) -> None:
         self.console.print(
@@ -72,7 +86,10 @@ class Lines(Listener):
 
 
 class Bars(Listener):
-    """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch."""
+    """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch.
+
+    Other work on many images has a bar below them, or one of its own where nothing runs yet.
+    """
 
     console: Console
 
@@ -130,9 +147,8 @@ class Bars(Listener):
         )
         width = max(len(learner.label) for learner in learners)
         for learner in learners:
-            self._progress.console.print(
-                f"  {escape(learner.label):{width}}  {escape(describe(learner))}", highlight=False
-            )
+            line = f"  {escape(learner.label):{width}}  {escape(in_one_line(learner))}"
+            self._progress.console.print(line, highlight=False)
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Move the matrix's bar and show the result."""
@@ -143,6 +159,24 @@ class Bars(Listener):
     def note(self, message: str) -> None:
         """Show it above the bars."""
         self._progress.console.print(escape(message), highlight=False)
+
+    @property
+    def shows(self) -> bool:
+        """Whether others may draw: a bar of theirs would break up those that stand here."""
+        return not self._progress.live.is_started
+
+    @contextmanager
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Open a bar among those that stand; if none does, for as long as the work takes."""
+        alone = not self._progress.live.is_started
+        task = self._progress.add_task(escape(title), total=total)
+        self._progress.start()
+        try:
+            yield lambda more: self._progress.advance(task, more)
+        finally:
+            if alone:
+                self._progress.stop()  # before the bar is taken away: it stays to be read
+            self._progress.remove_task(task)
 
     def close(self) -> None:
         """Take the bars away."""
@@ -156,7 +190,7 @@ class Bars(Listener):
         self._group = self._epoch = None
 
 
-def describe(learner: LearnerEpoch) -> str:
+def in_one_line(learner: LearnerEpoch) -> str:
     """Accuracy and loss terms of an epoch on one line."""
     if learner.error is not None:
         return f"left the group: {learner.error}"

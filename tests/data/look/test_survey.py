@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from benchmark.cards.catalogue import read_card
-from benchmark.catalogues import write_dataset
 from benchmark.data.look.survey import survey
 from benchmark.data.opening import load_data
 from benchmark.errors import DataError, UsageError
+from benchmark.templates.dataset import write_dataset
 from tests.support.miniatures import picture, put, write_csv, write_cub, write_image_folder
 
 
@@ -91,21 +91,6 @@ def test_a_table_of_any_name_is_found(tmp_path: Path) -> None:
     (tmp_path / "images" / "labels.csv").rename(tmp_path / "images" / "all mine.csv")
     file, _ = write_dataset("mine", tmp_path / "images", tmp_path)
     assert len(load_data(read_card(file), None, tmp_path / "cache").train) == 9
-
-
-@pytest.mark.parametrize("name", ["My Birds", "", "-x", "vögel", "a/b"])
-def test_a_name_that_cannot_be(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be a data set's name"):
-        write_dataset(name, tmp_path, tmp_path)
-
-
-def test_a_name_that_is_taken(tmp_path: Path) -> None:
-    write_image_folder(tmp_path / "images")
-    with pytest.raises(UsageError, match="'cifar100' exists"):
-        write_dataset("cifar100", tmp_path / "images", tmp_path)
-    write_dataset("mine", tmp_path / "images", tmp_path)
-    with pytest.raises(UsageError, match="'mine' exists"):
-        write_dataset("mine", tmp_path / "images", tmp_path)
 
 
 def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""kdbench for programs and notebooks; ``benchmark`` itself offers these names."""

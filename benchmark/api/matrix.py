@@ -1,0 +1,150 @@
+"""Plan and train a choice of cells, with the words of the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+from benchmark.errors import UsageError, suggestion
+from benchmark.events import Listener
+from benchmark.folders import cache_folder
+from benchmark.launch.session import Session
+from benchmark.launch.summary import Summary
+from benchmark.matrix.plan import Plan
+from benchmark.matrix.request import Request
+
+Retry = Literal["failed"]
+
+
+class Choice(TypedDict, total=False):
+    """Which cells; each key is a keyword argument of ``plan`` and of ``run``, and may be left out.
+
+    Attributes:
+        suite: name of a choice of cells, whose parts the other words replace; ``quick`` if there
+            are no ``datasets``.
+        datasets: names of cards.
+        pairs: ``teacher:student``; else the usual pairs of each data set.
+        recipes: names, with settings in brackets (``kd[temperature=2]``); ``*`` is every method.
+        seeds: how many (3), or which ([0, 2, 5]).
+        protocol: name, with changes in brackets: ``quick[epochs=1]``.
+        teacher_checkpoints: ``NETWORK=FILE`` with the weights of a trained teacher.
+        paths: folders with more recipes and cards.
+    """
+
+    suite: str | None
+    datasets: Sequence[str]
+    pairs: Sequence[str]
+    recipes: Sequence[str]
+    seeds: int | Sequence[int] | None
+    protocol: str | None
+    teacher_checkpoints: Sequence[str]
+    paths: Sequence[str | Path]
+
+
+def plan(
+    *,
+    runs: str | Path = "runs",
+    results: str | Path = "results",
+    retry: Retry | None = None,
+    **choice: Unpack[Choice],
+) -> Plan:
+    """What ``run`` with the same words would train; trains nothing.
+
+    Args:
+        runs: folder of checkpoints and weights.
+        results: folder of the records.
+        retry: whether to train again what is recorded as failed.
+        choice: which cells, see ``Choice``.
+
+    Returns:
+        The cells, the runs that they need, what is known of each, and those to train.
+
+    Raises:
+        BenchmarkError: a word names what does not exist or does not fit.
+    """
+    return _session(choice, runs, results, retry).plan()
+
+
+def run(
+    *,
+    data: str | Path | None = None,
+    runs: str | Path = "runs",
+    results: str | Path = "results",
+    retry: Retry | None = None,
+    minutes: float | None = None,
+    precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    listener: Listener | None = None,
+    **choice: Unpack[Choice],
+) -> Summary:
+    """Train every run that the chosen cells need, and record it.
+
+    What is recorded is not trained again, what was interrupted goes on: repeat the call. A run that
+    fails is recorded as failed and stops no other.
+
+    Args:
+        data: folder that is looked at before anything is downloaded; None is the one that the
+            environment variable ``KDBENCH_DATA`` names, if it does.
+        runs: folder of checkpoints and weights.
+        results: folder of the records.
+        retry: whether to train again what is recorded as failed.
+        minutes: stop at a checkpoint when this time is up.
+        precision: of the training; ``auto`` is bf16 if the device computes in it.
+        listener: hears of the progress; None lets the work be done in silence.
+        choice: which cells, see ``Choice``.
+
+    Returns:
+        How each run ended (``outcomes``), and the ``exit_code`` that the command would have.
+
+    Raises:
+        BenchmarkError: a word names what does not exist or does not fit, or data are missing.
+    """
+    folder = data or os.environ.get("KDBENCH_DATA")
+    return _session(choice, runs, results, retry).run(
+        data_dir=Path(folder) if folder else None,
+        cache_dir=cache_folder(),
+        precision=precision,
+        minutes=minutes,
+        listener=listener or Listener(),
+    )
+
+
+def _session(choice: Choice, runs: str | Path, results: str | Path, retry: Retry | None) -> Session:
+    if retry not in (None, "failed"):
+        raise UsageError(f"retry={retry!r}: write 'failed', or leave it out.")
+    return Session(_request(choice), runs=Path(runs), results=Path(results), retry=bool(retry))
+
+
+def _request(choice: Choice) -> Request:
+    """The request of these words.
+
+    Raises:
+        UsageError: there is no such word, or a text stands where a list should.
+    """
+    for word, value in choice.items():
+        if word not in Choice.__annotations__:
+            raise UsageError(
+                f"a choice of cells has no '{word}'.{suggestion(word, Choice.__annotations__)}"
+            )
+        if isinstance(value, str) and word not in ("suite", "protocol"):
+            raise UsageError(f"{word}={value!r}: write a list, {word}=[{value!r}].")
+    return Request(
+        suite=choice.get("suite"),
+        datasets=choice.get("datasets", ()),
+        pairs=choice.get("pairs", ()),
+        recipes=choice.get("recipes", ()),
+        seeds=_seeds(choice.get("seeds")),
+        protocol=choice.get("protocol"),
+        teachers=choice.get("teacher_checkpoints", ()),
+        paths=[Path(path) for path in choice.get("paths", ())],
+    )
+
+
+def _seeds(seeds: int | Sequence[int] | None) -> str | None:
+    """As the command line writes them: their number, or a list, in which even one has a comma."""
+    if seeds is None or isinstance(seeds, int):
+        return None if seeds is None else str(seeds)
+    if not seeds:
+        raise UsageError("seeds=[]: name one at least, or leave the word out.")
+    return "".join(f"{seed}," for seed in seeds)

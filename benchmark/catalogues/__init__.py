@@ -1,0 +1,1 @@
+"""What there is and what it says today: recipes, data sets, networks and suites."""

@@ -1,0 +1,39 @@
+"""What recipes and cards say today, to tell stale records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UsageError
+from benchmark.layouts.catalogue import known_cards
+from benchmark.recipe.index import describe_recipes
+from benchmark.records.schema import IMPORTED, RunSpec
+from benchmark.reports.board.staleness import Current
+
+
+def current(paths: Sequence[Path], cache_dir: Path) -> Current:
+    """What recipes and cards say today.
+
+    Args:
+        paths: folders given by ``--path``.
+        cache_dir: of the index of recipes.
+    """
+    catalogue = known_cards(paths)
+    recipes = describe_recipes(paths, cache_dir)
+
+    def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:
+        """What the card's protocol of this name asks of the network today."""
+        if spec.dataset not in catalogue or spec.recipe == IMPORTED:
+            return None  # no such card any more, or weights that were brought
+        try:
+            return catalogue.get(spec.dataset).protocol(spec.protocol).for_network(spec.network)
+        except UsageError:
+            return {}
+
+    return Current(
+        recipe_versions={recipe.name: recipe.version for recipe in recipes if not recipe.error},
+        data_revisions={card.name: card.revision for card in catalogue.values()},
+        protocol_values=protocol_values,
+    )

@@ -1,0 +1,81 @@
+"""How a call on the matrix ended, for a person and for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.launch.order import Outcome
+from benchmark.matrix.plan import Plan, State
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a call ended.
+
+    Attributes:
+        plan: what was to do.
+        outcomes: of the runs that were to be trained, by identity.
+        results: path of the record of every cell, as far as there is one, with its top-1.
+        is_main_process: whether this process speaks for all.
+    """
+
+    plan: Plan
+    outcomes: Mapping[str, Outcome]
+    results: Mapping[str, tuple[str, float | None]]
+    is_main_process: bool
+
+    def count(self, outcome: Outcome) -> int:
+        """Runs that ended so."""
+        return sum(found is outcome for found in self.outcomes.values())
+
+    @property
+    def given_up(self) -> int:
+        """Runs recorded as failed earlier, and not tried again."""
+        todo = {run.identity for run in self.plan.todo}
+        return sum(
+            state is State.failed and identity not in todo
+            for identity, state in self.plan.states.items()
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 if some runs have no result because of a failure."""
+        bad = self.count(Outcome.failed) + self.count(Outcome.blocked) + self.given_up
+        return 1 if bad else 0
+
+    def lines(self) -> list[str]:
+        """What a person must know beside the table."""
+        lines = []
+        for outcome, text in (
+            (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
+            (Outcome.blocked, "could not be trained because a run that they build on failed"),
+            (Outcome.unfinished, "did not finish: the same command continues"),
+        ):
+            if number := self.count(outcome):
+                lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
+        if self.given_up:
+            lines.append(f"{self.given_up} failed earlier; '--retry failed' trains them again.")
+        return lines
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {
+            "outcomes": dict(Counter(outcome.value for outcome in self.outcomes.values())),
+            "given_up": self.given_up,
+            "cells": [
+                {
+                    "dataset": cell.card.name,
+                    "pair": str(cell.pair),
+                    "recipe": cell.run.recipe_label,
+                    "protocol": cell.run.protocol.name,
+                    "seed": cell.run.seed,
+                    "record": self.results.get(cell.run.identity, (None, None))[0],
+                    "top1": self.results.get(cell.run.identity, (None, None))[1],
+                }
+                for cell in self.plan.cells
+            ],
+            "exit_code": self.exit_code,
+        }

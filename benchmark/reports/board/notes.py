@@ -1,0 +1,64 @@
+"""What a reader must know of a table's records before comparing them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from benchmark.records.canonical import canonical_json
+from benchmark.records.schema import IMPORTED, Record
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+def notes_on(records: Sequence[Record]) -> Iterable[str]:
+    """One sentence for each thing that weakens a comparison, or that costs more than is seen.
+
+    Args:
+        records: all that stand in the table.
+    """
+    total = len(records)
+    if dirty := sum(record.environment.git_dirty is True for record in records):
+        yield f"{dirty} of {total} records come from a working tree with uncommitted changes."
+    if spread := sum(record.environment.processes > 1 for record in records):
+        yield f"{spread} of {total} records were trained by several processes."
+    if half := sum(record.environment.precision == "bf16" for record in records):
+        yield f"{half} of {total} records were trained in bf16."
+    yield from _costs(records)
+    lengths = {
+        canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
+        for record in records
+        if record.spec.recipe != IMPORTED
+    }
+    if len(lengths) > 1:
+        yield "The records were trained with different values of this protocol."
+    sources = _grouped((record.spec.recipe, record.recipe_source) for record in records)
+    if edited := sorted(recipe for recipe, files in sources.items() if len(files) > 1):
+        yield f"The recipe's file changed between records of one version: {', '.join(edited)}."
+
+
+def _costs(records: Iterable[Record]) -> Iterable[str]:
+    spent = [(record.cost, record.spec.recipe) for record in records if record.cost]
+    extra = _grouped((cost.extra_epochs, recipe) for cost, recipe in spent if cost.extra_epochs)
+    for epochs, recipes in sorted(extra.items()):
+        yield f"A first stage of {epochs} more epochs: {', '.join(sorted(recipes))}."
+    passes = _grouped(
+        ((cost.forwards_per_image, cost.backwards_per_image), recipe)
+        for cost, recipe in spent
+        if cost.forwards_per_image is not None and cost.backwards_per_image is not None
+    )
+    if passes:
+        counted = (
+            f"{forwards:g} and {backwards:g} ({', '.join(sorted(recipes))})"
+            for (forwards, backwards), recipes in sorted(passes.items())
+        )
+        yield f"Forwards and backwards an image, teachers included: {'; '.join(counted)}."
+
+
+def _grouped(pairs: Iterable[tuple[K, T]]) -> Mapping[K, set[T]]:
+    groups: dict[K, set[T]] = defaultdict(set)
+    for key, value in pairs:
+        groups[key].add(value)
+    return groups

@@ -1,0 +1,255 @@
+"""Tables for the terminal; they keep to 80 columns and read the same in a plain log file."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from benchmark.records.schema import Record
+from benchmark.reports.board.aggregate import method_of
+from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
+from benchmark.reports.board.tables import Board, Cell, Column, Table
+from benchmark.reports.wording import numbers as wording
+
+BEST = "*"
+INTERVAL_FROM = 3  # seeds
+LONGEST_LABEL = 24
+STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
+LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
+
+
+def result_table(board: Board) -> Iterator[RenderableType]:
+    """A small table per data set, protocol and pair: the content of the leaderboard."""
+    if not board.tables:
+        yield Text("There is no record to show yet.")
+    for table in board.tables:
+        for column in table.columns:
+            yield _title(f"{wording.heading(table)}: {wording.pair(column)}")
+            yield _results(table, column)
+        if any(cell.rank for column in table.columns for cell in column.cells.values()):
+            yield _aside(LEGEND)
+        for note in wording.notes(table):
+            yield _aside(note)
+        if table.networks:
+            yield _title(f"{wording.heading(table)}: networks")
+            yield _networks(table)
+    if left_out := wording.left_out(board):
+        yield _aside(left_out)
+
+
+def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """What of a choice of cells is done, by data set, protocol and recipe, with sums at the foot.
+
+    Args:
+        rows: each with ``dataset``, ``protocol``, ``recipe`` and the numbers ``done``, ``failed``,
+            ``stale``, ``missing``; rows that share the names (other pairs) are added up.
+    """
+    sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        key = (row["dataset"], row["protocol"], row["recipe"])
+        sums[key].update({state: row[state] for state in STATES})
+    total = sum(sums.values(), Counter[str]())
+    table = _empty()
+    table.show_footer = True
+    table.add_column("data set", Text("all"), overflow="fold")
+    table.add_column("protocol", overflow="fold")
+    table.add_column("recipe", overflow="fold")
+    for state in STATES:
+        table.add_column(state, Text(str(total[state])), justify="right", no_wrap=True)
+    previous = ("", "")
+    for (dataset, protocol, recipe), counts in sorted(sums.items()):
+        # The names once a block: the eye finds the data sets.
+        names = ("", "") if (dataset, protocol) == previous else (dataset, protocol)
+        numbers = (_count(counts[state], style) for state, style in STATES.items())
+        table.add_row(*map(Text, names), Text(recipe), *numbers)
+        previous = (dataset, protocol)
+    return table
+
+
+def record_view(record: Record) -> RenderableType:
+    """One record for a person: what was asked for, the result, the cost, where it ran."""
+    spec = record.spec
+    table = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    blocks = (_asked(record), _result(record), _cost(record), _provenance(record))
+    for number, block in enumerate(blocks):
+        if number and block:
+            table.add_row()
+        for name, value in block.items():
+            table.add_row(name, Text(value))
+    where = f"{spec.dataset}, {spec.pair or spec.network}, {method_of(spec)}, seed {spec.seed}"
+    return Group(_title(where), table)
+
+
+def _asked(record: Record) -> Mapping[str, str]:
+    spec = record.spec
+    ranked = "" if spec.ranked else " (not ranked)"
+    values = {
+        "network": spec.network,
+        "recipe": f"{spec.recipe}, version {spec.recipe_version}",
+        "settings": _pairs(spec.settings) or "none",
+        "protocol": spec.protocol + ranked,
+        "": _pairs(spec.protocol_values),
+        "data": f"{spec.dataset}, revision {spec.data_revision}",
+    }
+    if spec.starts_from:
+        values["starts from"] = spec.starts_from
+    for name, role in sorted(spec.roles.items()):
+        top1 = "" if role.top1 is None else f", top-1 {role.top1:.2f}"
+        values[name] = f"{role.network}, {role.recipe}{top1} ({role.identity[:12]})"
+    return values
+
+
+def _result(record: Record) -> Mapping[str, str]:
+    metrics, diagnostics, error = record.metrics, record.diagnostics, record.error
+    values: dict[str, str] = {"status": record.status}
+    if error:
+        epoch = "" if error.epoch is None else f", epoch {error.epoch}"
+        values["error"] = f"{error.kind}: {error.message}"
+        values["where"] = f"{error.where}{epoch}"
+    if metrics:
+        values["top-1"] = f"{metrics.top1:.2f} % of {metrics.images} {metrics.evaluated_on} images"
+        values["top-5"] = f"{metrics.top5:.2f} %"
+        values["per class"] = f"{metrics.mean_per_class:.2f} % mean"
+        values["calibration"] = f"NLL {metrics.nll:.4f}, ECE {metrics.ece:.2f} %"
+        if metrics.agreement is not None:
+            values["agreement"] = f"{metrics.agreement:.2f} % with the teacher"
+    if diagnostics:
+        best = f"{diagnostics.best_top1:.2f} % at epoch {diagnostics.best_epoch}"
+        values["best epoch"] = f"{best} (diagnostic, not ranked)"
+        terms = _pairs({name: f"{value:.4g}" for name, value in diagnostics.terms.items()})
+        values["last loss"] = f"{diagnostics.train_loss:.4g} ({terms})"
+    return values
+
+
+def _cost(record: Record) -> Mapping[str, str]:
+    cost = record.cost
+    if cost is None:
+        return {}
+    beside = f", beside {len(cost.group)} other runs" if cost.group else ""
+    own = (
+        f", {wording.size(cost.recipe_parameters)} of the recipe" if cost.recipe_parameters else ""
+    )
+    values = {
+        "deployed": f"{wording.size(cost.parameters)} parameters, {wording.size(cost.macs)} MACs",
+        "trained": f"{wording.size(cost.training_parameters)} parameters{own}",
+        "time": f"{cost.train_seconds:.0f} s training, {cost.evaluation_seconds:.0f} s evaluation",
+        "speed": f"{cost.images_per_s:.0f} images/s{beside}",
+        "memory": f"{cost.peak_memory_mb:.0f} MB at most",
+    }
+    if cost.forwards_per_image is not None and cost.backwards_per_image is not None:
+        forwards, backwards = cost.forwards_per_image, cost.backwards_per_image
+        values["passes"] = f"{forwards:g} forwards, {backwards:g} backwards an image"
+    return values
+
+
+def _provenance(record: Record) -> Mapping[str, str]:
+    environment = record.environment
+    commit = (environment.git_commit or "unknown")[:12]
+    dirty = ", with uncommitted changes" if environment.git_dirty else ""
+    return {
+        "device": f"{environment.device}, {environment.precision}",
+        "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
+        "commit": commit + dirty,
+        "finished": record.finished,
+        "identity": record.identity,
+    }
+
+
+def _results(table: Table, column: Column) -> RichTable:
+    rich = _empty()
+    rich.add_column("", overflow="fold")
+    rich.add_column(_headed(table.metric), no_wrap=True)
+    rich.add_column("", no_wrap=True)
+    rich.add_column("seeds", overflow="fold")
+    rich.add_column("gain [95 %]", no_wrap=True)
+    if teacher := column.teacher_score:
+        rich.add_row(Text("teacher"), wording.spread(teacher), "", str(teacher.n), "")
+    if column.alone:
+        _row(rich, column.alone, "student alone")
+    rich.add_section()
+    for method in table.methods([column]):
+        _row(rich, column.cells[method], method)
+    return rich
+
+
+def _row(rich: RichTable, cell: Cell, name: str) -> None:
+    mark = {"best": BEST, "open": wording.OPEN, None: ""}[cell.rank]
+    gain = "" if cell.gain is None else _gain(cell)
+    style = "bold" if cell.rank == "best" else ("red" if cell.failures and not cell.score else "")
+    rich.add_row(_label(name), _spread(cell), mark, wording.seeds(cell), gain, style=style)
+
+
+def _gain(cell: Cell) -> str:
+    """With its interval from three seeds on; that of two is wider than the table."""
+    gain = cell.gain
+    if gain is not None and gain.n < INTERVAL_FROM:
+        return f"{gain.mean:+.2f}"
+    return wording.gain(cell)
+
+
+def _label(method: str) -> Text:
+    """A method's label that breaks between settings, not within one."""
+    if len(method) <= LONGEST_LABEL:
+        return Text(method)
+    return Text(method.replace("[", "[\n  ").replace(",", ",\n  "))
+
+
+def _networks(table: Table) -> RichTable:
+    rich = _empty()
+    rich.add_column("network", overflow="fold")
+    rich.add_column("trained as", overflow="fold")
+    rich.add_column(_headed(table.metric), no_wrap=True)
+    rich.add_column("seeds", overflow="fold")
+    rich.add_column("params", justify="right", no_wrap=True)
+    rich.add_column("MACs", justify="right", no_wrap=True)
+    for row in table.networks:
+        cell = row.cell
+        rich.add_row(
+            Text(row.network),
+            _label(cell.method),
+            _spread(cell),
+            wording.seeds(cell),
+            wording.size(cell.latest(PARAMETERS)),
+            wording.size(cell.latest(MACS)),
+        )
+    return rich
+
+
+def _headed(metric: Metric) -> str:
+    return f"{metric.label} {metric.unit}".rstrip()
+
+
+def _spread(cell: Cell) -> str:
+    if score := cell.score:
+        return wording.spread(score)
+    return "failed" if cell.failures else wording.NOTHING
+
+
+def _empty() -> RichTable:
+    return RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _count(number: int, style: str) -> Text:
+    return Text(str(number), style=style) if number else Text("·", style="dim")
+
+
+def _title(text: str) -> Text:
+    # Not the title of the rich table, which would be wrapped to the width of its columns.
+    return Text(text, style="bold")
+
+
+def _aside(text: str) -> Text:
+    # Text, so that brackets in names are not taken for styles.
+    return Text(text, style="dim")
+
+
+def _pairs(values: Mapping[str, object], equals: str = "=") -> str:
+    return ", ".join(f"{name}{equals}{value}" for name, value in sorted(values.items()))

@@ -1,0 +1,1 @@
+"""How numbers, settings and Markdown are written: the same on every page and in every table."""

@@ -1,0 +1,1 @@
+"""New files from templates: what ``kdbench new`` writes."""

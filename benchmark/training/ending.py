@@ -1,0 +1,83 @@
+"""How a member of a group ended: finished, failed, or stopped because its time was up."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmark.records.history import EpochRow
+from benchmark.records.schema import Cost, Failure, Metrics, Status
+
+
+@dataclass(frozen=True)
+class Finished:
+    """It has all its epochs and its scores.
+
+    Attributes:
+        metrics: of the last epoch.
+        cost: sizes and times.
+        history: one row an epoch; empty for weights that were brought.
+        weights: of the network, by their names in its state dict; empty for weights that were
+            brought, which stay where they are.
+    """
+
+    metrics: Metrics
+    cost: Cost
+    history: tuple[EpochRow, ...] = ()
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It has no result, and training it again would not give one unless something changes.
+
+    Attributes:
+        status: as the record says it: ``failed``, ``diverged`` or ``oom``.
+        failure: kind, message, place and epoch (from 1).
+    """
+
+    status: Status
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Its time was up; it continues from its checkpoint.
+
+    Attributes:
+        epochs: that it has behind it.
+        of: all that it has to train.
+    """
+
+    epochs: int
+    of: int
+
+
+Ending = Finished | Failed | Stopped
+
+
+def diverged(epoch: int, message: str) -> Failed:
+    """The numbers ran away in an epoch (from 1)."""
+    failure = Failure(kind="Divergence", message=message, where="training", epoch=epoch)
+    return Failed("diverged", failure)
+
+
+def failed(error: BaseException, epoch: int) -> Failed:
+    """An exception by its own words and its innermost line that is no library's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
+    return Failed(
+        "oom" if isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed",
+        Failure(
+            kind=type(error).__name__,
+            message=str(error).strip() or type(error).__name__,
+            where=where,
+            epoch=epoch,
+        ),
+    )

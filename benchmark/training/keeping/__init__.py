@@ -1,0 +1,1 @@
+"""What is kept of a training: the working folder of a run, and its checkpoints."""

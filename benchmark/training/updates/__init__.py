@@ -1,0 +1,1 @@
+"""What a step does to the weights: optimiser, learning rate, stages, averages."""

@@ -1,0 +1,75 @@
+"""Whether a run can be trained at all, and how long: asked of its recipe before anything is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from benchmark.data.pictures import Pictures
+from benchmark.errors import RecipeError
+from benchmark.matrix.run import AnyRun, Run, fault_in
+from benchmark.networks.catalogue import create_network
+from benchmark.networks.outputs import NetworkShape
+from benchmark.recipe.contract import Proposal
+from benchmark.training.updates.optimiser import check_optimiser
+from benchmark.training.updates.stages import lead_of
+
+
+class Fitting:
+    """Why recipes refuse networks; every network is looked into once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, float], NetworkShape] = {}
+
+    def refusal(self, run: AnyRun) -> str | None:
+        """Why a run cannot be trained; None if it can.
+
+        Raises:
+            UsageError: there is no such optimiser, or it does not take what the protocol says.
+            NetworkError: one of its networks cannot be built.
+            RecipeError: the recipe's own ``refuse`` raises.
+        """
+        check_optimiser(run.protocol)
+        student = self._shape(run.network, run.pictures, run.protocol.drop_path)
+        if not isinstance(run, Run):
+            return None
+        teacher = run.roles.get("teacher")
+        shape = (
+            self._shape(teacher.network, run.pictures, run.protocol.drop_path) if teacher else None
+        )
+        proposal = Proposal(student, shape, images=run.card.splits["train"])
+        try:
+            reason = run.make_recipe().refusal(proposal)
+        except Exception as error:
+            raise fault_in(run.recipe, "refuse", error) from error
+        if not reason:
+            return None
+        return f"recipe '{run.recipe.name}' cannot combine {run.pair or run.network}: {reason}"
+
+    def _shape(self, network: str, pictures: Pictures, drop_path: float) -> NetworkShape:
+        """Widths of a network, found without memory or arithmetic."""
+        key = network, pictures.size, drop_path
+        if key not in self._known:  # a second for a large network; classes change nothing inside it
+            with torch.device("meta"):
+                self._known[key] = create_network(
+                    network,
+                    classes=pictures.classes,
+                    image_size=pictures.shape,
+                    drop_path=drop_path,
+                ).shape
+        return replace(self._known[key], classes=pictures.classes)
+
+
+def lead(run: Run) -> int:
+    """Epochs that a run's recipe trains before the protocol's own.
+
+    Raises:
+        RecipeError: its stages are wrong, or asking for them raises.
+    """
+    try:
+        return lead_of(run.make_recipe(), run.protocol)
+    except RecipeError:
+        raise
+    except Exception as error:
+        raise fault_in(run.recipe, "stages", error) from error

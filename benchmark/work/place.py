@@ -1,0 +1,68 @@
+"""Where a group trains: the device, the folders, the data set that is in memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from benchmark.cards.card import Card, Protocol
+from benchmark.data.opening import load_data
+from benchmark.data.pictures import Pictures
+from benchmark.data.splits import DataSet
+from benchmark.events import Listener
+from benchmark.training.keeping.workspace import Workspace
+
+
+@dataclass
+class Place:
+    """Where a group trains.
+
+    Attributes:
+        accelerator: owns device, precision and processes.
+        workspace: where checkpoints and weights are kept.
+        data_dir: local folder that is looked at before anything is downloaded.
+        cache_dir: for decoded and drawn images.
+        deadline: time of ``time.monotonic`` after which nothing more starts; None means never.
+    """
+
+    accelerator: Accelerator
+    workspace: Workspace
+    data_dir: Path | None
+    cache_dir: Path
+    deadline: float | None = None
+    _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
+
+    def data_of(self, card: Card, protocol: Protocol, listener: Listener) -> DataSet:
+        """A data set at the image size of a protocol; the last one is at hand.
+
+        Raises:
+            DataError: the data are missing, damaged, or not what the card says.
+        """
+        key = card.name, Pictures.of(card, protocol)
+        if key not in self._data:
+            self._data.clear()  # one data set at a time is in memory
+            listener.note(f"reading {card.title}")
+            with self.accelerator.main_process_first():
+                self._data[key] = load_data(
+                    card, self.data_dir, self.cache_dir, protocol=protocol, listener=listener
+                )
+        return self._data[key]
+
+    def time_is_up(self) -> bool:
+        """Whether nothing more may start; all processes agree."""
+        if self.deadline is None:
+            return False
+        late = torch.tensor(
+            [float(time.monotonic() > self.deadline)], device=self.accelerator.device
+        )
+        return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
+
+    def clear_memory(self) -> None:
+        """Let the device's memory go, and measure its peak anew."""
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.accelerator.device)

@@ -1,0 +1,85 @@
+"""From how a run ended to its record, built once, and to the weights that others build on."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from benchmark.matrix.run import AnyRun, Run
+from benchmark.records.history import diagnostics_of
+from benchmark.records.schema import Environment, Record
+from benchmark.records.store import Store
+from benchmark.training.ending import Failed, Finished
+from benchmark.training.keeping.workspace import Workspace
+
+
+@dataclass
+class Recorder:
+    """Writes what a matrix gives.
+
+    Attributes:
+        store: of records.
+        workspace: of weights and checkpoints.
+        environment: where the runs are trained.
+        published: sha256 of published weights by network, as far as they are files.
+        accuracies: top-1 in percent by identity, of runs that others build on.
+    """
+
+    store: Store
+    workspace: Workspace
+    environment: Environment
+    published: Mapping[str, str | None] = field(default_factory=dict)
+    accuracies: dict[str, float] = field(default_factory=dict)
+
+    def remember(self, runs: Iterable[AnyRun]) -> None:
+        """Know the accuracies of what is recorded already."""
+        for run in runs:
+            record = self.store.find(run.spec)
+            if record is not None and record.metrics is not None:
+                self.accuracies[run.identity] = record.metrics.top1
+
+    def record(self, run: AnyRun, ending: Finished | Failed) -> None:
+        """Write a run's record, then what is kept of it.
+
+        The record first: weights without a record would pass for a finished run.
+        """
+        if isinstance(ending, Failed):
+            self._write(run, ending, None)
+            if ending.status == "diverged":  # from its checkpoint it would diverge again
+                self.workspace.drop_checkpoint(run.identity)
+            return
+        if not isinstance(run, Run):
+            self._write(run, ending, None)
+            return
+        history = self.workspace.write_history(run.identity, ending.history)
+        known = self.store.find(run.spec)
+        if known is not None and known.status == "ok":
+            # Trained for its weights alone. Its record is not replaced: others were taught by
+            # what it speaks of; new students note the accuracy of these weights.
+            self.accuracies[run.identity] = float(f"{ending.metrics.top1:.6g}")
+        else:
+            self._write(run, ending, history)
+        self.workspace.save_weights(run.identity, ending.weights)
+        self.workspace.drop_checkpoint(run.identity)
+
+    def _write(self, run: AnyRun, ending: Finished | Failed, history: str | None) -> None:
+        written = self.store.write(self._record_of(run, ending), history)
+        if written.metrics is not None:
+            self.accuracies[run.identity] = written.metrics.top1
+
+    def _record_of(self, run: AnyRun, ending: Finished | Failed) -> Record:
+        done = ending if isinstance(ending, Finished) else None
+        return Record(
+            identity=run.identity,
+            status=ending.status if isinstance(ending, Failed) else "ok",
+            spec=run.recorded_spec(self.accuracies),
+            recipe_source=run.source,
+            published_weights=self.published.get(run.network) if run.spec.starts_from else None,
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            metrics=done.metrics if done else None,
+            diagnostics=diagnostics_of(done.history) if done and done.history else None,
+            cost=done.cost if done else None,
+            environment=self.environment,
+            error=ending.failure if isinstance(ending, Failed) else None,
+        )

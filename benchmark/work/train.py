@@ -1,0 +1,133 @@
+"""The work: train a group at this place, and say how each of its members ended.
+
+All that it needs beside the place is a ``GroupSpec``: names, settings and files, which travel to
+another process or machine. Recipes, data and the networks of roles are loaded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.cards.card import Card, Protocol
+from benchmark.data.splits import DataSet
+from benchmark.errors import BenchmarkError, TrainingError
+from benchmark.events import Listener
+from benchmark.matrix.resolver import Resolver
+from benchmark.matrix.run import Asked, Run
+from benchmark.recipe.discovery import load_recipes
+from benchmark.training.ending import Ending, Failed, failed
+from benchmark.training.group import Group
+from benchmark.training.loop import train
+from benchmark.work.place import Place
+from benchmark.work.roles import Roles
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """A group of runs by name and settings.
+
+    Attributes:
+        card: of the data set.
+        protocol: of all members.
+        members: the words that each run is resolved from.
+        identities: of the runs that must come of it.
+        teachers: files of teacher weights by network, with their sha256.
+        paths: folders with further recipes.
+    """
+
+    card: Card
+    protocol: Protocol
+    members: tuple[Asked, ...]
+    identities: tuple[str, ...]
+    teachers: Mapping[str, tuple[Path, str]]
+    paths: tuple[Path, ...]
+
+    @classmethod
+    def of(
+        cls,
+        runs: Sequence[Run],
+        *,
+        teachers: Mapping[str, tuple[Path, str]],
+        paths: Sequence[Path],
+    ) -> GroupSpec:
+        """The description of runs of one group."""
+        return cls(
+            card=runs[0].card,
+            protocol=runs[0].protocol,
+            members=tuple(run.asked for run in runs),
+            identities=tuple(run.identity for run in runs),
+            teachers=dict(teachers),
+            paths=tuple(paths),
+        )
+
+    def resolve(self) -> list[Run]:
+        """The runs.
+
+        Raises:
+            TrainingError: recipes here are not those that the group was described with.
+        """
+        resolver = Resolver(self.card, self.protocol, load_recipes(self.paths), self.teachers)
+        runs = [resolver.resolve(asked) for asked in self.members]
+        for run, identity in zip(runs, self.identities, strict=True):
+            if run.identity != identity:
+                raise TrainingError(
+                    f"'{run.label}' is another run here than where it was planned: the recipes or "
+                    "the packages differ. Use the same version of kdbench and of your own recipes."
+                )
+        return runs
+
+
+def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Ending]:
+    """Train a group to its end, or until its time is up.
+
+    Who runs out of memory beside others is tried alone.
+
+    Args:
+        group: the runs.
+        place: device and folders.
+        listener: hears of the progress.
+
+    Returns:
+        How each member ended, in their order.
+
+    Raises:
+        BenchmarkError: nothing of the group can be trained here, e.g. for want of its data.
+    """
+    runs = group.resolve()
+    data = place.data_of(group.card, group.protocol, listener)
+    endings = dict(_train_together(runs, data, place, listener))
+    for run in runs if len(runs) > 1 else ():
+        ending = endings[run.identity]
+        if isinstance(ending, Failed) and ending.status == "oom":
+            endings.update(_train_together([run], data, place, listener))
+    return [endings[run.identity] for run in runs]
+
+
+def _train_together(
+    runs: Sequence[Run], data: DataSet, place: Place, listener: Listener
+) -> Mapping[str, Ending]:
+    """How runs ended that trained side by side, by identity."""
+    place.clear_memory()
+    try:
+        roles = Roles(place.workspace, data)
+        group = Group(
+            [roles.job(run) for run in runs],
+            data,
+            accelerator=place.accelerator,
+            workspace=place.workspace,
+            listener=listener,
+            deadline=place.deadline,
+        )
+        title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
+        listener.group_started(title, [run.label for run in runs], group.epochs, group.done)
+        endings = train(group)
+    except BenchmarkError:
+        raise
+    except Exception as error:
+        # Not one member's fault, which the group would have noted: a teacher's, or memory.
+        if place.accelerator.num_processes > 1:
+            raise
+        endings = {run.identity: failed(error, 1) for run in runs}
+    return endings

@@ -1,0 +1,82 @@
+"""Programs plan and train with the words of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import benchmark
+from benchmark.errors import UnknownName, UsageError
+from benchmark.events import Listener
+
+pytestmark = pytest.mark.usefixtures("accelerator")
+
+
+def test_a_plan_trains_nothing(words: dict[str, Any], tmp_path: Path) -> None:
+    plan = benchmark.plan(**words, runs=tmp_path / "runs", results=tmp_path / "results")
+    assert [str(cell.pair) for cell in plan.cells] == ["resnet14:resnet8"] * 3
+    assert len(plan.todo) == len(plan.runs)
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_what_is_recorded_is_not_trained_again(
+    words: dict[str, Any], trained: dict[str, Path]
+) -> None:
+    assert benchmark.plan(**words, **trained).todo == ()
+    heard: list[str] = []
+
+    class Hears(Listener):
+        def matrix_started(self, runs: int, recorded: int) -> None:
+            heard.append(f"{runs} to train, {recorded} recorded")
+
+    summary = benchmark.run(**words, **trained, listener=Hears())
+    assert summary.exit_code == 0
+    assert len(heard) == 1
+    assert heard[0].startswith("0 to train")
+
+
+def test_one_process_may_run_several_times(words: dict[str, Any], tmp_path: Path) -> None:
+    more = words | {"recipes": ["vanilla"], "runs": tmp_path / "runs", "results": tmp_path / "r"}
+    for seeds in (1, [1], (0, 2)):
+        assert benchmark.run(**more | {"seeds": seeds}).exit_code == 0
+    assert len(list((tmp_path / "r").rglob("seed*.json"))) == 3
+
+
+def test_the_data_folder_of_the_environment_is_looked_at(
+    words: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KDBENCH_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(benchmark.BenchmarkError, match="nowhere does not exist"):
+        benchmark.run(
+            datasets=["cifar100"], recipes=["vanilla"], pairs=["resnet14:resnet8"], seeds=1,
+            runs=tmp_path / "runs", results=tmp_path / "results",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"datasets": "tiny"}, r"datasets='tiny': write a list, datasets=\['tiny'\]"),
+        ({"recipes": "kd"}, "write a list"),
+        ({"recipe": ["kd"]}, "has no 'recipe'. Did you mean 'recipes'?"),
+        ({"retry": "all"}, "retry='all': write 'failed'"),
+        ({"retry": True}, "write 'failed'"),
+        ({"seeds": 0}, "--seeds '0'"),
+        ({"seeds": []}, "name one at least"),
+        ({"seeds": "3"}, "seeds='3': write a list"),
+        ({"paths": ["nowhere"]}, "no folder 'nowhere'"),
+        ({"protocol": "quik"}, "Did you mean 'quick'"),
+    ],
+)
+def test_a_wrong_word_is_one_message(
+    words: dict[str, Any], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        benchmark.plan(**{"runs": tmp_path, "results": tmp_path} | words | change)
+
+
+def test_an_unknown_recipe_has_a_near_name(words: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'kd'"):
+        benchmark.run(**words | {"recipes": ["kdd"]}, runs=tmp_path, results=tmp_path)

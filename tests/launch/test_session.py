@@ -1,0 +1,345 @@
+"""The matrix end to end on the tiny data set: records, skipping, retrying, stopping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.errors import NetworkError, RecordError
+from benchmark.files import file_digest
+from benchmark.launch.order import Outcome
+from benchmark.launch.session import Session
+from benchmark.launch.summary import Summary
+from benchmark.networks.catalogue import create_network
+from tests.support.sessions import FIVE
+
+Make = Callable[..., Session]
+Execute = Callable[..., Summary]
+
+
+def test_five_methods_are_recorded_and_not_trained_twice(session: Make, execute: Execute) -> None:
+    summary = execute(session(*FIVE))
+    assert summary.exit_code == 0
+    assert set(summary.outcomes.values()) == {Outcome.recorded}
+    contents = session(*FIVE).store.all()
+    assert contents.problems == ()
+    assert len(contents.records) == 7
+    by_label = {(r.spec.network, r.spec.recipe): r for r in contents.records}
+
+    student = by_label["resnet8", "sh-kd"]
+    teacher = by_label["resnet14", "sh-teacher"]
+    assert student.spec.roles["teacher"].identity == teacher.identity
+    assert student.metrics is not None
+    assert teacher.metrics is not None
+    assert student.spec.roles["teacher"].top1 == teacher.metrics.top1
+    assert student.metrics.agreement is not None
+    assert by_label["resnet8", "vanilla"].metrics.agreement is None  # type: ignore[union-attr]
+
+    again = execute(session(*FIVE))
+    assert again.outcomes == {}
+    assert all(entry["top1"] is not None for entry in again.as_json()["cells"])
+
+
+def test_what_is_deployed_is_counted_apart(session: Make, execute: Execute) -> None:
+    execute(session("vanilla", "crd"))
+    records = {
+        r.spec.recipe: r for r in session("crd").store.all().records if r.spec.network == "resnet8"
+    }
+    plain, crd = records["vanilla"].cost, records["crd"].cost
+    assert plain is not None
+    assert crd is not None
+    assert crd.parameters == plain.parameters == plain.training_parameters
+    assert crd.recipe_parameters == 2 * (64 * 128 + 128)
+    assert crd.training_parameters == crd.parameters + crd.recipe_parameters
+
+
+def test_the_history_stands_beside_the_record(session: Make, execute: Execute) -> None:
+    made = session("vanilla", protocol="longer")
+    execute(made)
+    run = made.cells[0].run
+    rows = made.store.history_path(run.spec).read_text().splitlines()
+    assert len(rows) == 1 + 4
+    record = made.store.find(run.spec)
+    assert record is not None
+    assert record.metrics is not None
+    assert record.diagnostics is not None
+    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+    assert float(last["top1"]) == pytest.approx(record.metrics.top1, abs=1e-3)
+    assert record.diagnostics.best_top1 >= record.metrics.top1
+
+
+@pytest.fixture
+def broken_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "explodes.py").write_text(
+        '"""Raises."""\n'
+        "from benchmark import Recipe, register\n"
+        "@register('explodes', family='logits')\n"
+        "class Explodes(Recipe):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        raise ArithmeticError('this recipe always fails')\n"
+    )
+    return folder
+
+
+def test_a_failing_cell_is_recorded_and_the_others_go_on(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    names = ("explodes", "kd")
+    made = session(*names, paths=(broken_folder,))
+    summary = execute(made)
+    assert summary.exit_code == 1
+    bad, good = (made.store.find(cell.run.spec) for cell in made.cells)
+    assert good is not None
+    assert good.status == "ok"
+    assert bad is not None
+    assert bad.status == "failed"
+    assert bad.error is not None
+    assert bad.error.kind == "ArithmeticError"
+    assert bad.error.message == "this recipe always fails"
+    assert bad.error.where == "explodes.py:6"
+    assert bad.metrics is None
+
+    skipped = execute(session(*names, paths=(broken_folder,)))
+    assert skipped.outcomes == {}
+    assert skipped.exit_code == 1
+
+    text = (broken_folder / "explodes.py").read_text()
+    fixed = text.replace(
+        "raise ArithmeticError('this recipe always fails')", "return {'l': student.logits.mean()}"
+    )
+    (broken_folder / "explodes.py").write_text(fixed)
+    import sys
+
+    del sys.modules["benchmark_recipes.explodes"]
+    retried = execute(session(*names, paths=(broken_folder,), retry=True))
+    assert list(retried.outcomes.values()) == [Outcome.recorded]
+    assert retried.exit_code == 0
+
+
+def test_time_that_is_up_stops_at_a_checkpoint_and_the_same_command_continues(
+    session: Make, execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = execute(session("vanilla", protocol="longer"), minutes=0)
+    # No time at all: nothing starts.
+    assert set(stopped.outcomes.values()) == {Outcome.unfinished}
+    assert stopped.exit_code == 0
+    assert not list((tmp_path / "results").rglob("*.json"))
+    # The time is up as soon as the group has started, however slow the machine is.
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.work.place.Place.time_is_up", lambda self: False)
+        part = execute(session("vanilla", protocol="longer"), minutes=1e-3)
+    assert set(part.outcomes.values()) == {Outcome.unfinished}
+    [identity] = part.outcomes
+    state = session("vanilla").workspace.load_checkpoint(identity)
+    assert state is not None
+    assert state["progress"]["epochs"] >= 1
+    rest = execute(session("vanilla", protocol="longer"))
+    assert set(rest.outcomes.values()) == {Outcome.recorded}
+    assert session("vanilla").workspace.load_checkpoint(identity) is None
+
+
+def test_what_builds_on_an_unfinished_run_is_unfinished_too(
+    session: Make, execute: Execute
+) -> None:
+    stopped = execute(session("kd", protocol="longer"), minutes=1e-3)
+    assert list(stopped.outcomes.values()) == [Outcome.unfinished, Outcome.unfinished]
+    assert stopped.exit_code == 0
+    assert execute(session("kd", protocol="longer")).exit_code == 0
+
+
+def test_what_builds_on_a_failed_run_is_blocked(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "follower.py").write_text(
+        '"""Learns from a teacher that fails."""\n'
+        "from benchmark import Role, register\n"
+        "from .kd import KD\n"
+        "@register('follower', family='logits')\n"
+        "class Follower(KD):\n"
+        "    def roles(self, pair):\n"
+        "        return {'teacher': Role(pair.teacher, 'explodes')}\n"
+    )
+    for _ in range(2):  # the second time the failure is on record already
+        summary = execute(session("follower", paths=(broken_folder,)))
+        assert Outcome.blocked in summary.outcomes.values()
+        assert summary.exit_code == 1
+        assert session("vanilla").store.find(summary.plan.cells[0].run.spec) is None
+
+
+def test_a_recipe_whose_file_changed_does_not_hold_up_its_group(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    """It starts over in a group of its own; the others continue."""
+    import sys
+
+    file = broken_folder / "explodes.py"
+    works = file.read_text().replace("raise ArithmeticError('this recipe always fails')",
+                                     "return {'l': student.logits.square().mean()}")  # fmt: skip
+    file.write_text(works)
+    names = {"paths": (broken_folder,), "protocol": "longer"}
+    execute(session("vanilla", "explodes", **names))  # trains the teacher as well
+    made = session("vanilla", "explodes", **names)
+    for cell in made.cells:
+        made.store.path_of(cell.run.spec).unlink()
+    execute(session("vanilla", "explodes", **names), minutes=1e-3)
+    file.write_text(works + "# changed\n")
+    del sys.modules["benchmark_recipes.explodes"]
+    summary = execute(session("vanilla", "explodes", **names))
+    assert set(summary.outcomes.values()) == {Outcome.recorded}
+
+
+def test_a_record_that_is_gone_is_made_again(session: Make, execute: Execute) -> None:
+    made = session("kd")
+    execute(made)
+    teacher = made.cells[0].run.roles["teacher"]
+    made.store.path_of(teacher.spec).unlink()
+    assert [run.label for run in session("kd").plan().todo] == ["resnet14 vanilla"]
+
+
+def test_a_prediction_that_fails_is_recorded(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "blind.py").write_text(
+        '"""Cannot predict."""\n'
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "@register('blind', family='logits')\n"
+        "class Blind(KD):\n"
+        "    def predict(self, student):\n"
+        "        raise LookupError('nothing to see')\n"
+    )
+    made = session("blind", "kd", paths=(broken_folder,))
+    assert execute(made).exit_code == 1
+    bad, good = (made.store.find(cell.run.spec) for cell in made.cells)
+    assert bad is not None
+    assert bad.error is not None
+    assert bad.error.kind == "LookupError"
+    assert good is not None
+    assert good.status == "ok"
+
+
+def test_who_runs_out_of_memory_beside_others_is_tried_alone(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "greedy.py").write_text(
+        '"""Needs the machine for itself: fails on its first try."""\n'
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "tries = []\n"
+        "@register('greedy', family='logits')\n"
+        "class Greedy(KD):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        tries.append(1)\n"
+        "        if len(tries) == 1:\n"
+        "            raise MemoryError('no room')\n"
+        "        return super().forward(batch, student, teacher)\n"
+    )
+    made = session("greedy", "kd", paths=(broken_folder,))
+    assert execute(made).exit_code == 0
+    record = made.store.find(made.cells[0].run.spec)
+    assert record is not None
+    assert record.status == "ok"
+    assert record.cost is not None
+    assert record.cost.group == ()
+
+
+def test_weights_that_are_gone_are_trained_again_for_who_needs_them(
+    session: Make, execute: Execute
+) -> None:
+    made = session("vanilla", "kd")
+    execute(made)
+    teacher = made.cells[1].run.roles["teacher"]
+    made.workspace.forget(teacher.identity)
+    assert session("vanilla", "kd").plan().todo == ()
+    todo = session("vanilla", "crd").plan().todo
+    assert [run.label for run in todo] == ["resnet14 vanilla", "resnet14→resnet8 crd"]
+
+
+def test_imported_teacher_weights_stand_in_for_training(
+    session: Make, execute: Execute, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    file = tmp_path / "teacher.pth"
+    torch.save({"model": create_network("resnet14", classes=4).state_dict()}, file)
+    made = session("kd", "sh-kd", teachers=(f"resnet14={file}",))
+    labels = [run.label for run in made.plan().runs]
+    assert sum("imported" in label for label in labels) == 1
+    assert "resnet14 vanilla" not in labels
+    assert "resnet14 sh-teacher" in labels  # this one cannot be brought
+    summary = execute(made)
+    assert summary.exit_code == 0
+    kd = made.store.find(made.cells[0].run.spec)
+    assert kd is not None
+    assert "~" in made.store.path_of(kd.spec).parent.name
+    imported = next(r for r in made.store.all().records if r.spec.recipe == "imported")
+    assert kd.spec.roles["teacher"].identity == imported.identity
+    assert kd.spec.roles["teacher"].top1 == imported.metrics.top1  # type: ignore[union-attr]
+
+
+def test_a_hand_edited_record_is_refused(session: Make, execute: Execute) -> None:
+    made = session("vanilla")
+    execute(made)
+    path = made.store.path_of(made.cells[0].run.spec)
+    values = json.loads(path.read_text())
+    values["metrics"]["top1"] = 99.0
+    path.write_text(json.dumps(values))
+    with pytest.raises(RecordError, match="changed"):
+        session("vanilla").plan()
+
+
+def test_a_results_folder_that_cannot_be_written_is_refused_before_training(
+    session: Make, execute: Execute, tmp_path: Path
+) -> None:
+    (tmp_path / "results").write_text("a file where the folder should be")
+    with pytest.raises(RecordError, match="--results"):
+        execute(session("vanilla"))
+    assert not list((tmp_path / "runs").glob("*/weights.safetensors"))
+
+
+def test_a_stale_record_is_replaced(session: Make, execute: Execute) -> None:
+    made = session("vanilla")
+    execute(made)
+    run = made.cells[0].run
+    record = made.store.find(run.spec)
+    assert record is not None
+    path = made.store.path_of(run.spec)
+    from benchmark.records.canonical import identity_of
+
+    old = record.spec.model_copy(update={"recipe_version": 0})
+    path.unlink()
+    made.store.write(record.model_copy(update={"spec": old, "identity": identity_of(old)}))
+    assert session("vanilla").coverage()[0]["stale"] == 1
+    execute(session("vanilla"))
+    assert session("vanilla").coverage()[0]["done"] == 1
+
+
+PRETRAINED: dict[str, Any] = {
+    "protocol": "quick[epochs=1,pretrained=true]",
+    "pairs": ("timm/test_resnet:timm/test_resnet",),
+}
+
+
+def test_published_weights_are_recorded(
+    session: Make, execute: Execute, published_weights: Path
+) -> None:
+    execute(session("kd", **PRETRAINED))
+    records = session("kd").store.all().records
+    assert [record.status for record in records] == ["ok", "ok"]
+    for record in records:
+        assert record.spec.starts_from == "timm/test_resnet.r160_in1k"
+        assert record.published_weights == file_digest(published_weights)
+
+
+def test_weights_that_cannot_be_had_stop_all_before_it_begins(
+    session: Make, execute: Execute, no_published_weights: Path
+) -> None:
+    with pytest.raises(NetworkError, match="cannot be had"):
+        execute(session("kd", **PRETRAINED))
+    assert session("kd").store.all().records == ()
