@@ -7,10 +7,9 @@ registers the one layout that it calls ``LAYOUT``.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
-import importlib.util
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +18,7 @@ from benchmark.cards.card import Card
 from benchmark.cards.catalogue import read_cards
 from benchmark.cards.source import InLayout
 from benchmark.errors import CardError, first_line, suggestion
-from benchmark.folders import given_folders, search_folders
+from benchmark.folders import search_folders, subfolders
 from benchmark.layouts.listing import Layout
 from benchmark.registry import Catalogue
 
@@ -81,8 +80,8 @@ def read_layouts(extra_paths: Iterable[str | Path] = ()) -> LayoutCatalogue:
         UsageError: a given folder does not exist.
     """
     catalogue = LayoutCatalogue()
-    for folder in given_folders(extra_paths):
-        for path in sorted((folder / "layouts").glob("[!_]*.py")):
+    for folder in subfolders("layouts", extra_paths):
+        for path in sorted(folder.glob("[!._]*.py")):
             try:
                 layout = _layout_in(path)
             except CardError as error:
@@ -153,17 +152,10 @@ def _layout_in(path: Path) -> Layout:
 
 
 def _module(path: Path) -> ModuleType:
-    name = f"benchmark_layouts_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot import {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their own module up
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    """A file as a module of a package that stands for its folder; files may import each other."""
+    package = f"kdbench_layouts_{zlib.crc32(str(path.parent).encode()):08x}"
+    if package not in sys.modules:
+        sys.modules[package] = ModuleType(package)
+        sys.modules[package].__path__ = [str(path.parent)]
+    importlib.invalidate_caches()  # the folder may have been read before the file was written
+    return importlib.import_module(f"{package}.{path.stem}")

@@ -57,8 +57,7 @@ def measure(
     """Images/s of loader, teacher, every recipe alone and all of them as a group.
 
     Of a recipe with several stages it is the last one, the protocol's own.
-    Where images are read from what was decoded once, the loader is measured on the
-    originals as well.
+    Where images are read from what was decoded once, the loader is measured on the originals, too.
 
     Args:
         request: one data set; of several pairs the first is measured.
@@ -75,9 +74,7 @@ def measure(
     accelerator = make_accelerator(precision)
     precision = precision_of(accelerator)
     protocol = first.run.protocol
-    data = load_data(
-        first.card, data_dir, cache_dir, protocol=protocol, listener=listener or Listener()
-    )
+    data = load_data(first.card, data_dir, cache_dir, protocol=protocol, listener=listener)
     bench = Bench(data, recipes, accelerator, seconds)
     peaks = {name: peak_gflops(accelerator.device, name) for name in ("fp32", "bf16")}
     figures: dict[str, Any] = {

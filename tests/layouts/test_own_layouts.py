@@ -145,9 +145,14 @@ def test_a_layout_may_take_options(own: Path) -> None:
         known_cards([own]).get("flowers")
 
 
-def test_files_with_an_underscore_are_no_layouts(own: Path) -> None:
-    put(own / "layouts" / "_parts.py", "raise ValueError")
-    assert not read_layouts([own]).broken
+def test_files_with_an_underscore_are_no_layouts_but_may_be_imported(own: Path) -> None:
+    put(own / "layouts" / "_parts.py", 'NAME = "shared"')
+    named = SHOWN.replace('name="named"', "name=NAME")
+    named = named.replace("from pathlib", "from ._parts import NAME\nfrom pathlib")
+    put(own / "layouts" / "other.py", named)
+    layouts = read_layouts([own])
+    assert not layouts.broken
+    assert {"named", "shared"} <= set(layouts)
 
 
 def test_every_built_in_layout_is_found() -> None:

@@ -5,25 +5,31 @@ one record batch, so that the file's own footer is the index of its images, and 
 nothing and copies it once. A file is written beside its place and moved there whole: a build that
 was interrupted, however hard, goes on behind the last whole file.
 
-Claim: this costs no time against a memory-mapped file, and less memory. On two cores of a shared
-server (x86-64, Linux 6.18), 8,667 JPEGs of 375 pixels at an image size of 224 (2.3 GB kept),
-batches of 64 with the augmentation of CUB, CPU time an image of loader and workers together and
-proportional set size of all processes, two to four rounds of 6 to 10 s each:
+Claim: this costs hardly more time than a memory-mapped file, and less memory. Two cores of a shared
+server (x86-64, Linux 6.18), image size 224, batches of 64 with the augmentation of CUB, no or two
+workers; CPU time an image and the largest proportional set size, of loader and workers together,
+over 2 to 4 rounds of 5 to 10 s in turns:
 
-                                            no workers           two workers
-    these files                        0.43-0.45 ms, 451 MB   0.68-0.75 ms, 490 MB
-    a file of our own, mapped          0.44-0.47 ms, 606-868  0.64-0.76 ms, 891-1080
-    ``datasets``' Arrow files, mapped  0.43-0.49 ms, 2.3-2.8 GB   0.67-0.72 ms, 2.1-3.0 GB
-    decoded every time                 1.4-1.6 ms, 440-650 MB     1.9 ms, 560 MB
+                                          8,667 JPEGs of 375 pixels        2,889 of 160
+                                          none            two              none    two
+    these files                      ms   0.45-0.52       0.68-0.75        0.38    0.62-0.66
+                                     MB   450-530         490-570          470     550-710
+    a file of our own, mapped        ms   0.43-0.47       0.64-0.76        0.36    0.57-0.58
+                                     MB   610-870         690-1,080        600     830-900
+    Arrow files of ``datasets``      ms   0.43-0.49       0.67-0.72        0.39    0.64-0.66
+                                     MB   2,250-2,820     2,080-2,980      800     850-1,030
+    decoded every time               ms   1.43-1.60       1.86             0.63    0.86
+                                     MB   440-650         560              640     560
 
-Of a mapped file the kernel makes all that was read resident, in every worker, until nothing but the
-set is left; ``datasets`` maps its files always, and starts a build that was killed over.
+Of a mapped file the kernel makes all resident that was read, in every process, and more where the
+page cache has large pieces; ``datasets`` maps its files always, and begins anew after a kill.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import shutil
 from collections import deque
@@ -128,7 +134,7 @@ class KeptImages:
         return len(self._rows)
 
     def __getitem__(self, position: int) -> Image:
-        """One image (H, W, 3), a copy of its own.
+        """One image (H, W, 3), which cannot be written to.
 
         Raises:
             DataError: its file was damaged.
@@ -136,9 +142,10 @@ class KeptImages:
         number, row = divmod(int(self._rows[position]), self._files.per_file)
         try:
             batch = self._readers[number].get_batch(row)
-            pixels, height, width = batch.columns
-            shape = height[0].as_py(), width[0].as_py(), 3
-            return np.frombuffer(pixels[0].as_buffer(), dtype=np.uint8).reshape(shape)
+            # The buffers themselves: Arrow's scalars would cost a third of the time.
+            pixels, height, width = (column.buffers()[-1] for column in batch.columns)
+            shape = *np.frombuffer(height, np.int32, 1), *np.frombuffer(width, np.int32, 1), 3
+            return np.frombuffer(pixels, np.uint8, math.prod(shape)).reshape(shape)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(
                 f"{self._files.paths[number]} is damaged: {first_line(error)}. Delete it; the "

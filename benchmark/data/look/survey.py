@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,15 +84,7 @@ def survey(
     counts = _counts(listing, folder)
     paths = [path for path, _ in listing.items["train"]]
     step = max(1, -(-len(paths) // sample))
-    sums, squares, sides = np.zeros(3), np.zeros(3), []
-    for path in paths[::step]:
-        pixels = read_image(path)
-        shares = pixels.reshape(-1, 3) / 255
-        sums += shares.mean(axis=0)
-        squares += (shares**2).mean(axis=0)
-        sides.append(min(pixels.shape[:2]))
-    mean = sums / len(sides)
-    std = np.sqrt(np.maximum(squares / len(sides) - mean**2, 1e-6))
+    mean, std, sides = _opened(paths[::step])
     short_side = int(np.median(sides))
     return Survey(
         folder=folder,
@@ -108,6 +100,19 @@ def survey(
         image_size=max((size for size in _SIZES if size <= short_side), default=_SIZES[0]),
         fingerprint=listing.fingerprint(folder),
     )
+
+
+def _opened(paths: Sequence[Path]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+    """Mean (3,) and deviation (3,) of the pixels of images, and their shorter sides."""
+    sums, squares, sides = np.zeros(3), np.zeros(3), []
+    for path in paths:
+        pixels = read_image(path)
+        shares = pixels.reshape(-1, 3) / 255
+        sums += shares.mean(axis=0)
+        squares += (shares**2).mean(axis=0)
+        sides.append(min(pixels.shape[:2]))
+    mean = sums / len(sides)
+    return mean, np.sqrt(np.maximum(squares / len(sides) - mean**2, 1e-6)), sides
 
 
 def _layout_of(folder: Path, layouts: LayoutCatalogue) -> tuple[str, dict[str, str]]:

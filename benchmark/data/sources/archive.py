@@ -1,7 +1,7 @@
 """The official python archive of small-image data sets: pickled dictionaries of pixels and labels.
 
-A pickle can run any program when it is read. These are read by an unpickler that knows numpy arrays
-and nothing else.
+A pickle can run any program when it is read, and torchvision lets it. These are read by an
+unpickler that knows numpy arrays and nothing else.
 """
 
 from __future__ import annotations

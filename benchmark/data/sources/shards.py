@@ -1,4 +1,9 @@
-"""Parquet shards in the layout of the Hugging Face hub: finding, checking and decoding them."""
+"""Parquet shards in the layout of the Hugging Face hub: finding, checking and decoding them.
+
+``datasets`` reads the same files, and ``encoded.py`` lets it where images differ in size. It does
+not miss a shard that is not there; and small images of one size, which are decoded once and kept,
+it would copy into an Arrow file that nothing reads again (150 MB for CIFAR-100).
+"""
 
 from __future__ import annotations
 
