@@ -19,21 +19,15 @@ if TYPE_CHECKING:
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
-    from benchmark.recipe.contract import (
-        Batch,
-        Context,
-        Later,
-        Part,
-        Proposal,
-        Recipe,
-        Role,
-        Stage,
-        Terms,
-        gather,
-        register,
-    )
-    from benchmark.recipe.pair import Pair
+    from benchmark.recipe.batch import Batch, Terms
+    from benchmark.recipe.context import Context, Proposal
+    from benchmark.recipe.contract import Recipe
+    from benchmark.recipe.gathering import gather
+    from benchmark.recipe.pair import Pair, Role
+    from benchmark.recipe.registration import register
+    from benchmark.recipe.stage import Part, Stage
     from benchmark.recipe.views import mixed, rotated, shared, stacked
+    from benchmark.strict import Later
 
 _HOMES = {
     "benchmark.api.matrix": ("plan", "run"),
@@ -44,11 +38,14 @@ _HOMES = {
     "benchmark.networks.outputs": (
         "Network", "NetworkShape", "Outputs", "at_every_position",
     ),
-    "benchmark.recipe.contract": (
-        "Batch", "Context", "Later", "Part", "Proposal", "Recipe", "Role", "Stage", "Terms",
-        "gather", "register",
-    ),
-    "benchmark.recipe.pair": ("Pair",),
+    "benchmark.recipe.batch": ("Batch", "Terms"),
+    "benchmark.recipe.context": ("Context", "Proposal"),
+    "benchmark.recipe.contract": ("Recipe",),
+    "benchmark.recipe.gathering": ("gather",),
+    "benchmark.recipe.pair": ("Pair", "Role"),
+    "benchmark.recipe.registration": ("register",),
+    "benchmark.recipe.stage": ("Part", "Stage"),
+    "benchmark.strict": ("Later",),
     "benchmark.recipe.views": ("mixed", "rotated", "shared", "stacked"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,8 +13,8 @@ from benchmark.records.schema import ALONE, DRAW
 from benchmark.registry import Catalogue
 
 if TYPE_CHECKING:
-    from benchmark.recipe.contract import Recipe, RecipeInfo, Role
-    from benchmark.recipe.pair import Pair
+    from benchmark.recipe.contract import Recipe, RecipeInfo
+    from benchmark.recipe.pair import Pair, Role
 
 
 class Resolver:

@@ -56,7 +56,7 @@ def _index_key(folders: Iterable[Path]) -> str:
     """Changes with every file that a description could depend on, and with what describes it."""
     package = Path(benchmark.__file__).parent
     digest = hashlib.sha256(f"{benchmark.__version__} {platform.python_version()}".encode())
-    engine = [package / "recipe" / "contract.py", package / "recipe" / "description.py"]
+    engine = sorted((package / "recipe").glob("*.py"))
     for path in [*engine, *(path for folder in folders for path in sorted(folder.glob("*.py")))]:
         digest.update(str(path).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):

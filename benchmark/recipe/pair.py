@@ -1,10 +1,12 @@
-"""A pair of networks, as it is written; without torch, so that plans can be made without it."""
+"""Which networks, and which runs first: without torch, so that plans can be made without it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from benchmark.errors import UsageError
+from benchmark.errors import RecipeError, UsageError
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,26 @@ class Pair:
                 f"'{text}' is not a pair. Write teacher:student, e.g. resnet32x4:resnet8x4."
             )
         return cls(*names)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A run that must be trained first: which network, minimising what.
+
+    Attributes:
+        draw: 0 for a run with the seed of the run that needs it, which starts from the same weights
+            and sees the same batches as any run of that network with that seed. Every larger
+            number is a seed of its own, and so an independent draw.
+
+    Raises:
+        RecipeError: the draw is a negative number.
+    """
+
+    network: str
+    recipe: str = "vanilla"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    draw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.draw < 0:
+            raise RecipeError(f"a role's draw is 0, 1, 2 and so on, not {self.draw}.")

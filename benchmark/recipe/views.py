@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 
 from benchmark.data.loaders.batches import stable_seed
-from benchmark.recipe.contract import Batch
+from benchmark.recipe.batch import Batch
 from benchmark.recipe.mixing import mix_views
 
 

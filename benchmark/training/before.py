@@ -8,7 +8,9 @@ from dataclasses import replace
 from accelerate import Accelerator
 from torch import Tensor
 
-from benchmark.recipe.contract import Batch, Context, Heard, Recipe
+from benchmark.recipe.batch import Batch, Heard
+from benchmark.recipe.context import Context
+from benchmark.recipe.contract import Recipe
 from benchmark.records.canonical import digest
 from benchmark.training.job import Job
 from benchmark.training.keeping.workspace import Workspace

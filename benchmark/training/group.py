@@ -14,7 +14,7 @@ from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.splits import DataSet
 from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Listener
-from benchmark.recipe.contract import Batch
+from benchmark.recipe.batch import Batch
 from benchmark.records.history import EpochRow
 from benchmark.records.schema import Metrics
 from benchmark.training.before import Before

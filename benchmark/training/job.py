@@ -13,7 +13,9 @@ from benchmark.data.loaders.batches import stable_seed
 from benchmark.data.pictures import Pictures
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network, Outputs
-from benchmark.recipe.contract import Context, Heard, Recipe
+from benchmark.recipe.batch import Heard
+from benchmark.recipe.context import Context
+from benchmark.recipe.contract import Recipe
 
 
 @dataclass(frozen=True)

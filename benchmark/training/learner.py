@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from benchmark.data.loaders.batches import stable_seed
 from benchmark.errors import RecipeError
 from benchmark.networks.outputs import Network
-from benchmark.recipe.contract import Batch, Context, Recipe
+from benchmark.recipe.batch import Batch
+from benchmark.recipe.context import Context
+from benchmark.recipe.contract import Recipe
 from benchmark.training.cost import Meter
 from benchmark.training.job import Job, Setting, context_of, make_network
 from benchmark.training.lesson import Lesson, over_processes

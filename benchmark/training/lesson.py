@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmark.networks.outputs import Network, Outputs
-from benchmark.recipe.contract import Batch, Heard, Recipe, Stage
+from benchmark.recipe.batch import Batch, Heard
+from benchmark.recipe.contract import Recipe
+from benchmark.recipe.stage import Stage
 
 
 class Lesson(nn.Module):

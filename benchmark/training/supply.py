@@ -10,7 +10,7 @@ from benchmark.cards.card import Protocol
 from benchmark.data.loaders.batches import LoadedBatch, stable_seed
 from benchmark.data.loaders.choice import Loader, make_loader
 from benchmark.data.splits import DataSet, ImageSplit, hold_out
-from benchmark.recipe.contract import Batch
+from benchmark.recipe.batch import Batch
 from benchmark.recipe.mixing import distributions_of, mix_views
 from benchmark.records.schema import EvaluatedSplit
 from benchmark.training.job import Job, Setting

@@ -11,7 +11,7 @@ from benchmark.errors import RecipeError
 from benchmark.matrix.run import AnyRun, Run, fault_in
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import NetworkShape
-from benchmark.recipe.contract import Proposal
+from benchmark.recipe.context import Proposal
 from benchmark.training.updates.optimiser import check_optimiser
 from benchmark.training.updates.stages import lead_of
 

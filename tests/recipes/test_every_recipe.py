@@ -23,7 +23,8 @@ import benchmark
 from benchmark import Batch, Context, Network, Outputs, Pair, Proposal, Recipe, Stage, Terms
 from benchmark.errors import UsageError
 from benchmark.networks.catalogue import create_network
-from benchmark.recipe.contract import Heard, RecipeInfo
+from benchmark.recipe.batch import Heard
+from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.training.learner import Lesson
 

@@ -11,9 +11,9 @@ import pytest
 from benchmark.cards.card import Protocol
 from benchmark.networks.catalogue import create_network
 from benchmark.networks.outputs import Network
-from benchmark.recipe.contract import RecipeInfo, Role
+from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
-from benchmark.recipe.pair import Pair
+from benchmark.recipe.pair import Pair, Role
 from benchmark.registry import Catalogue
 from benchmark.training.job import Job
 

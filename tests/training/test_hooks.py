@@ -17,7 +17,8 @@ from benchmark.data.loaders.choice import make_loader
 from benchmark.data.splits import DataSet
 from benchmark.errors import RecipeError
 from benchmark.events import Listener
-from benchmark.recipe.contract import Batch, RecipeInfo
+from benchmark.recipe.batch import Batch
+from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
 from benchmark.training.group import Group
 from benchmark.training.job import Job, Setting

@@ -17,7 +17,7 @@ from benchmark.data.loaders.batches import stable_seed
 from benchmark.data.loaders.choice import make_loader
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
-from benchmark.recipe.contract import Batch
+from benchmark.recipe.batch import Batch
 from benchmark.recipe.mixing import mix
 from benchmark.training.group import Group
 from benchmark.training.job import Job, Setting

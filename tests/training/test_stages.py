@@ -16,8 +16,9 @@ from benchmark.cards.card import Protocol
 from benchmark.data.splits import DataSet
 from benchmark.errors import RecipeError
 from benchmark.networks.catalogue import create_network
-from benchmark.recipe.contract import Recipe, Stage
+from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.stage import Stage
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job, Setting
 from benchmark.training.learner import Learner

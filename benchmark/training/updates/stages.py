@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from benchmark.cards.card import Protocol
 from benchmark.errors import RecipeError
-from benchmark.recipe.contract import Recipe, Stage
+from benchmark.recipe.contract import Recipe
+from benchmark.recipe.stage import Stage
 from benchmark.training.updates.schedule import learning_rate
 
 

@@ -1,0 +1,123 @@
+"""How a recipe class becomes known: its name, its settings, the digest of its source."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pydantic
+
+from benchmark.errors import RecipeError
+from benchmark.recipe.contract import Recipe, RecipeInfo, Trains
+
+R = TypeVar("R", bound=Recipe)
+NEEDS = frozenset({"embedding", "maps", "class_maps"})
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    paper: str = "",
+    version: int = 1,
+    needs: Iterable[str] = (),
+    trains: Trains = "student",
+) -> Callable[[type[R]], type[R]]:
+    """Register a recipe class under a name that stays stable for years.
+
+    Args:
+        name: lower case, words joined by hyphens.
+        family: ``alone``, ``control``, ``logits``, ``features``, ``relations``, ``contrastive``,
+            ``head``.
+        paper: e.g. ``arXiv:1503.02531``.
+        version: raised when the mathematics changes; older results are then stale.
+        needs: what it reads of the networks beyond logits: ``embedding``; ``maps``, which stand
+            for the features too; ``class_maps``.
+        trains: ``teacher`` if it is a step of other methods and none to compare with them.
+
+    Raises:
+        RecipeError: a need that no network can serve, a setting without a type or default, or an
+            abstract method that the class does not define.
+    """
+    needed = frozenset(needs)
+    if needed - NEEDS:
+        raise RecipeError(f"recipe '{name}' needs {sorted(needed - NEEDS)}; known: {sorted(NEEDS)}")
+
+    def decorate(cls: type[R]) -> type[R]:
+        _refuse_abstract(cls, name)
+        cls.settings_model = _settings_model(cls)
+        module = sys.modules[cls.__module__]
+        path = getattr(module, "__file__", None) or ""  # none in a notebook
+        cls.info = RecipeInfo(
+            name=name,
+            family=family,
+            paper=paper,
+            version=version,
+            needs=needed,
+            cls=cls,
+            trains=trains,
+            path=path,
+            summary=(inspect.getdoc(module) or "").partition("\n")[0],
+            digest=_source_digest(cls),
+        )
+        return cls
+
+    return decorate
+
+
+def _refuse_abstract(cls: type[Recipe], name: str) -> None:
+    members = ((member, getattr(cls, member)) for member in dir(cls))
+    abstract = [m for m, value in members if getattr(value, "__isabstractmethod__", False)]
+    if abstract:
+        raise RecipeError(f"recipe '{name}' does not define {' and '.join(abstract)}.")
+
+
+def _source_digest(cls: type[Recipe]) -> str:
+    """Sha256 over a recipe's file and the recipe files that it imports from."""
+    package = cls.__module__.rpartition(".")[0]
+    names, contents = [cls.__module__], dict[str, bytes]()
+    while names:
+        name = names.pop()
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if name in contents or file is None:
+            continue
+        contents[name] = Path(file).read_bytes()
+        for node in ast.walk(ast.parse(contents[name])):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                found = [node.module] if node.module else [alias.name for alias in node.names]
+                names += [f"{package}.{stem}" for stem in found]
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(contents[name])
+    return digest.hexdigest()
+
+
+def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:
+    """The typed class fields of a recipe and its bases as a pydantic model.
+
+    A field's default is what the class itself has, also where it overrides a base's without
+    repeating the type.
+    """
+    fields: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is Recipe or not issubclass(base, Recipe):
+            continue
+        hints = typing.get_type_hints(base, include_extras=True)
+        for name in inspect.get_annotations(base):
+            if typing.get_origin(hints[name]) is ClassVar or name.startswith("_"):
+                continue
+            if name not in vars(base):
+                raise RecipeError(f"setting '{name}' of {cls.__name__} has no default")
+            fields[name] = (hints[name], getattr(cls, name))
+    model = pydantic.create_model(
+        f"{cls.__name__}Settings",
+        __config__=pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False),
+        **fields,
+    )
+    return typing.cast("type[pydantic.BaseModel]", model)
