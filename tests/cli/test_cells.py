@@ -54,7 +54,10 @@ def test_all_words_of_a_choice_arrive_as_a_request(sample: typer.Typer, called: 
     assert called == [(request, Path("d"), True)]
 
 
-def test_what_nobody_wrote_is_what_a_request_has(sample: typer.Typer, called: Called) -> None:
+def test_what_nobody_wrote_is_what_a_request_has(
+    sample: typer.Typer, called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KDBENCH_DATA", raising=False)
     assert CliRunner().invoke(sample, []).exit_code == 0
     assert called == [(Request(), None, False)]
 
