@@ -73,6 +73,7 @@ def counted(group: Group, monkeypatch: pytest.MonkeyPatch) -> dict[int, list[int
 # ------------------------------------------------------------------------------ all together
 
 
+@pytest.mark.parametrize("accelerator", ["fp32", "bf16"], indirect=True)
 def test_a_group_gives_each_member_what_it_gets_alone(
     hooked: Callable[[], list[Job]],
     make_job: MakeJob,
@@ -356,6 +357,26 @@ def test_what_is_known_is_found_once_a_teacher(
     held_out = make_job("kd-plus-plus").protocol.model_copy(update={"validation": 0.2})
     begin(make_job("kd-plus-plus", protocol=held_out))
     assert len(passes) == 5, "other settings, another file, another teacher, fewer images"
+
+
+def test_another_second_teacher_is_another_pass(
+    recipes: Catalogue[RecipeInfo], make_job: MakeJob, begin: Callable[..., Group]
+) -> None:
+    made: list[set[str]] = []
+
+    def before(self, context, passing):
+        made.append({role for _, heard in passing for role in heard})
+        return {}
+
+    cls = type("Knowing", (recipes.get("avg-teachers").cls,), {"before": before})
+
+    def job(second: str) -> Job:
+        heard = {"teacher": "t" * 64, "second": second * 64}
+        return dataclasses.replace(make_job("avg-teachers"), recipe=cls(), role_identities=heard)
+
+    for second in "ababa":
+        begin(job(second))
+    assert made == [{"teacher", "second"}] * 2
 
 
 def test_a_damaged_file_is_found_anew(
