@@ -189,7 +189,7 @@ def test_views_differ_and_the_first_is_the_only_one_of_one(mixed: DataSet, worke
 
 
 def test_views_do_not_depend_on_batch_size_or_processes(
-    make_card: MakeCard, train: Pictures
+    make_card: MakeCard, train: Mosaics
 ) -> None:
     def second(**changes: Any) -> torch.Tensor:
         shards = changes.pop("shards", 1)
