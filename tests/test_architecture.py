@@ -39,3 +39,13 @@ def test_what_a_guide_names_of_the_code_exists(page: Path) -> None:
     named = set(re.findall(r"`((?:benchmark|tests|recipes|datasets)/[^`\s]*)`", page.read_text()))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_one_room_knows_rich() -> None:
+    package = ROOT / "benchmark"
+    knowing = {
+        file.relative_to(package).parent.as_posix()
+        for file in package.rglob("*.py")
+        if re.search(r"^\s*(from|import) rich\b", file.read_text("utf-8"), re.MULTILINE)
+    }
+    assert knowing == {"reports/terminal"}

@@ -80,15 +80,6 @@ def read_cards(folders: Iterable[Path], layouts: LayoutNames | None = None) -> C
     return catalogue
 
 
-def card_names(folders: Iterable[Path]) -> list[str]:
-    """Names of all usable cards in alphabetical order.
-
-    Raises:
-        CardError: two cards have one name.
-    """
-    return list(read_cards(folders))
-
-
 def find_card(name: str, folders: Iterable[Path]) -> Card:
     """The card of this name.
 

@@ -24,11 +24,10 @@ from benchmark.cli.output import console, print_json
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from benchmark.launch.session import Session
     from benchmark.launch.summary import Summary
     from benchmark.matrix.request import Request
+    from benchmark.reports.terminal import Console
 
 
 @choosing_cells

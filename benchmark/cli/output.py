@@ -10,7 +10,7 @@ import typer
 from benchmark.reports.terminal import console
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from benchmark.reports.terminal import Console
 
 __all__ = ["console", "print_json", "say"]
 

@@ -26,7 +26,7 @@ def create_network(
     """Build a network with freshly drawn weights.
 
     Args:
-        name: one of ``network_names()``, or ``timm/NAME``.
+        name: of one of ``CIFAR_NETWORKS``, or ``timm/NAME``.
         classes: number of classes K.
         image_size: (height, width) for which ``stage_shapes`` are told.
         pretrained: start from timm's published weights; for ``timm/NAME`` only.

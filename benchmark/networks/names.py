@@ -61,11 +61,6 @@ CIFAR_NETWORKS = tuple(
 BY_NAME = {info.name: info for info in CIFAR_NETWORKS}
 
 
-def network_names() -> list[str]:
-    """The CIFAR networks by name; any ``timm/NAME`` can be built as well."""
-    return list(BY_NAME)
-
-
 def has_no_weights(name: str) -> NetworkError:
     """That a CIFAR network cannot start from published weights, and what to do."""
     return NetworkError(

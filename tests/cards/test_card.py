@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cards.catalogue import card_names, find_card, read_card, read_cards
+from benchmark.cards.catalogue import find_card, read_card, read_cards
 from benchmark.data.pictures import Pictures
 from benchmark.errors import CardError, UnknownName, UsageError
 
@@ -124,7 +124,7 @@ def test_cards_are_found_in_all_folders(tmp_path: Path) -> None:
     write_card(tmp_path / "a", "leaves")
     write_card(tmp_path / "b", "bark")
     folders = [tmp_path / "a", tmp_path / "b", tmp_path / "none", tmp_path / "a"]
-    assert card_names(folders) == ["bark", "leaves"]
+    assert list(read_cards(folders)) == ["bark", "leaves"]
     assert find_card("bark", folders).title == "Leaves"
 
 
@@ -148,15 +148,15 @@ def test_two_cards_of_one_name_name_both_files(tmp_path: Path) -> None:
     first = write_card(tmp_path / "a", "leaves")
     second = write_card(tmp_path / "b", "leaves")
     with pytest.raises(CardError) as caught:
-        card_names([tmp_path / "a", tmp_path / "b"])
+        read_cards([tmp_path / "a", tmp_path / "b"])
     assert str(first) in str(caught.value)
     assert str(second) in str(caught.value)
 
 
 def test_listing_cards_does_not_import_torch() -> None:
     program = (
-        "import sys; from pathlib import Path; from benchmark.cards.catalogue import card_names; "
-        "print(card_names([Path(sys.argv[1])]), 'torch' in sys.modules)"
+        "import sys; from pathlib import Path; from benchmark.cards.catalogue import read_cards; "
+        "print(list(read_cards([Path(sys.argv[1])])), 'torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(SHIPPED)],

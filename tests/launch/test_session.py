@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -256,7 +257,7 @@ def test_weights_that_are_gone_are_trained_again_for_who_needs_them(
     made = session("vanilla", "kd")
     execute(made)
     teacher = made.cells[1].run.roles["teacher"]
-    made.workspace.forget(teacher.identity)
+    shutil.rmtree(made.workspace.folder(teacher.identity))
     assert session("vanilla", "kd").plan().todo == ()
     todo = session("vanilla", "crd").plan().todo
     assert [run.label for run in todo] == ["resnet14 vanilla", "resnet14→resnet8 crd"]

@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmark import Batch, Context, Network, Pair, Proposal, Recipe
 from benchmark.errors import RecipeError, UsageError
 from benchmark.networks.catalogue import create_network
-from benchmark.networks.names import network_names
+from benchmark.networks.names import CIFAR_NETWORKS
 from benchmark.networks.outputs import NetworkShape, Shape
 from benchmark.recipe.discovery import load_recipes
 
@@ -275,7 +275,7 @@ def test_cifar_networks_are_paired_as_published(recipe_module: Module, size: int
     """All pairs of them: counted from the input, save ResNet50 with a ShuffleNet."""
     stage_numbers = recipe_module("_maps").stage_numbers
     others = set()
-    for student, teacher in itertools.product(network_names(), repeat=2):
+    for student, teacher in itertools.product([info.name for info in CIFAR_NETWORKS], repeat=2):
         s, t = shape_of(student, size), shape_of(teacher, size)
         count = min(len(s.stage_shapes), len(t.stage_shapes))
         if stage_numbers(s, t) != [(number, number) for number in range(1, count)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_weights_that_were_trained_again_do_not_replace_the_record(
     run: Run, recorder: Recorder
 ) -> None:
     recorder.record(run, finished())
-    recorder.workspace.forget(run.identity)
+    shutil.rmtree(recorder.workspace.folder(run.identity))
     recorder.record(run, finished(top1=40.0))
     record = recorder.store.find(run.spec)
     assert record is not None

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console as Console
+    from rich.console import RenderableType
 
 
 def console(*, stderr: bool = False) -> Console:

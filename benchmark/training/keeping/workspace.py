@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,10 +139,6 @@ class Workspace:
 
     def _known(self, identity: str, key: str) -> Path:
         return self.folder(identity) / f"before-{key}.safetensors"
-
-    def forget(self, identity: str) -> None:
-        """Delete all that is kept of a run."""
-        shutil.rmtree(self.folder(identity), ignore_errors=True)
 
     @staticmethod
     def _write(path: Path, content: bytes | memoryview) -> None:
