@@ -1,10 +1,15 @@
 """The training loop: each batch once, each teacher once, every member of the group one step.
 
 Claim: a group costs less than its members trained apart and gives each of them the same weights,
-bit for bit on the CPU. Evidence: ``tests/training/test_loop.py`` trains both ways and compares, and
-so for an interrupted and continued training; ``kdbench speed`` measures the saving on this machine.
-It holds because every random choice is a function of (seed, epoch, sample) in the data and of
-(seed, step) in a learner, so no learner can disturb another.
+bit for bit on the CPU. It holds because every random choice is a function of (seed, epoch, sample)
+in the data and of (seed, step) in a learner, so no learner can disturb another.
+
+Evidence: ``tests/training/test_loop.py`` trains both ways and compares, and so for an interrupted
+and continued training. ``kdbench speed`` measures the saving: vanilla, kd, crd and th-kd together
+were 1.15 times as fast as one after the other (1.11, 1.15, 1.20; n = 3; resnet14→resnet8 on
+sketchbirds, batches of 32, float32, two threads of an AMD EPYC with AVX-512). The clock includes
+loading, augmentation, teacher, losses and updates; it excludes evaluation, checkpoints and the
+first eight steps. The saving grows with the teacher's share of a step.
 """
 
 from __future__ import annotations

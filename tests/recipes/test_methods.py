@@ -476,7 +476,7 @@ def test_class_attention_compares_the_averages_of_quarters(recipe_module: Module
             rows, columns = (slice(at * half, (at + 1) * half) for at in (row, column))
             quarters.append(maps[:, :, rows, columns].mean(dim=(2, 3)))
         errors.append((quarters[0] - quarters[1]).square())
-    loss = recipe_module("cat_kd").class_attention_loss(maps_s, maps_t, 2)
+    loss = recipe_module("cat_kd").class_map_loss(maps_s, maps_t, 2)
     torch.testing.assert_close(loss, torch.stack(errors).mean())
 
 

@@ -96,12 +96,25 @@ def between_images(module: ModuleType, reference: Reference) -> Tensor:
     return loss
 
 
-NEWER_ENTRIES = {"function-matching", "kd-plus-plus"}
+def of_class_maps(module: ModuleType, reference: Reference) -> Tensor:
+    """CAT-KD: the classifiers' weights at every position of the features, without a bias."""
+    inputs, settings = reference.inputs, reference.settings
+    maps = (
+        torch.einsum("bchw,kc->bkhw", inputs[f"features_{n}"], inputs[f"head_weight_{n}"])
+        for n in ("s", "t")
+    )
+    loss: Tensor = module.class_map_loss(*maps, int(settings["resolution"]), settings["normalise"])
+    return loss
+
+
+NEWER_ENTRIES = {"cat-kd", "cat-kd-norm", "function-matching", "kd-plus-plus"}
 
 # Entry of the file: the recipe's file, and the call that must reproduce it.
 TABLE: dict[str, tuple[str, Loss]] = {
     "ab": ("ab", of_maps("boundary_loss")),
     "at": ("at", of_maps("attention_loss")),
+    "cat-kd": ("cat_kd", of_class_maps),
+    "cat-kd-norm": ("cat_kd", of_class_maps),
     "cc": ("cc", of_pair("correlation_loss")),
     "dist": ("dist", of_pair("dist_loss")),
     "dkd": ("dkd", of_pair("dkd_loss")),
