@@ -6,17 +6,19 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes | str | memoryview, *, durable: bool) -> None:
-    """Put content in the place of a file; whoever reads it finds the old one or the new one, whole.
+@contextlib.contextmanager
+def whole(path: Path, *, durable: bool) -> Iterator[Path]:
+    """A path to write to, whose file takes the place of another one when the block is left.
 
-    Any number of processes, also of several machines, may write the same file: the last one wins.
+    Whoever reads the file finds the old one or the new one, whole. Any number of processes, also of
+    several machines, may write the same file: the last one wins.
 
     Args:
         path: of the file; its folder is made if need be.
-        content: text is written as UTF-8, with its line ends as they are.
         durable: whether to wait until the content is on the disk before it gets the name, so that
             not even a loss of power leaves a part of it. Costs milliseconds.
 
@@ -28,16 +30,30 @@ def write_whole(path: Path, content: bytes | str | memoryview, *, durable: bool)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with partial.open("xb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
-            if durable:
-                file.flush()
+        yield partial
+        if durable:
+            with partial.open("rb") as file:
                 os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes | str | memoryview, *, durable: bool) -> None:
+    """Put content in the place of a file, as ``whole`` does.
+
+    Args:
+        path: of the file.
+        content: text is written as UTF-8, with its line ends as they are.
+        durable: see ``whole``.
+
+    Raises:
+        OSError: see ``whole``.
+    """
+    with whole(path, durable=durable) as partial:
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def file_digest(path: str | Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from benchmark.cards.fields import SPLITS
 from benchmark.data.found import Contents
 from benchmark.data.splits import ImageSplit
 from benchmark.errors import DataError
+from benchmark.files import whole
 
 
 def keep_decoded(path: Path, make: Callable[[], Contents]) -> Contents:
@@ -93,15 +93,11 @@ def _write(path: Path, contents: Contents) -> None:
             raise TypeError(f"the images of {path} are not decoded")
         tensors |= {f"{split}_images": part.images, f"{split}_labels": part.labels}
     notes = {"checksum": _checksum(tensors), "class_names": json.dumps(contents.class_names)}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, temporary, metadata=notes)
-        os.replace(temporary, path)
+        with whole(path, durable=False) as partial:  # its checksum tells what a crash left
+            save_file(tensors, partial, metadata=notes)
     except SafetensorError as error:
         raise OSError(str(error)) from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:
