@@ -17,10 +17,10 @@ _SHARED = {"unpacked/*": "unpacked archive", "arrow/*/*": "encoded images"}
 _OF_A_DATA_SET = {
     ".safetensors": "decoded images",
     ".images": "decoded images",
-    ".tmp": "unfinished",
+    ".tmp": "unfinished",  # as older versions called it
+    ".partial": "unfinished",
     # Files of pixels with a journal, which nothing reads any more.
     ".pixels": "of an older version",
-    ".partial": "of an older version",
     ".journal": "of an older version",
 }
 

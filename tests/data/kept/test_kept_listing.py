@@ -21,7 +21,8 @@ def cache(tmp_path: Path) -> Path:
     put(tmp_path / "trees" / "1.safetensors", 50)
     put(tmp_path / "trees" / "2-train.images" / "00000-of-00002.arrow", 300)
     put(tmp_path / "trees" / "2-train.images" / "00001-of-00002.arrow", 100)
-    put(tmp_path / "trees" / "3.safetensors.9.tmp", 5)
+    put(tmp_path / "trees" / ".3.safetensors.9-ab.partial", 5)
+    put(tmp_path / "trees" / "5.safetensors.7.tmp", 3)
     put(tmp_path / "old" / "4-test.pixels", 40)
     put(tmp_path / "old" / "4-test.pixels.journal", 4)
     put(tmp_path / "unpacked" / "birds-ab" / "birds" / "a.jpg", 30)
@@ -49,8 +50,9 @@ def test_everything_is_listed_the_largest_first(cache: Path) -> None:
         ("unpacked/birds-ab", "", "unpacked archive"),
         ("arrow/parquet/default-12", "", "encoded images"),
         ("recipes-77.json", "", "index of recipes"),
-        ("trees/3.safetensors.9.tmp", "trees", "unfinished"),
+        ("trees/.3.safetensors.9-ab.partial", "trees", "unfinished"),
         ("old/4-test.pixels.journal", "old", "of an older version"),
+        ("trees/5.safetensors.7.tmp", "trees", "unfinished"),
     ]
     assert list_kept(cache)[0].size_bytes == 400
     assert list_kept(cache / "nowhere") == []
