@@ -73,4 +73,4 @@ class Listener:
         yield lambda more: None
 
     def close(self) -> None:
-        """Nothing follows."""
+        """The work is over: nothing more will be told."""

@@ -28,7 +28,7 @@ class Summary:
     is_main_process: bool
 
     def count(self, outcome: Outcome) -> int:
-        """Runs that ended so."""
+        """The number of runs that ended so."""
         return sum(found is outcome for found in self.outcomes.values())
 
     @property

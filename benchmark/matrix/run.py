@@ -213,7 +213,7 @@ class ImportedRun(AnyRun):
 
     @property
     def variant(self) -> str:
-        """The file, in short."""
+        """The file by the first digits of its sha256."""
         return self.digest[:16]
 
     @cached_property

@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmark.cards.protocol import Protocol
 from benchmark.data.loaders.batches import stable_seed
 from benchmark.data.pictures import Pictures
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network, Outputs
 from benchmark.recipe.batch import Heard
 from benchmark.recipe.context import Context

@@ -39,12 +39,12 @@ class Progress:
     group: list[str] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """The progress as plain data, for a checkpoint."""
         return asdict(self)
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Progress:
-        """What ``state_dict`` gave."""
+        """The progress that ``state_dict`` gave."""
         return cls(**{**state, "history": [EpochRow(**row) for row in state["history"]]})
 
 

@@ -9,7 +9,7 @@ import torch
 from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError
 from benchmark.matrix.run import AnyRun, Run, fault_in
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.context import Proposal
 from benchmark.training.updates.optimiser import check_optimiser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.data.splits import DataSet
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network
 from benchmark.networks.weights import load_weights
 from benchmark.training.job import Job, Setting, make_network

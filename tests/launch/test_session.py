@@ -16,7 +16,7 @@ from benchmark.files import file_digest
 from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from tests.support.sessions import FIVE
 
 Make = Callable[..., Session]

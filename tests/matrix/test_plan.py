@@ -12,7 +12,7 @@ from benchmark.errors import IncompatiblePair, NetworkError, UnknownName, UsageE
 from benchmark.launch.session import Session
 from benchmark.matrix.request import Request, choice_of, parse_seeds
 from benchmark.matrix.run import ImportedRun, Run
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.records.schema import DRAW
 from benchmark.work.fitting import lead
 from tests.support.sessions import FIVE

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from benchmark.errors import NetworkError
-from benchmark.networks.catalogue import create_network
 from benchmark.networks.cost import count_macs, count_parameters, meta_images
+from benchmark.networks.creation import create_network
 from tests.networks.published_networks import (
     FACTS,
     filled_network,

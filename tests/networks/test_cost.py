@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from benchmark.networks.catalogue import create_network
 from benchmark.networks.cost import count_macs, count_parameters
+from benchmark.networks.creation import create_network
 
 
 def test_shared_parameters_count_once():

@@ -7,7 +7,7 @@ import torch
 from timm.layers.drop import DropPath
 
 from benchmark.errors import NetworkError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 
 
 def test_the_largest_rate_is_the_asked_one_and_evaluation_leaves_nothing_out() -> None:

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from benchmark.errors import NetworkError
-from benchmark.networks.catalogue import create_network
 from benchmark.networks.cost import count_macs, count_parameters
+from benchmark.networks.creation import create_network
 from benchmark.networks.heads import FrozenHead, SharedHead
 
 IMAGES = (2, 3, 32, 32)

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.heads import SharedHead
 from benchmark.networks.inference import inference_copy
 from tests.networks.published_networks import filled_network, reference_images

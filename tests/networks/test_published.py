@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmark.errors import NetworkError, UnknownName
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.published import published_file, published_name
 
 SIZE = (32, 32)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from benchmark.errors import NetworkError, UnknownName
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 
 SIZE = (64, 64)
 # Expected stage shapes at 64x64.

@@ -9,7 +9,7 @@ import torch
 
 from benchmark.errors import NetworkError
 from benchmark.files import file_digest
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.weights import load_weights
 
 OPTIONS = argparse.Namespace(lr=0.05, model="resnet8")

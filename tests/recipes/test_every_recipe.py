@@ -22,7 +22,7 @@ from torch import Tensor
 import benchmark
 from benchmark import Batch, Context, Network, Outputs, Pair, Proposal, Recipe, Stage, Terms
 from benchmark.errors import UsageError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.recipe.batch import Heard
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes

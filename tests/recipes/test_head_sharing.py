@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmark import Batch, Context, Network, Outputs, Pair, Role, SharedHead
 from benchmark.errors import RecipeError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.recipe.discovery import load_recipes
 
 PAIR = Pair("wrn_16_2", "resnet8")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmark import Batch, Context, Network, Pair, Proposal, Recipe
 from benchmark.errors import RecipeError, UsageError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.names import CIFAR_NETWORKS
 from benchmark.networks.outputs import NetworkShape, Shape
 from benchmark.recipe.discovery import load_recipes

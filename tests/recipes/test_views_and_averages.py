@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmark import Batch, Context, Outputs, Pair, Recipe
 from benchmark.errors import UsageError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.recipe.discovery import load_recipes
 
 B, K = 5, 4

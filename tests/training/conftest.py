@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmark.cards.card import Protocol
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes

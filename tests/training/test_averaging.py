@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network
 from benchmark.training.updates.averaging import WeightAverage
 

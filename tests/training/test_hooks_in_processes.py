@@ -13,7 +13,7 @@ import torch.multiprocessing as mp
 from benchmark.cards.card import Protocol
 from benchmark.cards.catalogue import read_card
 from benchmark.data.opening import load_data
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair

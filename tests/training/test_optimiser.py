@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.cards.protocol import Protocol
 from benchmark.errors import TrainingError, UnknownName, UsageError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.training.updates.optimiser import (
     Part,
     check_optimiser,

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from benchmark.cards.card import Protocol
 from benchmark.data.splits import DataSet
 from benchmark.errors import RecipeError
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.stage import Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.training.teaching import Teacher
 
 

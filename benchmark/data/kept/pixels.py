@@ -80,12 +80,12 @@ class _Files:
 
     @property
     def paths(self) -> list[Path]:
-        """In the order of the images."""
+        """The files in the order of their images."""
         count = -(-self.images // self.per_file)
         return [self.folder / f"{number:05d}-of-{count:05d}.arrow" for number in range(count)]
 
     def positions(self, number: int) -> range:
-        """Of the images in a file."""
+        """Positions of the images that a file holds."""
         start = number * self.per_file
         return range(start, min(start + self.per_file, self.images))
 
@@ -294,7 +294,7 @@ def _batch(image: Image, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _read(images: ImageList, position: int, short: int, title: str) -> Image:
-    """One image, made smaller."""
+    """Read one image and make it smaller."""
     try:
         image = images[position]
     except BenchmarkError:

@@ -17,7 +17,7 @@ from huggingface_hub import HfApi, HfFileSystem
 from benchmark.cards.card import SPLITS, Card, HubSource
 from benchmark.cards.catalogue import find_card, read_cards
 from benchmark.data.opening import load_data
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 
 SHIPPED = Path(__file__).parents[3] / "datasets"
 ON_THE_HUB = [card for card in read_cards([SHIPPED]).values() if isinstance(card.source, HubSource)]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmark.errors import NetworkError, UnknownName
-from benchmark.networks.catalogue import create_network
+from benchmark.networks.creation import create_network
 from benchmark.networks.names import CIFAR_NETWORKS
 from tests.networks.published_networks import FACTS
 
