@@ -17,7 +17,7 @@ from benchmark.events import Listener
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import Asked, Run
 from benchmark.recipe.discovery import load_recipes
-from benchmark.training.ending import Ending, Failed, failed
+from benchmark.training.ending import Ending, failed
 from benchmark.training.group import Group
 from benchmark.training.loop import train
 from benchmark.work.place import Place
@@ -82,8 +82,6 @@ class GroupSpec:
 def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Ending]:
     """Train a group to its end, or until its time is up.
 
-    Who runs out of memory beside others is tried alone.
-
     Args:
         group: the runs.
         place: device and folders.
@@ -97,11 +95,7 @@ def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Endi
     """
     runs = group.resolve()
     data = place.data_of(group.card, group.protocol, listener)
-    endings = dict(_train_together(runs, data, place, listener))
-    for run in runs if len(runs) > 1 else ():
-        ending = endings[run.identity]
-        if isinstance(ending, Failed) and ending.status == "oom":
-            endings.update(_train_together([run], data, place, listener))
+    endings = _train_together(runs, data, place, listener)
     return [endings[run.identity] for run in runs]
 
 
