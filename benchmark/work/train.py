@@ -104,6 +104,7 @@ def _train_together(
 ) -> Mapping[str, Ending]:
     """How runs ended that trained side by side, by identity."""
     place.clear_memory()
+    endings: Mapping[str, Ending] = {}
     try:
         roles = Roles(place.workspace, data)
         group = Group(
@@ -114,14 +115,15 @@ def _train_together(
             listener=listener,
             deadline=place.deadline,
         )
+        endings = group.endings
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
         listener.group_started(title, [run.label for run in runs], group.epochs, group.done)
-        endings = train(group)
+        train(group)
     except BenchmarkError:
         raise
     except Exception as error:
         # Not one member's fault, which the group would have noted: a teacher's, or memory.
         if place.accelerator.num_processes > 1:
             raise
-        endings = {run.identity: failed(error, 1) for run in runs}
+        return {**{run.identity: failed(error, 1) for run in runs}, **endings}
     return endings
