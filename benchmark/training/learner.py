@@ -215,6 +215,7 @@ class Learner:
         """Continue from what ``state_dict`` gave."""
         self.lesson.load_state_dict(state["lesson"])
         if (span := self.spans[state["stage"]]) is not self.span:
+            self._meter.close()  # no step of the first stage will
             self._enter(span)
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:

@@ -179,3 +179,16 @@ def test_a_stage_that_cannot_begin_stops_its_learner_alone(
     broken, good = run([bad, job_of("ab")], tiny, accelerator, tmp_path)
     assert broken.failed.failure.message.endswith("stage 'main': everything rests.")
     assert good.finished
+
+
+def test_a_training_that_continues_in_a_later_stage_measures_its_cost_once(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator
+) -> None:
+    """The meter of the first stage, which no step closed, must not stay on the network."""
+    setting = Setting(tiny.pictures, tiny.train.labels)
+    learner = Learner(make_job("ab"), setting, accelerator)
+    learner.start_epoch(0)
+    state = learner.state_dict()
+    continued = Learner(make_job("ab"), setting, accelerator)
+    continued.load_state_dict(state)
+    assert len(continued.network._forward_hooks) == 1
