@@ -81,7 +81,7 @@ class Learner:
         return sum(p.numel() for p in self.lesson.trainable)
 
     def _enter(self, span: Span) -> None:
-        """Begin a stage: an optimiser without a past, on what it trains."""
+        """Begin a stage: an optimiser and an average without a past, on what it trains."""
         protocol = self.job.protocol
         self.span = span
         trained = self._trained = self.lesson.enter(span.stage)
@@ -93,6 +93,8 @@ class Learner:
         self.optimiser = make_optimiser(
             protocol, self.job.network, self._parts(trained), within=self.lesson
         )
+        if self.average is not None:
+            self.average.restart()
         self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
         self._meter = Meter(self.lesson.networks())
 
