@@ -200,8 +200,8 @@ class Learner:
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
         if self.accelerator.num_processes > 1:
-            networks = nn.ModuleList([*self.lesson.networks(), self.result])
-            for buffer in networks.buffers():
+            evaluated = nn.ModuleList([*self.lesson.networks(), *self.deployed()])
+            for buffer in evaluated.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def state_dict(self) -> dict[str, Any]:
