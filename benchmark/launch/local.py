@@ -47,7 +47,8 @@ class Local:
         paths: Sequence[Path],
     ) -> None:
         self.plan, self.place, self.recorder, self.listener = plan, place, recorder, listener
-        self.teachers, self.paths = teachers, paths
+        self.teachers, self.paths = teachers, tuple(paths)
+        place.recipes_of(self.paths)  # now: what is written while others train changes nothing
         self.order = Order(plan, place.workspace, lead)
         self.outcomes: dict[str, Outcome] = {}
 

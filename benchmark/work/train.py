@@ -16,7 +16,8 @@ from benchmark.errors import BenchmarkError, TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import Asked, Run
-from benchmark.recipe.discovery import load_recipes
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.registry import Catalogue
 from benchmark.training.ending import Ending, failed
 from benchmark.training.group import Group
 from benchmark.training.loop import train
@@ -62,13 +63,16 @@ class GroupSpec:
             paths=tuple(paths),
         )
 
-    def resolve(self) -> list[Run]:
+    def resolve(self, recipes: Catalogue[RecipeInfo]) -> list[Run]:
         """The runs.
+
+        Args:
+            recipes: of this place.
 
         Raises:
             TrainingError: recipes here are not those that the group was described with.
         """
-        resolver = Resolver(self.card, self.protocol, load_recipes(self.paths), self.teachers)
+        resolver = Resolver(self.card, self.protocol, recipes, self.teachers)
         runs = [resolver.resolve(asked) for asked in self.members]
         for run, identity in zip(runs, self.identities, strict=True):
             if run.identity != identity:
@@ -93,7 +97,7 @@ def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Endi
     Raises:
         BenchmarkError: nothing of the group can be trained here, e.g. for want of its data.
     """
-    runs = group.resolve()
+    runs = group.resolve(place.recipes_of(group.paths))
     data = place.data_of(group.card, group.protocol, listener)
     endings = _train_together(runs, data, place, listener)
     return [endings[run.identity] for run in runs]
