@@ -396,6 +396,15 @@ def test_random_choices_of_before_are_the_same_whoever_makes_the_pass(
     assert torch.equal(first, second)
 
 
+def test_what_is_known_may_be_parts_of_one_tensor(tmp_path: Path) -> None:
+    whole, workspace = torch.rand(4, 3), Workspace(tmp_path)
+    workspace.save_known("t" * 64, "k", {"whole": whole, "first": whole[0], "turned": whole.t()})
+    known = workspace.load_known("t" * 64, "k")
+    assert known is not None
+    assert torch.equal(known["first"], whole[0])
+    assert torch.equal(known["turned"], whole.t())
+
+
 def test_a_damaged_file_is_found_anew(
     make_job: MakeJob, begin: Callable[..., Group], passes: list[int], tmp_path: Path
 ) -> None:
