@@ -47,7 +47,8 @@ class Local:
         paths: Sequence[Path],
     ) -> None:
         self.plan, self.place, self.recorder, self.listener = plan, place, recorder, listener
-        self.teachers, self.paths = teachers, paths
+        self.teachers, self.paths = teachers, tuple(paths)
+        place.recipes_of(self.paths)  # now: what is written while others train changes nothing
         self.order = Order(plan, place.workspace, lead)
         self.outcomes: dict[str, Outcome] = {}
 
@@ -85,13 +86,24 @@ class Local:
         return False
 
     def _work(self, ready: Sequence[AnyRun]) -> Iterator[tuple[AnyRun, Ending]]:
-        """How the runs of one group ended."""
+        """How the runs of one group ended; who ran out of memory beside others is tried alone.
+
+        The others' endings come first, so that they are recorded whatever the second try does.
+        """
         for brought in (run for run in ready if isinstance(run, ImportedRun)):
             yield brought, score_weights(brought, self.place, self.listener)
         runs = [run for run in ready if isinstance(run, Run)]
-        if runs:
-            group = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths)
-            yield from zip(runs, train_group(group, self.place, self.listener), strict=True)
+        if not runs:
+            return
+        group = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths)
+        crowded_out = []
+        for run, ending in zip(runs, train_group(group, self.place, self.listener), strict=True):
+            if len(runs) > 1 and isinstance(ending, Failed) and ending.status == "oom":
+                crowded_out.append(run)
+            else:
+                yield run, ending
+        for run in crowded_out:
+            yield from self._work([run])
 
     def _end(self, run: AnyRun, ending: Ending) -> None:
         """Record how a run ended, and say it."""

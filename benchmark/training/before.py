@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from benchmark.data.loaders.batches import stable_seed
 from benchmark.recipe.batch import Batch, Heard
 from benchmark.recipe.context import Context
 from benchmark.recipe.contract import Recipe
@@ -41,13 +43,16 @@ class Before:
         if type(recipe).before is Recipe.before:
             return {}
         owner = next((job.role_identities.get(role, "") for role in job.heard), "")
-        name = self._key(job)[:16]
+        key = self._key(job)
+        name = key[:16]
         kept = self.workspace.load_known(owner, name) if owner else None
         if kept is not None:
             return kept
+        # Not the run's random state: what is kept is the same whichever seed comes first.
+        torch.manual_seed(stable_seed(key, "before"))
         found = {
-            key: tensor.detach().cpu()
-            for key, tensor in recipe.before(
+            what: tensor.detach().cpu()
+            for what, tensor in recipe.before(
                 replace(context, maybe_network=None), self._pass(job)
             ).items()
         }

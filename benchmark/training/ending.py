@@ -22,8 +22,8 @@ class Finished:
         metrics: of the last epoch.
         cost: sizes and times.
         history: one row an epoch; empty for weights that were brought.
-        weights: of the network, by their names in its state dict; empty for weights that were
-            brought, which stay where they are.
+        weights: of the network, on the CPU, by their names in its state dict; empty for weights
+            that were brought, which stay where they are.
     """
 
     metrics: Metrics

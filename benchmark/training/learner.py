@@ -81,7 +81,7 @@ class Learner:
         return sum(p.numel() for p in self.lesson.trainable)
 
     def _enter(self, span: Span) -> None:
-        """Begin a stage: an optimiser without a past, on what it trains."""
+        """Begin a stage: an optimiser and an average without a past, on what it trains."""
         protocol = self.job.protocol
         self.span = span
         trained = self._trained = self.lesson.enter(span.stage)
@@ -93,6 +93,8 @@ class Learner:
         self.optimiser = make_optimiser(
             protocol, self.job.network, self._parts(trained), within=self.lesson
         )
+        if self.average is not None:
+            self.average.restart()
         self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
         self._meter = Meter(self.lesson.networks())
 
@@ -198,8 +200,8 @@ class Learner:
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
         if self.accelerator.num_processes > 1:
-            networks = nn.ModuleList([*self.lesson.networks(), self.result])
-            for buffer in networks.buffers():
+            evaluated = nn.ModuleList([*self.lesson.networks(), *self.deployed()])
+            for buffer in evaluated.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -215,6 +217,7 @@ class Learner:
         """Continue from what ``state_dict`` gave."""
         self.lesson.load_state_dict(state["lesson"])
         if (span := self.spans[state["stage"]]) is not self.span:
+            self._meter.close()  # no step of the first stage will
             self._enter(span)
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:

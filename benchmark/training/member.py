@@ -79,7 +79,8 @@ class Member:
             metrics,
             self._cost(image_size),
             tuple(self.progress.history),
-            self.learner.result.state_dict(),
+            # Off the device: endings outlive their group, and the next one needs the memory.
+            {name: value.cpu() for name, value in self.learner.result.state_dict().items()},
         )
 
     def _cost(self, image_size: tuple[int, int]) -> Cost:

@@ -31,13 +31,13 @@ class Fitting:
             RecipeError: the recipe's own ``refuse`` raises.
         """
         check_optimiser(run.protocol)
-        student = self._shape(run.network, run.pictures, run.protocol.drop_path)
         if not isinstance(run, Run):
+            self._shape(run.network, run.pictures)
             return None
+        # Only what is trained leaves branches out: weights that were brought need no such network.
+        student = self._shape(run.network, run.pictures, run.protocol.drop_path)
         teacher = run.roles.get("teacher")
-        shape = (
-            self._shape(teacher.network, run.pictures, run.protocol.drop_path) if teacher else None
-        )
+        shape = self._shape(teacher.network, run.pictures) if teacher else None
         proposal = Proposal(student, shape, images=run.card.splits["train"])
         try:
             reason = run.make_recipe().refusal(proposal)
@@ -47,7 +47,7 @@ class Fitting:
             return None
         return f"recipe '{run.recipe.name}' cannot combine {run.pair or run.network}: {reason}"
 
-    def _shape(self, network: str, pictures: Pictures, drop_path: float) -> NetworkShape:
+    def _shape(self, network: str, pictures: Pictures, drop_path: float = 0.0) -> NetworkShape:
         """Widths of a network, found without memory or arithmetic."""
         key = network, pictures.size, drop_path
         if key not in self._known:  # a second for a large network; classes change nothing inside it

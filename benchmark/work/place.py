@@ -14,6 +14,9 @@ from benchmark.data.opening import load_data
 from benchmark.data.pictures import Pictures
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.recipe.discovery import load_recipes
+from benchmark.registry import Catalogue
 from benchmark.training.keeping.workspace import Workspace
 
 
@@ -35,6 +38,20 @@ class Place:
     cache_dir: Path
     deadline: float | None = None
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
+    _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def recipes_of(self, paths: tuple[Path, ...]) -> Catalogue[RecipeInfo]:
+        """The recipes of some folders, as they were when this place was first asked for them.
+
+        Raises:
+            RecipeError: two recipes have one name.
+            UsageError: a folder does not exist.
+        """
+        if paths not in self._recipes:
+            self._recipes[paths] = load_recipes(paths)
+        return self._recipes[paths]
 
     def data_of(self, card: Card, protocol: Protocol, listener: Listener) -> DataSet:
         """A data set at the image size of a protocol; the last one is at hand.

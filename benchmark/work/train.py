@@ -16,8 +16,9 @@ from benchmark.errors import BenchmarkError, TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import Asked, Run
-from benchmark.recipe.discovery import load_recipes
-from benchmark.training.ending import Ending, Failed, failed
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.registry import Catalogue
+from benchmark.training.ending import Ending, failed
 from benchmark.training.group import Group
 from benchmark.training.loop import train
 from benchmark.work.place import Place
@@ -62,13 +63,16 @@ class GroupSpec:
             paths=tuple(paths),
         )
 
-    def resolve(self) -> list[Run]:
+    def resolve(self, recipes: Catalogue[RecipeInfo]) -> list[Run]:
         """The runs.
+
+        Args:
+            recipes: of this place.
 
         Raises:
             TrainingError: recipes here are not those that the group was described with.
         """
-        resolver = Resolver(self.card, self.protocol, load_recipes(self.paths), self.teachers)
+        resolver = Resolver(self.card, self.protocol, recipes, self.teachers)
         runs = [resolver.resolve(asked) for asked in self.members]
         for run, identity in zip(runs, self.identities, strict=True):
             if run.identity != identity:
@@ -82,8 +86,6 @@ class GroupSpec:
 def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Ending]:
     """Train a group to its end, or until its time is up.
 
-    Who runs out of memory beside others is tried alone.
-
     Args:
         group: the runs.
         place: device and folders.
@@ -95,13 +97,9 @@ def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Endi
     Raises:
         BenchmarkError: nothing of the group can be trained here, e.g. for want of its data.
     """
-    runs = group.resolve()
+    runs = group.resolve(place.recipes_of(group.paths))
     data = place.data_of(group.card, group.protocol, listener)
-    endings = dict(_train_together(runs, data, place, listener))
-    for run in runs if len(runs) > 1 else ():
-        ending = endings[run.identity]
-        if isinstance(ending, Failed) and ending.status == "oom":
-            endings.update(_train_together([run], data, place, listener))
+    endings = _train_together(runs, data, place, listener)
     return [endings[run.identity] for run in runs]
 
 
@@ -110,6 +108,7 @@ def _train_together(
 ) -> Mapping[str, Ending]:
     """How runs ended that trained side by side, by identity."""
     place.clear_memory()
+    endings: Mapping[str, Ending] = {}
     try:
         roles = Roles(place.workspace, data)
         group = Group(
@@ -120,14 +119,15 @@ def _train_together(
             listener=listener,
             deadline=place.deadline,
         )
+        endings = group.endings
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
         listener.group_started(title, [run.label for run in runs], group.epochs, group.done)
-        endings = train(group)
+        train(group)
     except BenchmarkError:
         raise
     except Exception as error:
         # Not one member's fault, which the group would have noted: a teacher's, or memory.
         if place.accelerator.num_processes > 1:
             raise
-        endings = {run.identity: failed(error, 1) for run in runs}
+        return {**{run.identity: failed(error, 1) for run in runs}, **endings}
     return endings

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmark.errors import NetworkError, RecordError
+from benchmark.events import Listener
 from benchmark.files import file_digest
 from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session
@@ -249,6 +250,46 @@ def test_who_runs_out_of_memory_beside_others_is_tried_alone(
     assert record.status == "ok"
     assert record.cost is not None
     assert record.cost.group == ()
+
+
+def test_others_are_on_record_before_a_run_is_tried_alone(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    """What ends the second try, e.g. the user, must not cost the others their results."""
+    (broken_folder / "greedy.py").write_text(
+        '"""Fails on its first try for want of memory, and is interrupted in its second."""\n'
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "tries = []\n"
+        "@register('greedy', family='logits')\n"
+        "class Greedy(KD):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        tries.append(1)\n"
+        "        raise MemoryError('no room') if len(tries) == 1 else KeyboardInterrupt\n"
+    )
+    made = session("greedy", "kd", paths=(broken_folder,))
+    with pytest.raises(KeyboardInterrupt):
+        execute(made)
+    records = [made.store.find(cell.run.spec) for cell in made.cells]
+    assert [record and record.status for record in records] == [None, "ok"]
+
+
+class Copying(Listener):
+    """Somebody copies a recipe to make another one of it, while a matrix is trained."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        recipe = self.folder / "explodes.py"
+        (self.folder / "copied.py").write_text(recipe.read_text())
+
+
+def test_recipes_that_are_written_meanwhile_do_not_stop_the_matrix(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    made = session("kd", paths=(broken_folder,))
+    assert execute(made, listener=Copying(broken_folder)).exit_code == 0
 
 
 def test_weights_that_are_gone_are_trained_again_for_who_needs_them(

@@ -296,6 +296,14 @@ def test_drop_path_is_refused_before_training_where_a_network_has_none(
         session(recipe, protocol="quick[drop_path=0.1]")
 
 
+def test_drop_path_is_no_matter_of_weights_that_were_brought(session: Make, tmp_path: Path) -> None:
+    file = tmp_path / "teacher.pth"
+    torch.save(create_network("resnet14", classes=4).state_dict(), file)
+    words = {"pairs": ("resnet14:timm/test_vit",), "protocol": "quick[drop_path=0.1]"}
+    made = session("kd", teachers=(f"resnet14={file}",), **words)
+    assert [run.network for run in made.plan().todo] == ["resnet14", "timm/test_vit"]
+
+
 def test_a_pair_that_a_recipe_refuses_is_refused_before_training(
     session: Make, tmp_path: Path
 ) -> None:

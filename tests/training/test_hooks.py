@@ -379,6 +379,32 @@ def test_another_second_teacher_is_another_pass(
     assert made == [{"teacher", "second"}] * 2
 
 
+def test_random_choices_of_before_are_the_same_whoever_makes_the_pass(
+    recipes: Catalogue[RecipeInfo], make_job: MakeJob, begin: Callable[..., Group], tmp_path: Path
+) -> None:
+    """It is kept for every seed, so that it may not depend on which seed came first."""
+    found: list[Tensor] = []
+
+    def before(self, context, passing):
+        found.append(torch.rand(3))
+        return {}
+
+    cls = type("Drawing", (recipes.get("kd").cls,), {"before": before})
+    for seed in (0, 5):
+        begin(dataclasses.replace(make_job("kd", seed=seed), recipe=cls(), role_identities={}))
+    first, second = found
+    assert torch.equal(first, second)
+
+
+def test_what_is_known_may_be_parts_of_one_tensor(tmp_path: Path) -> None:
+    whole, workspace = torch.rand(4, 3), Workspace(tmp_path)
+    workspace.save_known("t" * 64, "k", {"whole": whole, "first": whole[0], "turned": whole.t()})
+    known = workspace.load_known("t" * 64, "k")
+    assert known is not None
+    assert torch.equal(known["first"], whole[0])
+    assert torch.equal(known["turned"], whole.t())
+
+
 def test_a_damaged_file_is_found_anew(
     make_job: MakeJob, begin: Callable[..., Group], passes: list[int], tmp_path: Path
 ) -> None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 import torch.multiprocessing as mp
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchmark.cards.card import Protocol
 from benchmark.cards.catalogue import read_card
 from benchmark.data.opening import load_data
 from benchmark.networks.creation import create_network
-from benchmark.networks.outputs import Network
+from benchmark.networks.outputs import Network, Outputs
+from benchmark.recipe.batch import Batch
+from benchmark.recipe.context import Context
+from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair
 from benchmark.training.job import Job
 from benchmark.work.accelerator import make_accelerator
 from tests.training.trained import Trained, run, weights
 
-NAMES = ("mean-teacher", "kd-plus-plus", "avg-teachers", "function-matching", "kd-2views")
+NORMED = "vanilla that predicts with a BatchNorm of its own"
+NAMES = (NORMED, "mean-teacher", "kd-plus-plus", "avg-teachers", "function-matching", "kd-2views")
 PROTOCOL = Protocol(name="t", epochs=2, batch_size=15, lr=0.05, schedule="cosine", average=0.9)
 PROCESSES = 2
 
@@ -31,8 +38,29 @@ def teacher(draw: int) -> Network:
     return create_network("resnet14", classes=4).eval().requires_grad_(False)
 
 
+def recipe_of(name: str) -> Recipe:
+    """A recipe that there is, or the one that deploys a layer with statistics."""
+    if name != NORMED:
+        return load_recipes().get(name).cls()
+
+    def build(self: Any, context: Context) -> None:
+        self.norm = nn.BatchNorm1d(context.student.classes)
+
+    def forward(self: Any, batch: Batch, student: Outputs, teacher: None) -> dict[str, Tensor]:
+        return {"ce": F.cross_entropy(self.norm(student.logits), batch.labels)}
+
+    parts = {
+        "build": build,
+        "forward": forward,
+        "predict": lambda self, student: self.norm(student.logits),
+        "deployed": lambda self: (self.norm,),
+    }
+    cls = type("Normed", (load_recipes().get("vanilla").cls,), parts)
+    return cast("type[Recipe]", cls)()
+
+
 def job(name: str) -> Job:
-    recipe = load_recipes().get(name).cls()
+    recipe = recipe_of(name)
     roles = recipe.roles(Pair("resnet14", "resnet8"))
     return Job(
         identity=name.ljust(64, "0"),

@@ -160,12 +160,19 @@ def test_what_rests_later_stays_as_the_first_stage_left_it(
     assert not torch.equal(weights(last)["network.conv1.weight"], before["network.conv1.weight"])
 
 
+@pytest.mark.parametrize("average", [0.0, 0.99])
 def test_the_main_stage_sees_the_batches_of_every_other_method(
-    job_of: Callable[..., Job], tiny: DataSet, accelerator: Accelerator, tmp_path: Path
+    job_of: Callable[..., Job],
+    tiny: DataSet,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    average: float,
 ) -> None:
-    """FT without its term is plain training, whatever came before."""
-    [alone] = run([job_of("vanilla")], tiny, accelerator, tmp_path / "alone")
-    [after] = run([job_of("ft", ft_weight=0.0)], tiny, accelerator, tmp_path / "after")
+    """FT without its term is plain training, whatever came before; so is the average of both."""
+    protocol = job_of("vanilla").protocol.model_copy(update={"average": average})
+    words = {"protocol": protocol}
+    [alone] = run([job_of("vanilla", **words)], tiny, accelerator, tmp_path / "alone")
+    [after] = run([job_of("ft", ft_weight=0.0, **words)], tiny, accelerator, tmp_path / "after")
     own = after.finished.weights
     for name, value in alone.finished.weights.items():
         assert torch.equal(value, own[name]), name
@@ -179,3 +186,16 @@ def test_a_stage_that_cannot_begin_stops_its_learner_alone(
     broken, good = run([bad, job_of("ab")], tiny, accelerator, tmp_path)
     assert broken.failed.failure.message.endswith("stage 'main': everything rests.")
     assert good.finished
+
+
+def test_a_training_that_continues_in_a_later_stage_measures_its_cost_once(
+    make_job: Callable[..., Job], tiny: DataSet, accelerator: Accelerator
+) -> None:
+    """The meter of the first stage, which no step closed, must not stay on the network."""
+    setting = Setting(tiny.pictures, tiny.train.labels)
+    learner = Learner(make_job("ab"), setting, accelerator)
+    learner.start_epoch(0)
+    state = learner.state_dict()
+    continued = Learner(make_job("ab"), setting, accelerator)
+    continued.load_state_dict(state)
+    assert len(continued.network._forward_hooks) == 1

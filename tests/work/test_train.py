@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from benchmark.errors import TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.run import Run
-from benchmark.training.ending import Finished, Stopped
+from benchmark.training.ending import Failed, Finished, Stopped
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.place import Place
 from benchmark.work.train import GroupSpec, train_group
@@ -80,3 +80,38 @@ def test_time_that_is_up_is_an_ending(session: Make, card_folder: Path, place: P
     group = GroupSpec.of(teachers(session, "kd"), teachers={}, paths=(card_folder,))
     place.deadline = 0.0
     assert train_group(group, place, Listener()) == [Stopped(epochs=1, of=2)]
+
+
+class Fault(Listener):
+    """Raises in an epoch, where no member can be blamed."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        if epoch == self.epoch:
+            raise OSError("the disk is gone")
+
+
+def test_a_fault_of_the_group_leaves_members_their_own_endings(
+    session: Make, card_folder: Path, tmp_path: Path, place: Place
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "wild.py").write_text(
+        '"""Runs away at once."""\n'
+        "from benchmark import register\n"
+        "from .vanilla import Vanilla\n"
+        "@register('wild', family='alone')\n"
+        "class Wild(Vanilla):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        return {'l': student.logits.mean() / 0}\n"
+    )
+    paths = (card_folder, tmp_path / "more")
+    made = session("wild", "vanilla", paths=paths[1:], protocol="longer")
+    runs = [cell.run for cell in made.cells]
+    group = GroupSpec.of(runs, teachers={}, paths=paths)
+    wild, vanilla = train_group(group, place, Fault(2))
+    assert isinstance(wild, Failed)
+    assert isinstance(vanilla, Failed)
+    assert (wild.status, wild.failure.epoch) == ("diverged", 1)
+    assert (vanilla.status, vanilla.failure.message) == ("failed", "the disk is gone")

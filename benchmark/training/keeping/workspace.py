@@ -127,7 +127,8 @@ class Workspace:
 
     def save_known(self, identity: str, key: str, tensors: Mapping[str, Tensor]) -> None:
         """Keep what a recipe's ``before`` found with a run's network, beside its weights."""
-        content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+        # Parts of one tensor are written apart, which safetensors asks for.
+        content = save({name: tensor.contiguous().clone() for name, tensor in tensors.items()})
         self._write(self._known(identity, key), content)
 
     def load_known(self, identity: str, key: str) -> dict[str, Tensor] | None:

@@ -16,8 +16,8 @@ class WeightAverage:
     """Exponential moving average of parameters and buffers, BatchNorm's statistics among them.
 
     ``average ← d · average + (1 − d) · network`` after every step, with ``d = min(decay, (1 + n) /
-    (10 + n))`` at the n-th one, counted from 0: what was drawn at random is soon forgotten. Whole
-    numbers are taken over as they are.
+    (10 + n))`` at the n-th one of a stage, counted from 0: what was drawn at random, or left by the
+    stage before, is soon forgotten. Whole numbers are taken over as they are.
 
     ``torch.optim.swa_utils.AveragedModel`` asks the device in every step whether it is the first,
     which makes a GPU wait; here nothing is read back.
@@ -48,6 +48,10 @@ class WeightAverage:
         for average, value in self._whole:
             average.copy_(value)
         self._updates += 1
+
+    def restart(self) -> None:
+        """Count the steps anew: what follows has its weight from the beginning."""
+        self._updates = 0
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued training needs."""
