@@ -121,7 +121,9 @@ def test_two_processes_hold_and_continue_one_state(
         nprocs=PROCESSES,
         start_method="spawn",
     )
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(PROCESSES))
+    first, second = (
+        torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(PROCESSES)
+    )
     for name in NAMES:
         whole = first["whole"][name]
         for other in (second["whole"], first["continued"], second["continued"]):

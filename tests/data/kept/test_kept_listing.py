@@ -77,6 +77,7 @@ def test_what_went_away_meanwhile_needs_no_deleting(cache: Path) -> None:
         kept.delete()
     for kept in listed:
         kept.delete()
+    assert list_kept(cache) == []
 
 
 def test_what_cannot_be_deleted_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
