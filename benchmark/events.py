@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Listener:
 
     def run_finished(self, label: str, outcome: str) -> None:
         """A run was recorded: ``64.2 %`` or ``failed: …``."""
+
+    def kept(self, path: Path) -> None:
+        """A file of the working folder, a checkpoint or a history, was written."""
 
     def note(self, message: str) -> None:
         """Something a person should know."""

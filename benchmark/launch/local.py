@@ -12,7 +12,7 @@ from benchmark.launch.order import Order, Outcome
 from benchmark.matrix.plan import Plan
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.records.store import Store
-from benchmark.training.ending import Ending, Failed, Finished, Stopped
+from benchmark.training.ending import Disturbed, Ending, Failed, Finished, Stopped
 from benchmark.work.environment import environment
 from benchmark.work.fitting import lead
 from benchmark.work.place import Place
@@ -117,6 +117,8 @@ class Local:
             case Stopped(epochs=epochs, of=all_epochs):
                 outcome = Outcome.unfinished
                 said = f"stopped after epoch {epochs} of {all_epochs}; the same command continues"
+            case Disturbed(reason=reason):
+                outcome, said = Outcome.unfinished, f"not a fault of its own: {reason}"
         self.outcomes[run.identity] = outcome
         self.listener.run_finished(run.label, said)
 

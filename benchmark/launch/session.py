@@ -16,6 +16,7 @@ from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
+from benchmark.training.halt import Halt
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.accelerator import make_accelerator
 from benchmark.work.fitting import Fitting, lead
@@ -69,7 +70,7 @@ class Session:
         plan = self.plan()
         accelerator = make_accelerator(precision)
         deadline = time.monotonic() + 60 * minutes if minutes is not None else None
-        place = Place(accelerator, self.workspace, data_dir, cache_dir, deadline)
+        place = Place(accelerator, self.workspace, data_dir, cache_dir, Halt(deadline))
         heard = listener if accelerator.is_main_process else Listener()
         for reason in self.refusals:
             heard.note(f"left out: {reason}")

@@ -1,4 +1,4 @@
-"""How a member of a group ended: finished, failed, or stopped because its time was up."""
+"""How a member of a group ended: finished, failed, stopped, or disturbed from outside."""
 
 from __future__ import annotations
 
@@ -58,7 +58,22 @@ class Stopped:
     of: int
 
 
-Ending = Finished | Failed | Stopped
+@dataclass(frozen=True)
+class Disturbed:
+    """Its surroundings failed: a full disk, a dead data worker, a broken terminal.
+
+    That is no result of a method: nothing is recorded, and the run stays open.
+
+    Attributes:
+        reason: what happened, for a person.
+        lasting: whether it will happen again until someone does something about it.
+    """
+
+    reason: str
+    lasting: bool
+
+
+Ending = Finished | Failed | Stopped | Disturbed
 
 
 def diverged(epoch: int, message: str) -> Failed:

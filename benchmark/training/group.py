@@ -19,7 +19,8 @@ from benchmark.records.history import EpochRow
 from benchmark.records.schema import Metrics
 from benchmark.training.before import Before
 from benchmark.training.ending import Ending, Failed, Stopped, diverged, failed
-from benchmark.training.examination import Examination
+from benchmark.training.examining.examination import Examination
+from benchmark.training.halt import Halt
 from benchmark.training.job import Job
 from benchmark.training.keeping.checkpoints import Checkpoints
 from benchmark.training.keeping.workspace import Workspace
@@ -43,7 +44,7 @@ class Group:
         accelerator: owns device, precision and processes.
         workspace: where checkpoints and weights are kept.
         listener: hears of the progress.
-        deadline: time of ``time.monotonic`` at which to stop at the end of an epoch.
+        halt: when to stop.
 
     Attributes:
         members: those that still train.
@@ -58,10 +59,10 @@ class Group:
         accelerator: Accelerator,
         workspace: Workspace,
         listener: Listener,
-        deadline: float | None = None,
+        halt: Halt | None = None,
     ) -> None:
         self.jobs, self.accelerator = jobs, accelerator
-        self.listener, self.deadline = listener, deadline
+        self.listener, self.halt = listener, halt or Halt()
         self.protocol, self.endings = jobs[0].protocol, dict[str, Ending]()
         self.lead = lead_of(jobs[0].recipe, self.protocol)
         if {lead_of(job.recipe, self.protocol) for job in jobs} != {self.lead}:
@@ -222,10 +223,8 @@ class Group:
 
     def _time_is_up(self) -> bool:
         """Whether another epoch would end after the deadline; all processes agree."""
-        if self.deadline is None:
+        if self.halt.deadline is None:
             return False
         epoch_s = time.perf_counter() - self._started
-        late = torch.tensor(
-            [float(time.monotonic() + epoch_s > self.deadline)], device=self.accelerator.device
-        )
+        late = torch.tensor([float(self.halt.late(epoch_s))], device=self.accelerator.device)
         return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)

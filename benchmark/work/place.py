@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from benchmark.events import Listener
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
+from benchmark.training.halt import Halt
 from benchmark.training.keeping.workspace import Workspace
 
 
@@ -29,14 +29,14 @@ class Place:
         workspace: where checkpoints and weights are kept.
         data_dir: local folder that is looked at before anything is downloaded.
         cache_dir: for decoded and drawn images.
-        deadline: time of ``time.monotonic`` after which nothing more starts; None means never.
+        halt: when to stop, and to start nothing more.
     """
 
     accelerator: Accelerator
     workspace: Workspace
     data_dir: Path | None
     cache_dir: Path
-    deadline: float | None = None
+    halt: Halt = field(default_factory=Halt)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(
         default_factory=dict, repr=False
@@ -71,11 +71,9 @@ class Place:
 
     def time_is_up(self) -> bool:
         """Whether nothing more may start; all processes agree."""
-        if self.deadline is None:
+        if self.halt.deadline is None:
             return False
-        late = torch.tensor(
-            [float(time.monotonic() > self.deadline)], device=self.accelerator.device
-        )
+        late = torch.tensor([float(self.halt.late())], device=self.accelerator.device)
         return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
 
     def clear_memory(self) -> None:

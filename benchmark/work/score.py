@@ -13,7 +13,7 @@ from benchmark.networks.inference import inference_copy
 from benchmark.records.schema import Cost
 from benchmark.training.cost import peak_memory_mb
 from benchmark.training.ending import Finished
-from benchmark.training.evaluation import score
+from benchmark.training.examining.evaluation import score
 from benchmark.training.supply import EVALUATION_BATCH
 from benchmark.work.place import Place
 from benchmark.work.roles import brought_network

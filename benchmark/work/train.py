@@ -117,7 +117,7 @@ def _train_together(
             accelerator=place.accelerator,
             workspace=place.workspace,
             listener=listener,
-            deadline=place.deadline,
+            halt=place.halt,
         )
         endings = group.endings
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from benchmark.training.evaluation import BINS, Tally
+from benchmark.training.examining.evaluation import BINS, Tally
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from benchmark.data.splits import DataSet
 from benchmark.events import Listener
 from benchmark.training.ending import Ending, Failed, Finished
 from benchmark.training.group import Group
+from benchmark.training.halt import Halt
 from benchmark.training.job import Job
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.loop import train
@@ -28,7 +29,7 @@ class Deadline(Listener):
 
     def epoch_started(self, epoch: int, images: int) -> None:
         if epoch == self.epoch and self.group is not None:
-            self.group.deadline = time.monotonic()
+            self.group.halt = Halt(time.monotonic())
 
 
 @dataclass(frozen=True)

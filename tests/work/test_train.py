@@ -15,6 +15,7 @@ from benchmark.errors import TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.run import Run
 from benchmark.training.ending import Failed, Finished, Stopped
+from benchmark.training.halt import Halt
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.place import Place
 from benchmark.work.train import GroupSpec, train_group
@@ -78,7 +79,7 @@ def test_other_recipes_than_those_of_the_plan_are_refused(
 
 def test_time_that_is_up_is_an_ending(session: Make, card_folder: Path, place: Place) -> None:
     group = GroupSpec.of(teachers(session, "kd"), teachers={}, paths=(card_folder,))
-    place.deadline = 0.0
+    place.halt = Halt(deadline=0.0)
     assert train_group(group, place, Listener()) == [Stopped(epochs=1, of=2)]
 
 

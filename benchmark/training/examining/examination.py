@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.records.schema import Metrics
-from benchmark.training.evaluation import Tally, predictions
+from benchmark.training.examining.evaluation import Tally, predictions
 from benchmark.training.job import Job
 from benchmark.training.member import Member
 from benchmark.training.supply import Supply

@@ -1,0 +1,1 @@
+"""How good a network is: the metrics, and the examination of a group after an epoch."""
