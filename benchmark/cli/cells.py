@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # Every help text lists options in this order, a command's own between those of the choice.
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
-    "teacher_checkpoint", "retry", "minutes", "dry_run", "precision", "path", "as_json",
+    "teacher_checkpoint", "retry", "minutes", "dry_run", "precision", "workers", "threads",
+    "memory_per_worker", "checkpoint_minutes", "time_limit", "path", "as_json",
 )  # fmt: skip
 
 
