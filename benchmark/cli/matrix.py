@@ -24,6 +24,7 @@ from benchmark.cli.output import console, print_json
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
+    from benchmark.launch.means import Means
     from benchmark.launch.session import Session
     from benchmark.launch.summary import Summary
     from benchmark.matrix.request import Request
@@ -33,55 +34,20 @@ if TYPE_CHECKING:
 @choosing_cells
 def run(
     request: Request,
+    means: Means,
     *,
-    data: DataOption = None,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
-    precision: PrecisionOption = Precision.fp32,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            min=0,
-            max=1024,
-            help="Processes that train one group each; else one a GPU, or one on the CPU.",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", min=1, max=4096, help="Of the CPU for each worker; else the cores shared."
-        ),
-    ] = None,
-    memory_per_worker: Annotated[
-        float | None,
-        typer.Option(
-            "--memory-per-worker", min=0.1, help="GB that a worker on the CPU may allocate."
-        ),
-    ] = None,
-    checkpoint_minutes: Annotated[
-        float,
-        typer.Option("--checkpoint-minutes", min=0, help="Between two checkpoints of a group."),
-    ] = 1.0,
-    time_limit: Annotated[
-        float | None,
-        typer.Option("--time-limit", min=0, help="Minutes of training that a run may take."),
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train every run that the chosen cells need, record it, and show the table.
 
     What is recorded is not trained again, what was interrupted goes on: repeat the command.
     """
-    from benchmark.launch.means import Means
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
@@ -90,17 +56,6 @@ def run(
         _show_plan(session, as_json=as_json)
         return
     out = console(stderr=as_json)
-    means = Means(
-        cache_dir=cache_folder(),
-        data_dir=data,
-        precision=precision.value,
-        minutes=minutes,
-        workers=workers,
-        threads=threads,
-        memory_gb=memory_per_worker,
-        checkpoint_minutes=checkpoint_minutes,
-        limit_minutes=time_limit,
-    )
     summary = session.run(means, listener(out))
     if not summary.is_main_process:
         raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed

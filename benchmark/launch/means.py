@@ -84,11 +84,11 @@ def make_launcher(means: Means, runs: Path) -> Launcher:
         raise UsageError(f"--{min(means.options)} is for another --launcher.")
     together = any(name in os.environ for name in RANKED)  # started by 'accelerate launch'
     if means.workers == 0 or together:
-        from benchmark.launch.inline import Inline
+        from benchmark.launch.workers.inline import Inline
 
         place = means.site(runs, workers=1).place()
         return Inline(1, place.halt, place)
-    from benchmark.launch.pool import Pool, visible_gpus
+    from benchmark.launch.workers.pool import Pool, visible_gpus
 
     gpus = visible_gpus()
     workers = means.workers or max(1, len(gpus))

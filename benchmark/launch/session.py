@@ -9,12 +9,12 @@ from typing import Any
 from benchmark.events import Listener
 from benchmark.launch.claims import Claims
 from benchmark.launch.conductor import Conductor
-from benchmark.launch.inline import Inline
 from benchmark.launch.means import Means, make_launcher
 from benchmark.launch.order import Order
 from benchmark.launch.published import fetch_published
 from benchmark.launch.signals import stopping_at_signals
 from benchmark.launch.summary import Summary
+from benchmark.launch.workers.inline import Inline
 from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 import pytest
 
-from benchmark.launch.conductor import halves, shared_out
 from benchmark.launch.order import Order, Outcome
+from benchmark.launch.retries import halves, shared_out
 from benchmark.launch.session import Session
 from benchmark.matrix.run import AnyRun
 from benchmark.work.fitting import lead

@@ -1,8 +1,8 @@
 """A worker: a process that does one piece of work after the other for who started it.
 
-It is started by ``benchmark.launch.pool`` and speaks with it through a pipe. What it is told: work
-to do, and to stop. What it tells: what the work tells, and how it ended. It writes checkpoints and
-no record. If the pipe ends, so does it, at once: another process may hold its runs by then.
+It is started by the pool and speaks with it through a pipe. What it is told: work to do, and to
+stop. What it tells: what the work tells, and how it ended. It writes checkpoints and no record. If
+the pipe ends, so does it, at once: another process may hold its runs by then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError
 from benchmark.launch.launcher import Ended, Opening, Refused, Work
-from benchmark.launch.telling import Telling
+from benchmark.launch.workers.telling import Telling
 from benchmark.work.environment import environment
 from benchmark.work.place import Place, Site
 from benchmark.work.train import train_group

@@ -8,8 +8,8 @@ from typing import Any
 from accelerate.utils import broadcast_object_list
 
 from benchmark.launch.launcher import Heard, Launcher, Message, Refused, Work
-from benchmark.launch.telling import Telling
-from benchmark.launch.worker import do
+from benchmark.launch.workers.telling import Telling
+from benchmark.launch.workers.worker import do
 from benchmark.work.place import Place
 
 
@@ -41,12 +41,13 @@ class Inline(Launcher):
 
     def start(self, number: int, work: Work) -> None:
         """Do a piece of work."""
+        self.busy.add(number)
         _send(self.place, (number, work))
         self._over.append(_do(number, work, self.place, Telling(number, self.hear)))
 
     def wait(self, timeout_s: float) -> list[Message]:
         """What came to an end: all that was started."""
-        over, self._over = self._over, []
+        over, self._over, self.busy = self._over, [], set()
         return over
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.launch.launcher import Died, Ended, Heard, Launcher, Message, Refused, Work
-from benchmark.launch.worker import STOP, serve
+from benchmark.launch.workers.worker import STOP, serve
 from benchmark.training.ending import Disturbed
 from benchmark.work.place import Site
 
@@ -109,7 +109,7 @@ class Pool(Launcher):
         """Start a process that sees the GPU which fewest others see."""
         forks = "forkserver" in multiprocessing.get_all_start_methods()
         if forks:
-            multiprocessing.set_forkserver_preload(["benchmark.launch.worker"])
+            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.worker"])
         Process = ForkServerProcess if forks else SpawnProcess
         if not self._workers:
             self._kills = memory_kills()
