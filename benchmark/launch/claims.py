@@ -33,7 +33,7 @@ from benchmark.errors import BenchmarkError
 
 BEAT_S = 5.0  # how often a holder writes
 EXPIRY_S = 60.0  # NFS keeps attributes for up to a minute by default, but not of opened files
-LENGTH = 1024  # of a claim: written over in place, so never longer or shorter
+LENGTH = 2048  # of a claim: written over in place, so never longer or shorter
 NAME = re.compile(r"claim-(\d{1,9})")
 
 
@@ -249,8 +249,8 @@ class Claims:
         holder = Holder.of_text(text)
         if holder is not None and holder.is_gone:
             return True
-        known, since = self._seen.get(path, (b"", 0.0))
         now = time.monotonic()
+        known, since = self._seen.get(path, (None, now))
         if text != known:
             self._seen[path] = text, now
             return False
