@@ -42,7 +42,11 @@ class AnyRun(ABC):
     @property
     @abstractmethod
     def source(self) -> str:
-        """Sha256 of what the result comes from: the recipe's files, or the file of weights."""
+        """Digest of what the result comes from: the recipe's files, or the file of weights."""
+
+    def has_source(self, recorded: str) -> bool:
+        """Whether a record's ``recipe_source`` is of what the run comes from today."""
+        return recorded == self.source
 
     @property
     @abstractmethod
@@ -144,8 +148,12 @@ class Run(AnyRun):
 
     @property
     def source(self) -> str:
-        """Sha256 of the recipe's file and of those that it imports from."""
-        return self.recipe.digest
+        """What the recipe's file and those that it imports from mean."""
+        return self.recipe.source.meaning
+
+    def has_source(self, recorded: str) -> bool:
+        """Whether a record's ``recipe_source`` is of the recipe as it is today."""
+        return self.recipe.source.matches(recorded)
 
     @cached_property
     def spec(self) -> RunSpec:
