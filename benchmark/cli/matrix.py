@@ -20,7 +20,7 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import console, print_json
+from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
@@ -104,15 +104,19 @@ def status(
     results: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale or missing."""
+    """Show how much of a suite is done, failed, stale, changed, damaged or missing."""
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.results import coverage_table
 
-    coverage = Session(request, runs=runs, results=results, retry=False).coverage()
+    session = Session(request, runs=runs, results=results)
+    coverage = session.coverage()
     if as_json:
         print_json(coverage)
     else:
-        console().print(coverage_table(coverage))
+        out = console()
+        out.print(coverage_table(coverage))
+        for note in session.notes():
+            say(out, note)
 
 
 def speed(

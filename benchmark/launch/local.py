@@ -57,6 +57,7 @@ class Local:
         plan = self.plan
         self.listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
         self.recorder.remember(plan.runs)
+        self.recorder.again = plan.again
         # What cannot be had is said before anything is trained.
         self.recorder.published = fetch_published(plan.todo, self.place, self.listener)
         for run in {(run.card.name, run.pictures): run for run in plan.todo}.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.matrix.run import AnyRun, Run
@@ -24,6 +24,7 @@ class Recorder:
         environment: where the runs are trained.
         published: sha256 of published weights by network, as far as they are files.
         accuracies: top-1 in percent by identity, of runs that others build on.
+        again: identities of runs whose records are to be replaced, because someone asked.
     """
 
     store: Store
@@ -31,6 +32,7 @@ class Recorder:
     environment: Environment
     published: Mapping[str, str | None] = field(default_factory=dict)
     accuracies: dict[str, float] = field(default_factory=dict)
+    again: Collection[str] = ()
 
     def remember(self, runs: Iterable[AnyRun]) -> None:
         """Know the accuracies of what is recorded already."""
@@ -54,7 +56,7 @@ class Recorder:
             return
         history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
-        if known is not None and known.status == "ok":
+        if known is not None and known.status == "ok" and run.identity not in self.again:
             # Trained for its weights alone. Its record is not replaced: others were taught by
             # what it speaks of; new students note the accuracy of these weights.
             self.accuracies[run.identity] = float(f"{ending.metrics.top1:.6g}")
@@ -64,7 +66,8 @@ class Recorder:
         self.workspace.drop_checkpoint(run.identity)
 
     def _write(self, run: AnyRun, ending: Finished | Failed, history: str | None) -> None:
-        written = self.store.write(self._record_of(run, ending), history)
+        made, again = self._record_of(run, ending), run.identity in self.again
+        written = self.store.write(made, history, again=again)
         if written.metrics is not None:
             self.accuracies[run.identity] = written.metrics.top1
 
