@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from benchmark.files import file_digest
 from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
+from benchmark.matrix.states import Retry
 from benchmark.networks.creation import create_network
 from tests.support.sessions import FIVE
 
@@ -413,8 +414,7 @@ def test_a_stale_record_is_replaced(session: Make, execute: Execute) -> None:
     record = made.store.find(run.spec)
     assert record is not None
     path = made.store.path_of(run.spec)
-    from benchmark.matrix.states import Retry
-from benchmark.records.canonical import identity_of
+    from benchmark.records.canonical import identity_of
 
     old = record.spec.model_copy(update={"recipe_version": 0})
     path.unlink()
