@@ -9,11 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from benchmark.cards.card import Card, Protocol
 from benchmark.data.pictures import Pictures
-from benchmark.errors import RecipeError
+from benchmark.errors import RecipeError, UsageError
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import IMPORTED, RoleRecord, RunSpec
+from benchmark.strict import faults
 
 if TYPE_CHECKING:
     from benchmark.recipe.contract import Recipe, RecipeInfo
@@ -159,7 +162,7 @@ class Run(AnyRun):
     def spec(self) -> RunSpec:
         """What is asked for, without the accuracies of the roles."""
         defaults = self.recipe.cls.check_settings({})
-        return RunSpec(
+        return _spec_of(
             dataset=self.card.name,
             data_revision=self.card.revision,
             network=self.network,
@@ -244,6 +247,16 @@ class ImportedRun(AnyRun):
             seed=0,
             roles={},
         )
+
+
+def _spec_of(**values: Any) -> RunSpec:
+    try:
+        return RunSpec(**values)
+    except ValidationError as error:
+        raise UsageError(
+            f"a run of '{values['recipe']}' on {values['network']:.80} cannot be recorded: "
+            f"{'; '.join(faults(error)[:5]):.1000}.\nCorrect its settings or its protocol."
+        ) from None
 
 
 def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:
