@@ -37,14 +37,17 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one record for a person."""
+    from benchmark.catalogues.today import current
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
 
     record = Store(results).lookup(cell)
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
-    else:
-        console().print(record_view(record))
+        return
+    reason = current([], cache_folder()).reason(record.spec)
+    stale = [f"Stale: its {reason} is not that of today."] if reason else []
+    console().print(record_view(record, notes=stale))
 
 
 def leaderboard(

@@ -63,7 +63,8 @@ def compose(
     contents = Store(results).all()
     reported, refused = read_reported(results)
     problems = [*contents.problems, *refused]
-    board = aggregate(contents.records, current, metric=metric, unreadable=len(problems))
+    damaged = [problem.path.relative_to(results).as_posix() for problem in problems]
+    board = aggregate(contents.records, current, metric=metric, damaged=damaged)
     return render(board, form, reported), tuple(problem.message for problem in problems)
 
 

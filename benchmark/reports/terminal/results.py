@@ -13,6 +13,7 @@ from rich.text import Text
 from benchmark.records.schema import Record
 from benchmark.reports.board.aggregate import method_of
 from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
+from benchmark.reports.board.provenance import engines, weights
 from benchmark.reports.board.tables import Board, Cell, Column, Table
 from benchmark.reports.terminal.screen import Rows, words
 from benchmark.reports.wording import numbers as wording
@@ -20,6 +21,7 @@ from benchmark.reports.wording import numbers as wording
 BEST = "*"
 INTERVAL_FROM = 3  # seeds
 LONGEST_LABEL = 24
+LONGEST_MESSAGE = 4_000  # signs
 NAMES = {"dataset", "protocol", "pair", "recipe"}
 STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
@@ -83,20 +85,26 @@ def coverage_table(
     return Group(table, *map(_aside, damaged)) if damaged else table
 
 
-def record_view(record: Record) -> RenderableType:
-    """One record for a person: what was asked for, the result, the cost, where it ran."""
+def record_view(record: Record, *, source: str = "", notes: Sequence[str] = ()) -> RenderableType:
+    """One record for a person: what was asked for, the result, the cost, where it came from.
+
+    Args:
+        record: to show.
+        source: how its recipe's source stands to that of today, in a word.
+        notes: what else a reader should know of it, a sentence each.
+    """
     spec = record.spec
     table = Rows(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    blocks = (_asked(record), _result(record), _cost(record), _provenance(record))
+    blocks = (_asked(record), _result(record), _cost(record), _provenance(record, source))
     for number, block in enumerate(blocks):
         if number and block:
             table.add_row()
         for name, value in block.items():
             table.add_row(name, value)
     where = f"{spec.dataset}, {spec.pair or spec.network}, {method_of(spec)}, seed {spec.seed}"
-    return Group(_title(where), table)
+    return Group(_title(where), table, *map(_aside, notes))
 
 
 def _asked(record: Record) -> Mapping[str, str]:
@@ -123,7 +131,7 @@ def _result(record: Record) -> Mapping[str, str]:
     values: dict[str, str] = {"status": record.status}
     if error:
         epoch = "" if error.epoch is None else f", epoch {error.epoch}"
-        values["error"] = f"{error.kind}: {error.message}"
+        values["error"] = bounded(f"{error.kind}: {error.message}")
         values["where"] = f"{error.where}{epoch}"
     if metrics:
         values["top-1"] = f"{metrics.top1:.2f} % of {metrics.images} {metrics.evaluated_on} images"
@@ -161,17 +169,34 @@ def _cost(record: Record) -> Mapping[str, str]:
     return values
 
 
-def _provenance(record: Record) -> Mapping[str, str]:
+def _provenance(record: Record, source: str) -> Mapping[str, str]:
     environment = record.environment
     commit = (environment.git_commit or "unknown")[:12]
     dirty = ", with uncommitted changes" if environment.git_dirty else ""
-    return {
-        "device": f"{environment.device}, {environment.precision}",
+    number = environment.processes
+    processes = "1 process" if number == 1 else f"{number} processes"
+    values = {
+        "device": f"{environment.device}, {environment.precision}, {processes} "
+        f"with {environment.threads} threads",
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
-        "finished": record.finished,
-        "identity": record.identity,
+        "source": record.recipe_source + (f" ({source})" if source else ""),
     }
+    if before := engines(record)[:-1]:
+        values["continued"] = "\n".join(f"began with {engine}" for engine in before)
+    if digest := weights(record):
+        values["weights"] = digest
+    if record.published_weights:
+        values["started from"] = record.published_weights
+    return values | {"finished": record.finished, "identity": record.identity}
+
+
+def bounded(message: str) -> str:
+    """A message of bearable length: of a longer one the beginning and the end."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]}\n… {len(message) - 2 * half:,} more …\n{message[-half:]}"
 
 
 def _results(table: Table, column: Column) -> Rows:

@@ -109,7 +109,8 @@ def damaged(board: Board) -> list[str]:
     return [
         *board.damaged[:MOST_FILES],
         *([f"and {more} more"] if more > 0 else []),
-        "Restore such a file (git checkout -- FILE), or delete it and run 'kdbench run' again.",
+        "Restore such a file (git checkout -- FILE), or correct it if it was written by hand, or "
+        "delete it; 'kdbench run' trains again what has no record.",
     ]
 
 
