@@ -35,6 +35,7 @@ def aggregate(
     metric: Metric = TOP1,
     unreadable: int = 0,
     damaged: Sequence[str] = (),
+    beside: Sequence[str] = (),
     origin: OriginOf = recorded,
 ) -> Board:
     """Bring records into tables.
@@ -45,6 +46,7 @@ def aggregate(
         metric: what is averaged, compared and ranked.
         unreadable: number of files that could not be read, to be told to the reader.
         damaged: their names, as far as they are known.
+        beside: names of other files of the folder that cannot be trusted.
         origin: which source of its recipe a record comes from.
     """
     known = sorted(records, key=lambda record: (record.finished, record.identity))
@@ -69,6 +71,7 @@ def aggregate(
         stale=dict(sorted(Counter(stale.values()).items())),
         unreadable=max(unreadable, len(damaged)),
         damaged=tuple(damaged),
+        beside=tuple(beside),
         metric=metric,
     )
 

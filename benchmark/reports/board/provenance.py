@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from benchmark.records.canonical import canonical_json
 from benchmark.records.schema import EvaluatedSplit, Record, RoleRecord
+from benchmark.records.sources import SourceGroup, Standing
 
 PACKAGES = ("torch", "torchvision", "timm", "kdbench")
 LONGEST_MARK = 3  # things that differ, before the rest is counted
@@ -21,40 +22,12 @@ SHORT = 8  # figures of a digest that tell two apart
 SOURCE = "recipe source"
 
 
-class Origin(Protocol):
-    """Which source of its recipe a record comes from: records of equal keys give equal numbers."""
-
-    @property
-    def standing(self) -> str:
-        """How the source stands to that of today, in a word."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """Tells the sources of a recipe apart; empty for what agrees with today's."""
-        ...
-
-    @property
-    def by(self) -> Sequence[object]:
-        """The attestations that say that it agrees with today's."""
-        ...
+OriginOf = Callable[[Record], SourceGroup]
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """An origin of which nothing is known but what the record says."""
-
-    key: str
-    standing: str = "unknown"
-    by: tuple[object, ...] = ()
-
-
-OriginOf = Callable[[Record], Origin]
-
-
-def recorded(record: Record) -> Recorded:
-    """The origin of a record by itself: equal sources are those of equal digests."""
-    return Recorded(record.recipe_source)
+def recorded(record: Record) -> SourceGroup:
+    """The origin of a record where nothing of today is known: equal digests are equal sources."""
+    return SourceGroup(Standing.unknown, record.recipe_source)
 
 
 @dataclass(frozen=True)

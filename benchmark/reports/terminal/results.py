@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from benchmark.records.schema import Record
+from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import method_of
 from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
 from benchmark.reports.board.provenance import engines, weights
@@ -22,8 +23,15 @@ BEST = "*"
 INTERVAL_FROM = 3  # seeds
 LONGEST_LABEL = 24
 LONGEST_MESSAGE = 4_000  # signs
-NAMES = {"dataset", "protocol", "pair", "recipe"}
 STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
+SELDOM = {"changed": "yellow", "damaged": "red"}  # states that are shown where there is one
+STANDINGS = {
+    Standing.today: "that of today",
+    Standing.attested: "older than that of today, and attested to give the same numbers",
+    Standing.changed: "not that of today: 'kdbench run --retry changed' trains it again, and "
+    "'kdbench verify' shows whether the numbers are the same",
+    Standing.unknown: "of a recipe that is not here; --path names folders with others",
+}
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
 
 
@@ -48,25 +56,23 @@ def result_table(board: Board) -> Iterator[RenderableType]:
         yield _aside(f"  {line}")
 
 
-def coverage_table(
-    rows: Iterable[Mapping[str, Any]], damaged: Sequence[str] = ()
-) -> RenderableType:
+def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
     """What of a choice of cells is done, by data set, protocol and recipe, with sums at the foot.
 
     Args:
         rows: each with ``dataset``, ``protocol``, ``recipe`` and the number of cells in every
             state, by its word; rows that share the names (other pairs) are added up. A state that
             is not among the usual ones has a column if a cell is in it.
-        damaged: what to say of the files that cannot be read, a line each.
     """
     rows = list(rows)
     sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         key = (row["dataset"], row["protocol"], row["recipe"])
-        sums[key].update({state: row[state] for state in row.keys() - NAMES})
+        sums[key].update({name: n for name, n in row.items() if isinstance(n, int)})
     total = sum(sums.values(), Counter[str]())
     # The order of the rows is that of the states.
-    told = dict.fromkeys(state for row in rows for state in row if state not in NAMES)
+    told = dict.fromkeys(name for row in rows for name, n in row.items() if isinstance(n, int))
+    styles = STATES | SELDOM
     states = [state for state in told if state in STATES or total[state]] or list(STATES)
     table = _empty()
     table.show_footer = True
@@ -79,18 +85,20 @@ def coverage_table(
     for (dataset, protocol, recipe), counts in sorted(sums.items()):
         # The names once a block: the eye finds the data sets.
         names = ("", "") if (dataset, protocol) == previous else (dataset, protocol)
-        numbers = (_count(counts[state], STATES.get(state, "magenta")) for state in states)
+        numbers = (_count(counts[state], styles.get(state, "")) for state in states)
         table.add_row(*names, recipe, *numbers)
         previous = (dataset, protocol)
-    return Group(table, *map(_aside, damaged)) if damaged else table
+    return table
 
 
-def record_view(record: Record, *, source: str = "", notes: Sequence[str] = ()) -> RenderableType:
+def record_view(
+    record: Record, *, source: SourceGroup | None = None, notes: Sequence[str] = ()
+) -> RenderableType:
     """One record for a person: what was asked for, the result, the cost, where it came from.
 
     Args:
         record: to show.
-        source: how its recipe's source stands to that of today, in a word.
+        source: how its recipe's source stands to that of today, if that is known.
         notes: what else a reader should know of it, a sentence each.
     """
     spec = record.spec
@@ -169,7 +177,7 @@ def _cost(record: Record) -> Mapping[str, str]:
     return values
 
 
-def _provenance(record: Record, source: str) -> Mapping[str, str]:
+def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]:
     environment = record.environment
     commit = (environment.git_commit or "unknown")[:12]
     dirty = ", with uncommitted changes" if environment.git_dirty else ""
@@ -180,7 +188,7 @@ def _provenance(record: Record, source: str) -> Mapping[str, str]:
         f"with {environment.threads} threads",
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
-        "source": record.recipe_source + (f" ({source})" if source else ""),
+        "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),
     }
     if before := engines(record)[:-1]:
         values["continued"] = "\n".join(f"began with {engine}" for engine in before)

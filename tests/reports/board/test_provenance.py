@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from benchmark.records.schema import Environment, RoleRecord
+from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.footnotes import MANY
-from benchmark.reports.board.provenance import Recorded
+from benchmark.reports.board.provenance import recorded
 from benchmark.reports.formats import load_formats
 from benchmark.reports.leaderboard import render
 from benchmark.reports.terminal.results import result_table
@@ -130,14 +131,8 @@ class TestNotComparable:
         assert not any(cell.complete for cell in column.cells.values())
 
     def test_attested_sources_are_one_mean_that_says_so(self):
-        @dataclass(frozen=True)
-        class Attested:
-            by: tuple[str, ...]
-            standing: str = "attested"
-            key: str = ""
-
         def origin(made):
-            return Attested(by=("an attestation",) if made.recipe_source == OTHER else ())
+            return SourceGroup(Standing.attested, by=(None,) * (made.recipe_source == OTHER))
 
         records = [kd(60.0), of_source(kd(66.0, seed=1), OTHER)]
         (column,) = columns(*records, origin=origin).values()
@@ -149,7 +144,7 @@ class TestNotComparable:
 
     def test_what_is_of_todays_source_keeps_the_plain_name(self):
         def origin(made):
-            return Recorded("" if made.recipe_source == OTHER else made.recipe_source)
+            return recorded(made) if made.recipe_source != OTHER else SourceGroup(Standing.today)
 
         records = [kd(60.0), of_source(kd(66.0, seed=1), OTHER)]
         (column,) = columns(*records, origin=origin).values()
