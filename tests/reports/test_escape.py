@@ -301,9 +301,7 @@ def test_a_terminal_is_told_nothing_by_a_text(terminal, text):
         record_view(failed_with(text)),
         *(listing_table(kind, [entry(text)]) for kind in ("recipes", "datasets", "suites")),
         listing_table("recipes", [{"error": f"{text}.", "path": text}]),
-        coverage_table(
-            [{"dataset": text, "protocol": text, "recipe": text, f"{text}.": 1}], [text]
-        ),
+        coverage_table([{"dataset": text, "protocol": text, "recipe": text, f"{text}.": 1}]),
         text,
     ):
         screen.print(part)
