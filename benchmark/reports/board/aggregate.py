@@ -18,9 +18,9 @@ from benchmark.reports.board.notes import notes_on
 from benchmark.reports.board.provenance import (
     Alike,
     Kinds,
-    SameSource,
+    OriginOf,
     evaluated_on,
-    same_text,
+    recorded,
 )
 from benchmark.reports.board.staleness import Current, stale_records
 from benchmark.reports.board.tables import Board, Cell, Column, NetworkRow, Table
@@ -35,7 +35,8 @@ def aggregate(
     metric: Metric = TOP1,
     unreadable: int = 0,
     damaged: Sequence[str] = (),
-    same_source: SameSource = same_text,
+    beside: Sequence[str] = (),
+    origin: OriginOf = recorded,
 ) -> Board:
     """Bring records into tables.
 
@@ -45,12 +46,13 @@ def aggregate(
         metric: what is averaged, compared and ranked.
         unreadable: number of files that could not be read, to be told to the reader.
         damaged: their names, as far as they are known.
-        same_source: whether two sources of a recipe give the same numbers, by the recipe's name.
+        beside: names of other files of the folder that cannot be trusted.
+        origin: which source of its recipe a record comes from.
     """
     known = sorted(records, key=lambda record: (record.finished, record.identity))
     stale = stale_records(known, current) if current else {}
     scores = {r.identity: score for r in known if (score := metric.of(r)) is not None}
-    judge = Judge(metric, scores, Kinds(known, same_source))
+    judge = Judge(metric, scores, Kinds(known, origin))
     tables: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     imported = {r.identity: r for r in known if r.spec.recipe == IMPORTED}
     for record in known:
@@ -69,6 +71,7 @@ def aggregate(
         stale=dict(sorted(Counter(stale.values()).items())),
         unreadable=max(unreadable, len(damaged)),
         damaged=tuple(damaged),
+        beside=tuple(beside),
         metric=metric,
     )
 
@@ -108,7 +111,7 @@ def _table(records: Sequence[Record], judge: Judge) -> Table:
         evaluated_on=evaluated_on(records[0]),
         columns=tuple(columns),
         networks=networks,
-        notes=(*notes_on(records, judge.kinds.same), *many),
+        notes=(*notes_on(records, judge.kinds.origin), *many),
         footnotes=few,
         metric=judge.metric,
     )

@@ -72,7 +72,7 @@ class Judge:
             records=dict(sorted(latest.items())),
             missing=tuple(sorted(set(seeds) - latest.keys())),
             mark=alike.mark,
-            notes=notes_on_cell(list(latest.values()), self.kinds.known),
+            notes=notes_on_cell(list(latest.values()), self.kinds),
         )
 
     def teachers(self, records: Iterable[Record]) -> tuple[Summary | None, tuple[str, ...]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from benchmark.records.schema import Record
-from benchmark.reports.board.provenance import PACKAGES, counted, engines
+from benchmark.records.schema import Record, RoleRecord
+from benchmark.reports.board.provenance import PACKAGES, Kinds, counted, earlier, weights
 
 MANY = 6  # rows with one footnote; more are said in one line
 MOST_TEACHERS = 3  # that a footnote names
@@ -30,14 +30,19 @@ SURROUNDINGS: Mapping[str, Told] = {
 }
 
 
-def notes_on_cell(records: Sequence[Record], known: Mapping[str, Record]) -> tuple[str, ...]:
+def notes_on_cell(records: Sequence[Record], kinds: Kinds) -> tuple[str, ...]:
     """A sentence for each thing that a mean averages.
 
     Args:
         records: of one cell.
-        known: all records by identity.
+        kinds: knows all records, and their origins.
     """
-    return (*_mixed(records), *_continued(records), *_attested(records), *_teachers(records, known))
+    return (
+        *_mixed(records),
+        *_continued(records),
+        *_attested(records, kinds),
+        *_teachers(records, kinds.known),
+    )
 
 
 def _mixed(records: Sequence[Record]) -> Iterable[str]:
@@ -48,16 +53,17 @@ def _mixed(records: Sequence[Record]) -> Iterable[str]:
 
 
 def _continued(records: Iterable[Record]) -> Iterable[str]:
-    seeds = {record.spec.seed: used for record in records if len(used := engines(record)) > 1}
+    seeds = sorted(record.spec.seed for record in records if earlier(record))
     if seeds:
-        named = ", ".join(map(str, sorted(seeds)))
+        named = ", ".join(map(str, seeds))
         yield f"Continued on another engine than it began on: seed {named}."
 
 
-def _attested(records: Iterable[Record]) -> Iterable[str]:
-    sources = {record.recipe_source for record in records}
-    if len(sources) > 1:  # they would not be in one mean if nobody had compared them
-        yield f"Averages {len(sources)} sources of the recipe, attested to give the same numbers."
+def _attested(records: Iterable[Record], kinds: Kinds) -> Iterable[str]:
+    seeds = sorted(record.spec.seed for record in records if kinds.origin(record).by)
+    if seeds:
+        named = ", ".join(map(str, seeds))
+        yield f"From an older source, attested to give the numbers of today's: seed {named}."
 
 
 def _teachers(records: Iterable[Record], known: Mapping[str, Record]) -> Iterable[str]:
@@ -65,11 +71,8 @@ def _teachers(records: Iterable[Record], known: Mapping[str, Record]) -> Iterabl
     found: dict[tuple[str, str], set[int]] = defaultdict(set)
     for record in records:
         for name, role in record.spec.roles.items():
-            teacher = known.get(role.identity)
-            says = teacher.metrics.top1 if teacher and teacher.metrics else None
-            if None not in (says, role.top1) and says != role.top1:
-                words = f"{name} {role.network} {role.top1:.2f}, in its own record {says:.2f}"
-                found[name, words].add(record.spec.seed)
+            if words := _another(role, known.get(role.identity)):
+                found[name, f"{name} {role.network} {words}"].add(record.spec.seed)
     if found:
         parts = [
             f"{words} (seed {', '.join(map(str, sorted(seeds)))})"
@@ -77,7 +80,20 @@ def _teachers(records: Iterable[Record], known: Mapping[str, Record]) -> Iterabl
         ]
         more = [f"{len(parts) - MOST_TEACHERS} more"] if len(parts) > MOST_TEACHERS else []
         told = "; ".join([*parts[:MOST_TEACHERS], *more])
-        yield f"Top-1 of what it learned from is not that of its record: {told}."
+        yield f"What it learned from is not what its record speaks of: {told}."
+
+
+def _another(role: RoleRecord, record: Record | None) -> str:
+    """How a network that was learned from differs from what its own record says; or nothing."""
+    if record is None or record.metrics is None:
+        return ""
+    said = record.metrics.top1
+    if role.top1 is not None and role.top1 != said:
+        return f"{role.top1:.2f}, in its own record {said:.2f}"
+    mine, its = weights(role), weights(record)
+    if None not in (mine, its) and mine != its:
+        return "with other weights of the same top-1"
+    return ""
 
 
 def shared(cells: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:

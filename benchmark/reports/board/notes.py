@@ -9,18 +9,18 @@ from typing import TypeVar
 from benchmark.records.canonical import canonical_json
 from benchmark.records.schema import IMPORTED, Record
 from benchmark.reports.board.footnotes import notes_on_places
-from benchmark.reports.board.provenance import SameSource, same_text
+from benchmark.reports.board.provenance import OriginOf, recorded
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
-def notes_on(records: Sequence[Record], same: SameSource = same_text) -> Iterable[str]:
+def notes_on(records: Sequence[Record], origin: OriginOf = recorded) -> Iterable[str]:
     """One sentence for each thing that weakens a comparison, or that costs more than is seen.
 
     Args:
         records: all that stand in the table.
-        same: whether two sources of a recipe give the same numbers.
+        origin: which source of its recipe a record comes from.
     """
     total = len(records)
     if dirty := sum(record.environment.git_dirty is True for record in records):
@@ -38,14 +38,9 @@ def notes_on(records: Sequence[Record], same: SameSource = same_text) -> Iterabl
     }
     if len(lengths) > 1:
         yield "The records were trained with different values of this protocol."
-    sources = _grouped((record.spec.recipe, record.recipe_source) for record in records)
-    if edited := sorted(recipe for recipe in sources if _differ(recipe, sources[recipe], same)):
+    sources = _grouped((record.spec.recipe, origin(record).key) for record in records)
+    if edited := sorted(recipe for recipe, keys in sources.items() if len(keys) > 1):
         yield f"The recipe's file changed between records of one version: {', '.join(edited)}."
-
-
-def _differ(recipe: str, sources: set[str], same: SameSource) -> bool:
-    first, *others = sorted(sources)
-    return not all(same(recipe, first, other) for other in others)
 
 
 def _costs(records: Iterable[Record]) -> Iterable[str]:

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from benchmark.records.canonical import canonical_json
-from benchmark.records.schema import EvaluatedSplit, Record
+from benchmark.records.schema import EvaluatedSplit, Record, RoleRecord
+from benchmark.records.sources import SourceGroup, Standing
 
 PACKAGES = ("torch", "torchvision", "timm", "kdbench")
 LONGEST_MARK = 3  # things that differ, before the rest is counted
 SHORT = 8  # figures of a digest that tell two apart
+SOURCE = "recipe source"
 
-SameSource = Callable[[str, str, str], bool]
+
+OriginOf = Callable[[Record], SourceGroup]
 
 
-def same_text(recipe: str, one: str, other: str) -> bool:
-    """Whether two sources of a recipe give the same numbers: here, if they are the same."""
-    return one == other
+def recorded(record: Record) -> SourceGroup:
+    """The origin of a record where nothing of today is known: equal digests are equal sources."""
+    return SourceGroup(Standing.unknown, record.recipe_source)
 
 
 @dataclass(frozen=True)
@@ -33,53 +36,41 @@ class Facts:
 
     Attributes:
         values: by what it is called; None where the record does not tell.
-        sources: recipe and digest of its source, by what it is called.
         unknown: how the names begin of which nothing is known: a role without a record.
     """
 
     values: Mapping[str, str | None]
-    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
 
     def of_role(self, name: str) -> Facts:
         """The same, said of a role."""
         return Facts(
             {f"{name}'s {key}": value for key, value in self.values.items()},
-            {f"{name}'s {key}": value for key, value in self.sources.items()},
             frozenset(f"{name}'s {start}" for start in self.unknown),
         )
 
     def __or__(self, other: Facts) -> Facts:
         """Both together."""
-        return Facts(
-            {**self.values, **other.values},
-            {**self.sources, **other.sources},
-            self.unknown | other.unknown,
-        )
+        return Facts({**self.values, **other.values}, self.unknown | other.unknown)
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for equal facts."""
-        return frozenset(self.values.items()), frozenset(self.sources.items()), self.unknown
+        return frozenset(self.values.items()), self.unknown
 
-    def differing(self, other: Facts, same: SameSource) -> Iterable[str]:
+    def differing(self, other: Facts) -> Iterable[str]:
         """What tells the two apart, as far as both know it; in the order of the facts."""
         unknown = (*self.unknown, *other.unknown)
         for name in dict.fromkeys([*self.values, *other.values]):
             one, two = self.values.get(name, ""), other.values.get(name, "")
             if one != two and None not in (one, two) and not name.startswith(unknown):
                 yield name
-        for name in self.sources.keys() & other.sources.keys():
-            (recipe, one), (_, two) = self.sources[name], other.sources[name]
-            if one != two and not same(recipe, one, two):
-                yield name
 
     def words(self, name: str) -> str:
-        """One fact for a reader: ``lr 0.4``, ``precision bf16``, ``recipe source 1f0c9a7b``."""
-        if name in self.sources:
-            return f"{name} {self.sources[name][1][:SHORT]}"
-        value = self.values.get(name, "")
-        return f"{name} {value}" if value else f"no {name}"
+        """One fact for a reader: ``lr 0.4``, ``precision bf16``; nothing for today's source."""
+        if value := self.values.get(name, ""):
+            return f"{name} {value}"
+        return "" if name.endswith(SOURCE) else f"no {name}"
 
 
 @dataclass(frozen=True)
@@ -100,19 +91,19 @@ class Kinds:
 
     Args:
         records: all that are known, for the runs that others build on.
-        same: whether two sources of a recipe give the same numbers.
+        origin: which source of its recipe a record comes from.
     """
 
-    def __init__(self, records: Iterable[Record], same: SameSource = same_text) -> None:
+    def __init__(self, records: Iterable[Record], origin: OriginOf = recorded) -> None:
         self.known = {record.identity: record for record in records}
-        self.same = same
+        self.origin = origin
         self._lineages: dict[str, Facts] = {}
 
     def setting(self, record: Record) -> Facts:
         """What all methods of one pair have in common: data, protocol, precision, first weights."""
         spec = record.spec
         values = {
-            "precision": record.environment.precision,
+            "precision": " then ".join(precisions(record)),
             "data revision": spec.data_revision,
             "evaluated on": evaluated_on(record),
             "start": spec.starts_from,
@@ -123,18 +114,16 @@ class Kinds:
     def method(self, record: Record) -> Facts:
         """What a method's own mean must have in common: its code, and what it builds on."""
         spec = record.spec
+        source = self.origin(record).key.rpartition(":")[2][:SHORT]
         facts = Facts(
-            {"recipe version": str(spec.recipe_version)}
+            {"recipe version": str(spec.recipe_version), SOURCE: source}
             | {f"setting {k}": _spelled(v) for k, v in sorted(spec.settings.items())}
-            | {name: f"{r.network} of {r.recipe}" for name, r in sorted(spec.roles.items())},
-            {"recipe source": (spec.recipe, record.recipe_source)},
+            | {name: f"{r.network} of {r.recipe}" for name, r in sorted(spec.roles.items())}
         )
         for name, role in sorted(spec.roles.items()):
             known = self.known.get(role.identity)
             facts |= (
-                self.whole(known).of_role(name)
-                if known
-                else Facts({}, {}, frozenset({f"{name}'s "}))
+                self.whole(known).of_role(name) if known else Facts({}, frozenset({f"{name}'s "}))
             )
         return facts
 
@@ -167,12 +156,12 @@ class Kinds:
         parts: list[list[tuple[object, ...]]] = []
         for key in sorted(equal, key=lambda key: _unknowns(facts[key])):
             for part in parts:
-                if not any(any(facts[key].differing(facts[other], self.same)) for other in part):
+                if not any(any(facts[key].differing(facts[other])) for other in part):
                     part.append(key)
                     break
             else:
                 parts.append([key])
-        marks = _marks([facts[part[0]] for part in parts], self.same)
+        marks = _marks([facts[part[0]] for part in parts])
         order = {id(record): place for place, record in enumerate(records)}
         made = [
             Alike(
@@ -197,7 +186,7 @@ def pairable(one: Record, other: Record) -> bool:
     Both must have been computed alike, and where both learned from a network of one name that was
     trained in the same way, it must have been the same one, with the same accuracy.
     """
-    if one.environment.precision != other.environment.precision:
+    if precisions(one) != precisions(other):
         return False
     if evaluated_on(one) != evaluated_on(other):
         return False
@@ -209,18 +198,36 @@ def pairable(one: Record, other: Record) -> bool:
             return False
         if None not in (mine.top1, theirs.top1) and mine.top1 != theirs.top1:
             return False
+        if None not in (weights(mine), weights(theirs)) and weights(mine) != weights(theirs):
+            return False
     return True
 
 
+def earlier(record: Record) -> tuple[Any, ...]:
+    """The engines that trained a part of it before that of its environment, in their order."""
+    return tuple(getattr(record.environment, "earlier", ()))
+
+
 def engines(record: Record) -> tuple[str, ...]:
-    """What trained it, one entry for each that it went on under; empty in records without them."""
-    told: Sequence[Any] = getattr(record, "engines", None) or ()
-    return tuple(dict.fromkeys(map(_spelled, told)))
+    """What trained it in words, one entry for each engine that it went on under."""
+    where = record.environment
+    used = [(e.torch, e.device, e.processes, e.threads, e.precision) for e in earlier(record)]
+    last = (where.packages.get("torch", ""), where.device, where.processes, where.threads)
+    return tuple(
+        f"torch {torch}, {device}, {processes} × {threads} threads, {precision}"
+        for torch, device, processes, threads, precision in [*used, (*last, where.precision)]
+    )
 
 
-def weights(record: Record) -> str | None:
-    """Digest of the weights that a run ended with, in records that tell it."""
-    digest = getattr(record, "weights", None)
+def precisions(record: Record) -> tuple[str, ...]:
+    """Those that it was trained in, in their order."""
+    told = [*(engine.precision for engine in earlier(record)), record.environment.precision]
+    return tuple(dict.fromkeys(told))
+
+
+def weights(of: Record | RoleRecord) -> str | None:
+    """Digest of the weights that a run ended with, or that taught; None where it is not told."""
+    digest = getattr(of, "weights", None)
     return None if digest is None else str(digest)
 
 
@@ -233,7 +240,7 @@ def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
     for record in records:
         spec, where = record.spec, record.environment
         told: dict[str, Sequence[str | None]] = {
-            "precision": [where.precision],
+            "precision": precisions(record),
             "devices": [where.device],
             "processes": [str(where.processes)],
             "threads": [str(where.threads)],
@@ -244,7 +251,8 @@ def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
             "recipe_source": [record.recipe_source],
             "published_weights": [record.published_weights],
             "variant": [spec.variant or None],
-            "engines": engines(record),
+            "engines": engines(record) if earlier(record) else (),
+            "weights": [weights(record)],
         }
         told |= {name: [where.packages.get(name)] for name in PACKAGES}
         for name, values in told.items():
@@ -263,16 +271,16 @@ def _unknowns(facts: Facts) -> int:
     return len(facts.unknown) + sum(value is None for value in facts.values.values())
 
 
-def _marks(facts: Sequence[Facts], same: SameSource) -> list[str]:
+def _marks(facts: Sequence[Facts]) -> list[str]:
     """What is special about each of several kinds; all different."""
     if len(facts) < 2:
         return [""] * len(facts)
     # All against the first are enough: two that differ cannot both be like it.
     first, *others = facts
-    names = dict.fromkeys(name for other in others for name in first.differing(other, same))
+    names = dict.fromkeys(name for other in others for name in first.differing(other))
     bare = []
     for one in facts:
-        words = [one.words(name) for name in names]
+        words = [words for name in names if (words := one.words(name))]
         if len(words) > LONGEST_MARK + 1:
             words[LONGEST_MARK:] = [f"and {len(words) - LONGEST_MARK} more"]
         bare.append(", ".join(words))

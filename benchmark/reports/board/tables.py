@@ -176,6 +176,8 @@ class Board:
         stale: number of records left out, by reason.
         unreadable: number of files left out, of records and of reported numbers.
         damaged: their names, as far as they are known.
+        beside: names of files beside the records, histories and attestations, that cannot be
+            trusted; no number is of them.
         metric: what the scores of all tables are.
     """
 
@@ -183,4 +185,5 @@ class Board:
     stale: Mapping[str, int]
     unreadable: int
     damaged: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     metric: Metric = TOP1

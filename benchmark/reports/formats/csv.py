@@ -17,7 +17,7 @@ from benchmark.reports.wording.numbers import rounded
 PROVENANCE = (
     "precision", "devices", "processes", "threads", "torch", "torchvision", "timm", "kdbench",
     "engines", "commits", "data_revision", "recipe_version", "recipe_source", "published_weights",
-    "variant", "protocol_values",
+    "weights", "variant", "protocol_values",
 )  # fmt: skip
 COLUMNS = (
     "dataset", "protocol", "ranked", "evaluated_on", "kind", "teacher", "student", "method",

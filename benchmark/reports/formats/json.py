@@ -38,6 +38,7 @@ def json_board(board: Board, sections: Sequence[Section]) -> str:
         "stale": dict(board.stale),
         "unreadable": board.unreadable,
         "damaged": list(board.damaged),
+        "beside": list(board.beside),
     }
     return json_text(value)
 

@@ -18,8 +18,7 @@ def latex(board: Board, sections: Sequence[Section]) -> str:
     for table in board.tables:
         if table.columns:
             parts.append(_latex(table))
-    if left_out := wording.left_out(board):
-        lines = [left_out, *wording.damaged(board)]
+    if lines := [*filter(None, [wording.left_out(board)]), *wording.damaged(board)]:
         parts.append("".join(f"% {latex_text(line)}\n" for line in lines))
     return "\n".join(parts)
 

@@ -11,8 +11,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from benchmark.records.schema import Record
+from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import method_of
 from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
+from benchmark.reports.board.provenance import engines, weights
 from benchmark.reports.board.tables import Board, Cell, Column, Table
 from benchmark.reports.terminal.screen import Rows, words
 from benchmark.reports.wording import numbers as wording
@@ -20,9 +22,16 @@ from benchmark.reports.wording import numbers as wording
 BEST = "*"
 INTERVAL_FROM = 3  # seeds
 LONGEST_LABEL = 24
-NAMES = {"dataset", "protocol", "pair", "recipe", "reasons"}
+LONGEST_MESSAGE = 4_000  # signs
 STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
-STYLES = STATES | {"changed": "yellow", "damaged": "red"}
+SELDOM = {"changed": "yellow", "damaged": "red"}  # states that are shown where there is one
+STANDINGS = {
+    Standing.today: "that of today",
+    Standing.attested: "older than that of today, and attested to give the same numbers",
+    Standing.changed: "not that of today: 'kdbench run --retry changed' trains it again, and "
+    "'kdbench verify' shows whether the numbers are the same",
+    Standing.unknown: "of a recipe that is not here; --path names folders with others",
+}
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
 
 
@@ -47,25 +56,23 @@ def result_table(board: Board) -> Iterator[RenderableType]:
         yield _aside(f"  {line}")
 
 
-def coverage_table(
-    rows: Iterable[Mapping[str, Any]], damaged: Sequence[str] = ()
-) -> RenderableType:
+def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
     """What of a choice of cells is done, by data set, protocol and recipe, with sums at the foot.
 
     Args:
         rows: each with ``dataset``, ``protocol``, ``recipe`` and the number of cells in every
             state, by its word; rows that share the names (other pairs) are added up. A state that
             is not among the usual ones has a column if a cell is in it.
-        damaged: what to say of the files that cannot be read, a line each.
     """
     rows = list(rows)
     sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         key = (row["dataset"], row["protocol"], row["recipe"])
-        sums[key].update({state: row[state] for state in row.keys() - NAMES})
+        sums[key].update({name: n for name, n in row.items() if isinstance(n, int)})
     total = sum(sums.values(), Counter[str]())
     # The order of the rows is that of the states.
-    told = dict.fromkeys(state for row in rows for state in row if state not in NAMES)
+    told = dict.fromkeys(name for row in rows for name, n in row.items() if isinstance(n, int))
+    styles = STATES | SELDOM
     states = [state for state in told if state in STATES or total[state]] or list(STATES)
     table = _empty()
     table.show_footer = True
@@ -78,26 +85,34 @@ def coverage_table(
     for (dataset, protocol, recipe), counts in sorted(sums.items()):
         # The names once a block: the eye finds the data sets.
         names = ("", "") if (dataset, protocol) == previous else (dataset, protocol)
-        numbers = (_count(counts[state], STYLES.get(state, "magenta")) for state in states)
+        numbers = (_count(counts[state], styles.get(state, "")) for state in states)
         table.add_row(*names, recipe, *numbers)
         previous = (dataset, protocol)
-    return Group(table, *map(_aside, damaged)) if damaged else table
+    return table
 
 
-def record_view(record: Record) -> RenderableType:
-    """One record for a person: what was asked for, the result, the cost, where it ran."""
+def record_view(
+    record: Record, *, source: SourceGroup | None = None, notes: Sequence[str] = ()
+) -> RenderableType:
+    """One record for a person: what was asked for, the result, the cost, where it came from.
+
+    Args:
+        record: to show.
+        source: how its recipe's source stands to that of today, if that is known.
+        notes: what else a reader should know of it, a sentence each.
+    """
     spec = record.spec
     table = Rows(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    blocks = (_asked(record), _result(record), _cost(record), _provenance(record))
+    blocks = (_asked(record), _result(record), _cost(record), _provenance(record, source))
     for number, block in enumerate(blocks):
         if number and block:
             table.add_row()
         for name, value in block.items():
             table.add_row(name, value)
     where = f"{spec.dataset}, {spec.pair or spec.network}, {method_of(spec)}, seed {spec.seed}"
-    return Group(_title(where), table)
+    return Group(_title(where), table, *map(_aside, notes))
 
 
 def _asked(record: Record) -> Mapping[str, str]:
@@ -124,7 +139,7 @@ def _result(record: Record) -> Mapping[str, str]:
     values: dict[str, str] = {"status": record.status}
     if error:
         epoch = "" if error.epoch is None else f", epoch {error.epoch}"
-        values["error"] = f"{error.kind}: {error.message}"
+        values["error"] = bounded(f"{error.kind}: {error.message}")
         values["where"] = f"{error.where}{epoch}"
     if metrics:
         values["top-1"] = f"{metrics.top1:.2f} % of {metrics.images} {metrics.evaluated_on} images"
@@ -162,17 +177,34 @@ def _cost(record: Record) -> Mapping[str, str]:
     return values
 
 
-def _provenance(record: Record) -> Mapping[str, str]:
+def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]:
     environment = record.environment
     commit = (environment.git_commit or "unknown")[:12]
     dirty = ", with uncommitted changes" if environment.git_dirty else ""
-    return {
-        "device": f"{environment.device}, {environment.precision}",
+    number = environment.processes
+    processes = "1 process" if number == 1 else f"{number} processes"
+    values = {
+        "device": f"{environment.device}, {environment.precision}, {processes} "
+        f"with {environment.threads} threads",
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
-        "finished": record.finished,
-        "identity": record.identity,
+        "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),
     }
+    if before := engines(record)[:-1]:
+        values["continued"] = "\n".join(f"began with {engine}" for engine in before)
+    if digest := weights(record):
+        values["weights"] = digest
+    if record.published_weights:
+        values["started from"] = record.published_weights
+    return values | {"finished": record.finished, "identity": record.identity}
+
+
+def bounded(message: str) -> str:
+    """A message of bearable length: of a longer one the beginning and the end."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]}\n… {len(message) - 2 * half:,} more …\n{message[-half:]}"
 
 
 def _results(table: Table, column: Column) -> Rows:

@@ -102,14 +102,19 @@ def left_out(board: Board) -> str:
 
 
 def damaged(board: Board) -> list[str]:
-    """The files that were left out by name, and what to do about them; nothing without any."""
-    if not board.damaged:
+    """The files that cannot be trusted by name, and what to do; nothing without any."""
+    files = [
+        *board.damaged,
+        *(f"{name}, beside a record: no number is of it" for name in board.beside),
+    ]
+    if not files:
         return []
-    more = len(board.damaged) - MOST_FILES
+    more = len(files) - MOST_FILES
     return [
-        *board.damaged[:MOST_FILES],
+        *files[:MOST_FILES],
         *([f"and {more} more"] if more > 0 else []),
-        "Restore such a file (git checkout -- FILE), or delete it and run 'kdbench run' again.",
+        "Restore such a file (git checkout -- FILE), or correct it if it was written by hand, or "
+        "delete it; 'kdbench run' trains again what has no record.",
     ]
 
 

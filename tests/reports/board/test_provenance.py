@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import dataclass
 
 import pytest
 
-from benchmark.records.schema import RoleRecord
+from benchmark.records.schema import Environment, RoleRecord
+from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.footnotes import MANY
+from benchmark.reports.board.provenance import recorded
 from benchmark.reports.formats import load_formats
 from benchmark.reports.leaderboard import render
 from benchmark.reports.terminal.results import result_table
@@ -32,6 +35,27 @@ def of_source(made, source):
 
 def kd(top1, seed=0, teacher=TEACHER, **changes):
     return taught(top1, teacher, recipe="kd", seed=seed, **changes)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a record says of an engine that trained a part of its run."""
+
+    torch: str = "2.9.0"
+    device: str = "cpu"
+    processes: int = 1
+    threads: int = 4
+    precision: str = "fp32"
+
+
+class Continued(Environment):
+    earlier: tuple[Engine, ...] = ()
+
+
+def continued(made, precision):
+    """The record of a run that began on another engine."""
+    told = made.environment.model_dump() | {"earlier": (Engine(precision=precision),)}
+    return made.model_copy(update={"environment": Continued.model_construct(**told)})
 
 
 def columns(*records, **options):
@@ -107,20 +131,24 @@ class TestNotComparable:
         assert not any(cell.complete for cell in column.cells.values())
 
     def test_attested_sources_are_one_mean_that_says_so(self):
-        asked = []
-
-        def same(recipe, one, other):
-            asked.append((recipe, {one, other}))
-            return True
+        def origin(made):
+            return SourceGroup(Standing.attested, by=(None,) * (made.recipe_source == OTHER))
 
         records = [kd(60.0), of_source(kd(66.0, seed=1), OTHER)]
-        (column,) = columns(*records, same_source=same).values()
+        (column,) = columns(*records, origin=origin).values()
         cell = column.cells["kd"]
         assert cell.score.mean == 63.0
         assert cell.notes == (
-            "Averages 2 sources of the recipe, attested to give the same numbers.",
+            "From an older source, attested to give the numbers of today's: seed 1.",
         )
-        assert ("kd", {"f" * 64, OTHER}) in asked
+
+    def test_what_is_of_todays_source_keeps_the_plain_name(self):
+        def origin(made):
+            return recorded(made) if made.recipe_source != OTHER else SourceGroup(Standing.today)
+
+        records = [kd(60.0), of_source(kd(66.0, seed=1), OTHER)]
+        (column,) = columns(*records, origin=origin).values()
+        assert means(column) == {"kd": 66.0, "kd (recipe source ffffffff)": 60.0}
 
     def test_what_taught_counts_as_well(self):
         half = where(record(71.0, network="resnet20", seed=1), precision="bf16")
@@ -170,7 +198,7 @@ class TestPairs:
         table = table_of(record(61.0, recipe="kd", pair="resnet20:resnet8",
                                 roles={"teacher": role}))  # fmt: skip
         assert table.footnotes == (
-            "Top-1 of what it learned from is not that of its record: "
+            "What it learned from is not what its record speaks of: "
             "teacher resnet20 68.00, in its own record 70.00 (seed 0).",
         )
 
@@ -247,16 +275,17 @@ class TestWorthSaying:
         assert cell.provenance["commits"][0] == "0" * 12 + "+"
 
     def test_a_run_that_went_on_under_another_engine_is_named(self):
-        """By the records that tell their engines."""
-
-        class Continued(type(TEACHER)):
-            engines: tuple[str, ...] = ()
-
-        made = kd(60.0, seed=4)
-        told = Continued.model_validate(made.model_dump() | {"engines": ("0.1.0", "0.2.0")})
-        assert table_of(told).footnotes == (
-            "Continued on another engine than it began on: seed 4.",
+        table = table_of(continued(kd(60.0, seed=4), "fp32"))
+        assert table.footnotes == ("Continued on another engine than it began on: seed 4.",)
+        (cell,) = table.columns[0].cells.values()
+        assert cell.provenance["engines"] == (
+            "torch 2.11.0, cpu, 1 × 2 threads, fp32",
+            "torch 2.9.0, cpu, 1 × 4 threads, fp32",
         )
+
+    def test_a_run_that_went_on_in_another_precision_stands_apart(self):
+        found = columns(kd(60.0), continued(kd(61.0, seed=1), "bf16"))
+        assert set(found) == {"precision fp32", "precision bf16 then fp32"}
 
 
 def test_the_order_of_the_records_does_not_matter():
