@@ -11,6 +11,7 @@ from benchmark.launch.claims import Claims
 from benchmark.launch.conductor import Conductor
 from benchmark.launch.means import Means, make_launcher
 from benchmark.launch.order import Order
+from benchmark.launch.progress import AtWork, at_work
 from benchmark.launch.published import fetch_published
 from benchmark.launch.signals import stopping_at_signals
 from benchmark.launch.summary import Summary
@@ -165,6 +166,13 @@ class Session:
     def notes(self) -> list[str]:
         """What a person must know of what is recorded and not done."""
         return notes_on(self.known().values())
+
+    def at_work(self) -> list[AtWork]:
+        """The runs of the choice that are being trained, by whomever, or are half trained."""
+        known, runs = self.known(), self.runs()
+        return list(
+            at_work((run for i, run in runs.items() if not known[i].has_result), self.workspace)
+        )
 
     def records(self) -> list[Record]:
         """Records of the chosen cells and of all that they build on, without stale ones."""
