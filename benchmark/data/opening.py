@@ -86,10 +86,11 @@ def open_data(
     Raises:
         DataError: the data are missing, damaged, or not what the card says.
     """
-    found = _find(card, Surroundings(data_dir, cache_dir, listener or Listener()))
+    listener = listener or Listener()
+    found = _find(card, Surroundings(data_dir, cache_dir, listener))
     if found.decodes:
         name = _kept_name(card, cache_dir, card.image_size, found.version)
-        contents = keep_decoded(name.with_suffix(".safetensors"), found.read)
+        contents = keep_decoded(name.with_suffix(".safetensors"), found.read, listener)
     else:
         contents = found.read()
     check(contents, card, found.origin)
