@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +21,13 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import console, print_json
+from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
+WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
+
 if TYPE_CHECKING:
+    from benchmark.launch.means import Means
     from benchmark.launch.session import Session
     from benchmark.launch.summary import Summary
     from benchmark.matrix.request import Request
@@ -33,19 +37,14 @@ if TYPE_CHECKING:
 @choosing_cells
 def run(
     request: Request,
+    means: Means,
     *,
-    data: DataOption = None,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
-    precision: PrecisionOption = Precision.fp32,
     as_json: JsonOption = False,
 ) -> None:
     """Train every run that the chosen cells need, record it, and show the table.
@@ -60,17 +59,7 @@ def run(
         _show_plan(session, as_json=as_json)
         return
     out = console(stderr=as_json)
-    try:
-        summary = session.run(
-            data_dir=data,
-            cache_dir=cache_folder(),
-            precision=precision.value,
-            minutes=minutes,
-            listener=listener(out),
-        )
-    except KeyboardInterrupt:
-        out.print("Interrupted. The same command continues from the last checkpoint.")
-        raise typer.Exit(130) from None
+    summary = session.run(means, listener(out))
     if not summary.is_main_process:
         raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
     if as_json:
@@ -102,17 +91,36 @@ def status(
     *,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every few seconds until all is done.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale or missing."""
+    """Show how much of a suite is done, failed, stale, changed, damaged or missing.
+
+    Who trains what is shown too, whichever command on the same folder of runs it is.
+    """
+    from dataclasses import asdict
+
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.results import coverage_table
+    from benchmark.reports.terminal.work import watching, work_tables
 
-    coverage = Session(request, runs=runs, results=results, retry=False).coverage()
+    session = Session(request, runs=runs, results=results)
     if as_json:
-        print_json(coverage)
-    else:
-        console().print(coverage_table(coverage))
+        print_json(session.coverage())
+        return
+    out = console()
+    with watching(out) as show:
+        while True:
+            coverage = session.coverage()
+            at_work = [asdict(run) for run in session.at_work()]
+            show([coverage_table(coverage), *work_tables(at_work)])
+            if not watch or not (at_work or any(row["missing"] for row in coverage)):
+                break
+            time.sleep(WATCH_S)
+    for note in session.notes():
+        say(out, note)
 
 
 def speed(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.launch.order import Outcome
-from benchmark.matrix.plan import Plan, State
+from benchmark.matrix.plan import Plan
+from benchmark.matrix.states import State, notes_on
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class Summary:
         outcomes: of the runs that were to be trained, by identity.
         results: path of the record of every cell, as far as there is one, with its top-1.
         is_main_process: whether this process speaks for all.
+        ended_by: number of the signal that stopped it, if one did.
     """
 
     plan: Plan
     outcomes: Mapping[str, Outcome]
     results: Mapping[str, tuple[str, float | None]]
-    is_main_process: bool
+    is_main_process: bool = True
+    ended_by: int | None = None
 
     def count(self, outcome: Outcome) -> int:
         """The number of runs that ended so."""
@@ -34,17 +37,20 @@ class Summary:
     @property
     def given_up(self) -> int:
         """Runs recorded as failed earlier, and not tried again."""
-        todo = {run.identity for run in self.plan.todo}
-        return sum(
-            state is State.failed and identity not in todo
-            for identity, state in self.plan.states.items()
-        )
+        return len(self.plan.left(State.failed))
+
+    @property
+    def damaged(self) -> int:
+        """Runs whose record cannot be read or trusted, and that were not trained again."""
+        return len(self.plan.left(State.damaged))
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 if some runs have no result because of a failure."""
-        bad = self.count(Outcome.failed) + self.count(Outcome.blocked) + self.given_up
-        return 1 if bad else 0
+        """0, or 1 if some runs have no result because of a failure; 130, 143 after a signal."""
+        if self.ended_by is not None:
+            return 128 + self.ended_by
+        bad = sum(map(self.count, (Outcome.failed, Outcome.blocked, Outcome.refused)))
+        return 1 if bad + self.given_up + self.damaged else 0
 
     def lines(self) -> list[str]:
         """What a person must know beside the table."""
@@ -52,19 +58,20 @@ class Summary:
         for outcome, text in (
             (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
             (Outcome.blocked, "could not be trained because a run that they build on failed"),
+            (Outcome.refused, "could not be trained here; what was said of it above tells why"),
             (Outcome.unfinished, "did not finish: the same command continues"),
         ):
             if number := self.count(outcome):
                 lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
-        if self.given_up:
-            lines.append(f"{self.given_up} failed earlier; '--retry failed' trains them again.")
-        return lines
+        return lines + notes_on(self.plan.left())
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
         return {
             "outcomes": dict(Counter(outcome.value for outcome in self.outcomes.values())),
             "given_up": self.given_up,
+            "damaged": self.damaged,
+            "notes": notes_on(self.plan.left()),
             "cells": [
                 {
                     "dataset": cell.card.name,

@@ -223,6 +223,8 @@ class Group:
 
     def _time_is_up(self) -> bool:
         """Whether another epoch would end after the deadline; all processes agree."""
+        if self.accelerator.num_processes == 1 and self.halt.asked:
+            return True
         if self.halt.deadline is None:
             return False
         epoch_s = time.perf_counter() - self._started

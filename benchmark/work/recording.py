@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.matrix.run import AnyRun, Run
@@ -21,16 +21,16 @@ class Recorder:
     Attributes:
         store: of records.
         workspace: of weights and checkpoints.
-        environment: where the runs are trained.
         published: sha256 of published weights by network, as far as they are files.
         accuracies: top-1 in percent by identity, of runs that others build on.
+        again: identities of runs whose records are to be replaced, because someone asked.
     """
 
     store: Store
     workspace: Workspace
-    environment: Environment
     published: Mapping[str, str | None] = field(default_factory=dict)
     accuracies: dict[str, float] = field(default_factory=dict)
+    again: Collection[str] = ()
 
     def remember(self, runs: Iterable[AnyRun]) -> None:
         """Know the accuracies of what is recorded already."""
@@ -39,36 +39,43 @@ class Recorder:
             if record is not None and record.metrics is not None:
                 self.accuracies[run.identity] = record.metrics.top1
 
-    def record(self, run: AnyRun, ending: Finished | Failed) -> None:
+    def record(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> None:
         """Write a run's record, then what is kept of it.
 
         The record first: weights without a record would pass for a finished run.
+
+        Args:
+            run: that was trained.
+            ending: how.
+            environment: where.
         """
         if isinstance(ending, Failed):
-            self._write(run, ending, None)
+            self._write(self._record_of(run, ending, environment), None)
             if ending.status == "diverged":  # from its checkpoint it would diverge again
                 self.workspace.drop_checkpoint(run.identity)
             return
         if not isinstance(run, Run):
-            self._write(run, ending, None)
+            self._write(self._record_of(run, ending, environment), None)
             return
         history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
-        if known is not None and known.status == "ok":
+        if known is not None and known.status == "ok" and run.identity not in self.again:
             # Trained for its weights alone. Its record is not replaced: others were taught by
             # what it speaks of; new students note the accuracy of these weights.
             self.accuracies[run.identity] = float(f"{ending.metrics.top1:.6g}")
         else:
-            self._write(run, ending, history)
+            self._write(self._record_of(run, ending, environment), history)
         self.workspace.save_weights(run.identity, ending.weights)
         self.workspace.drop_checkpoint(run.identity)
 
-    def _write(self, run: AnyRun, ending: Finished | Failed, history: str | None) -> None:
-        written = self.store.write(self._record_of(run, ending), history)
+    def _write(self, record: Record, history: str | None) -> None:
+        written = self.store.write(record, history, again=record.identity in self.again)
         if written.metrics is not None:
-            self.accuracies[run.identity] = written.metrics.top1
+            self.accuracies[record.identity] = written.metrics.top1
 
-    def _record_of(self, run: AnyRun, ending: Finished | Failed) -> Record:
+    def _record_of(
+        self, run: AnyRun, ending: Finished | Failed, environment: Environment
+    ) -> Record:
         done = ending if isinstance(ending, Finished) else None
         return Record(
             identity=run.identity,
@@ -80,6 +87,6 @@ class Recorder:
             metrics=done.metrics if done else None,
             diagnostics=diagnostics_of(done.history) if done and done.history else None,
             cost=done.cost if done else None,
-            environment=self.environment,
+            environment=environment,
             error=ending.failure if isinstance(ending, Failed) else None,
         )

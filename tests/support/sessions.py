@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmark.events import Listener
+from benchmark.launch.means import Means
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
 from benchmark.matrix.request import Request
+from benchmark.matrix.states import Retry
 
 Make = Callable[..., Session]
 Execute = Callable[..., Summary]
@@ -23,7 +25,10 @@ def session(card_folder: Path, tmp_path: Path) -> Callable[..., Session]:
     """Sessions that share one folder of results and one of checkpoints."""
 
     def make(
-        *recipes: str, retry: bool = False, paths: tuple[Path, ...] = (), **words: Any
+        *recipes: str,
+        retry: bool | Collection[Retry] = False,
+        paths: tuple[Path, ...] = (),
+        **words: Any,
     ) -> Session:
         request = Request(
             datasets=("tiny",),
@@ -42,9 +47,7 @@ def execute(cache_dir: Path) -> Callable[..., Summary]:
         from accelerate.state import AcceleratorState
 
         AcceleratorState._reset_state(reset_partial_state=True)
-        options: dict[str, Any] = {
-            "data_dir": None, "cache_dir": cache_dir, "precision": "fp32", "listener": Listener()
-        }  # fmt: skip
-        return session.run(minutes=minutes, **(options | words))
+        listener = words.pop("listener", Listener())
+        return session.run(Means(cache_dir, minutes=minutes, **words), listener)
 
     return run

@@ -8,16 +8,19 @@ from typing import TypeVar
 
 from benchmark.records.canonical import canonical_json
 from benchmark.records.schema import IMPORTED, Record
+from benchmark.reports.board.footnotes import notes_on_places
+from benchmark.reports.board.provenance import SameSource, same_text
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
-def notes_on(records: Sequence[Record]) -> Iterable[str]:
+def notes_on(records: Sequence[Record], same: SameSource = same_text) -> Iterable[str]:
     """One sentence for each thing that weakens a comparison, or that costs more than is seen.
 
     Args:
         records: all that stand in the table.
+        same: whether two sources of a recipe give the same numbers.
     """
     total = len(records)
     if dirty := sum(record.environment.git_dirty is True for record in records):
@@ -26,6 +29,7 @@ def notes_on(records: Sequence[Record]) -> Iterable[str]:
         yield f"{spread} of {total} records were trained by several processes."
     if half := sum(record.environment.precision == "bf16" for record in records):
         yield f"{half} of {total} records were trained in bf16."
+    yield from notes_on_places(records)
     yield from _costs(records)
     lengths = {
         canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
@@ -35,8 +39,13 @@ def notes_on(records: Sequence[Record]) -> Iterable[str]:
     if len(lengths) > 1:
         yield "The records were trained with different values of this protocol."
     sources = _grouped((record.spec.recipe, record.recipe_source) for record in records)
-    if edited := sorted(recipe for recipe, files in sources.items() if len(files) > 1):
+    if edited := sorted(recipe for recipe in sources if _differ(recipe, sources[recipe], same)):
         yield f"The recipe's file changed between records of one version: {', '.join(edited)}."
+
+
+def _differ(recipe: str, sources: set[str], same: SameSource) -> bool:
+    first, *others = sorted(sources)
+    return not all(same(recipe, first, other) for other in others)
 
 
 def _costs(records: Iterable[Record]) -> Iterable[str]:
