@@ -125,6 +125,7 @@ def open(card: Card, source: HubSource, around: Surroundings) -> Found | None:
         tuple((path.name, *stamp(path)) for path in archive.files),
         lambda: read_archive(archive, card, source.label),
         decodes=True,
+        files=tuple(archive.files),
     )
 
 

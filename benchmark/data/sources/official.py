@@ -28,7 +28,7 @@ def open(card: Card, source: HubSource, around: Surroundings) -> Found | None:
     for copy in source.local:
         if (places := _places(copy, card, bases, around.cache_dir)) is not None:
             origin = f"official archive {places} (layout '{copy.layout}')"
-            return found_files(origin, read_layout(copy, places), keep=source.keep)
+            return found_files(origin, places, read_layout(copy, places), keep=source.keep)
     return None
 
 

@@ -48,13 +48,17 @@ def test_a_second_start_reads_what_the_first_kept(
     assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
-def test_changed_files_are_decoded_anew(
+def test_changed_files_are_refused_until_that_is_wanted(
     card: Card, data_dir: Path, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     load_data(card, data_dir, tmp_path / "cache")
     swapped = Mosaics(train.images[::-1].copy(), train.labels)
     files = [as_file(image) for image in swapped.images]
     write_shards(data_dir / "trees", "train", files, train.labels, shards=3)
+    with pytest.raises(DataError, match="3 of the files hold something else than when they were"):
+        load_data(card, data_dir, tmp_path / "cache")
+    (sums,) = (tmp_path / "cache").rglob("*.sums")
+    sums.unlink()
     assert_holds(load_data(card, data_dir, tmp_path / "cache"), swapped, test)
 
 
