@@ -95,7 +95,8 @@ class Local:
         runs = [run for run in ready if isinstance(run, Run)]
         if not runs:
             return
-        group = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths)
+        recorded = self.recorder.weights_of(runs)
+        group = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths, recorded=recorded)
         crowded_out = []
         for run, ending in zip(runs, train_group(group, self.place, self.listener), strict=True):
             if len(runs) > 1 and isinstance(ending, Failed) and ending.status == "oom":
@@ -108,15 +109,16 @@ class Local:
     def _end(self, run: AnyRun, ending: Ending) -> None:
         """Record how a run ended, and say it."""
         if isinstance(ending, Finished | Failed) and self.place.accelerator.is_main_process:
-            self.recorder.record(run, ending)
+            ending = self.recorder.record(run, ending)
         match ending:
             case Finished(metrics=metrics):
                 outcome, said = Outcome.recorded, f"{metrics.top1:.2f} %"
             case Failed(status=status, failure=failure):
                 outcome, said = Outcome.failed, f"{status}: {failure.message}"
-            case Stopped(epochs=epochs, of=all_epochs):
+            case Stopped(epochs=epochs, of=all_epochs, step=step):
                 outcome = Outcome.unfinished
-                said = f"stopped after epoch {epochs} of {all_epochs}; the same command continues"
+                place = f"epoch {epochs} of {all_epochs}" + (f" and {step} steps" if step else "")
+                said = f"stopped after {place}; the same command continues"
             case Disturbed(reason=reason):
                 outcome, said = Outcome.unfinished, f"not a fault of its own: {reason}"
         self.outcomes[run.identity] = outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 
-from benchmark.matrix.plan import Group, Kept, Plan
+from benchmark.matrix.plan import Group, Kept, Plan, State
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 
 
@@ -52,5 +52,6 @@ class Order:
     def _outcome_of(self, role: AnyRun, ended: Mapping[str, Outcome]) -> Outcome:
         if role.identity in ended:
             return ended[role.identity]
-        has_weights = isinstance(role, ImportedRun) or self.kept.has_weights(role.identity)
-        return Outcome.recorded if has_weights else Outcome.failed
+        # What is done and not to be trained has its weights, or the plan would say otherwise.
+        is_done = self.plan.states[role.identity] is State.done
+        return Outcome.recorded if is_done or isinstance(role, ImportedRun) else Outcome.failed

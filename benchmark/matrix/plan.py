@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +15,7 @@ from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.records.store import Store
 from benchmark.registry import Catalogue
+from benchmark.training.keeping.stand import BEGINNING, Stand, side_by_side
 
 if TYPE_CHECKING:
     from benchmark.recipe.contract import RecipeInfo
@@ -36,12 +37,15 @@ class State(StrEnum):
 class Kept(Protocol):
     """What a plan asks of the folder of checkpoints and weights."""
 
-    def has_weights(self, identity: str) -> bool:
-        """Whether the weights of a finished run are here and can be read."""
+    def has_weights(self, identity: str, recorded: str | None) -> bool:
+        """Whether the weights of a finished run are here: those that its record has the digest of.
+
+        None stands for a record that is older than digests.
+        """
         ...
 
-    def epochs_done(self, identity: str, source: str) -> int:
-        """Epochs that can be continued from, 0 without a checkpoint of this recipe source."""
+    def stands(self, identity: str, source: str) -> tuple[Stand, ...]:
+        """Places at which a run can go on, the newest first; its beginning if nowhere else."""
         ...
 
 
@@ -168,8 +172,7 @@ def make_plan(cells: Sequence[Cell], store: Store, kept: Kept, *, retry: bool) -
         state = states[identity]
         if state is State.failed and not retry:
             continue
-        has_weights = isinstance(run, ImportedRun) or kept.has_weights(identity)
-        if state is not State.done or (identity in needed and not has_weights):
+        if state is not State.done or (identity in needed and not _has_weights(run, store, kept)):
             train.add(identity)
         if identity in train or identity in needed:
             # Also to load a run that is kept, its network is rebuilt from what it builds on.
@@ -198,9 +201,9 @@ def grouped(ready: Sequence[AnyRun], kept: Kept, lead: Callable[[Run], int]) -> 
     """
     by_batches: dict[tuple[object, ...], list[AnyRun]] = {}
     for run in ready:
-        by_batches.setdefault(_sees(run, kept, lead), []).append(run)
+        by_batches.setdefault(_sees(run, lead), []).append(run)
     groups = []
-    for runs in by_batches.values():
+    for runs in _standing_together(by_batches.values(), kept):
         teachers: dict[str, list[AnyRun]] = {}
         alone = []
         for run in runs:
@@ -214,13 +217,36 @@ def grouped(ready: Sequence[AnyRun], kept: Kept, lead: Callable[[Run], int]) -> 
     return groups
 
 
-def _sees(run: AnyRun, kept: Kept, lead: Callable[[Run], int]) -> tuple[object, ...]:
-    """What runs of one group have in common: their batches, and where they stand."""
+def _has_weights(run: AnyRun, store: Store, kept: Kept) -> bool:
+    """Whether the network of a run that is done can be built on."""
+    if isinstance(run, ImportedRun):
+        return True
+    record = store.find(run.spec)
+    return record is not None and kept.has_weights(run.identity, record.weights)
+
+
+def _standing_together(
+    groups: Iterable[Sequence[AnyRun]], kept: Kept
+) -> Iterator[Sequence[AnyRun]]:
+    """The groups, each in parts that stand at one place of their training."""
+    for runs in groups:
+        yield from side_by_side(
+            [
+                (
+                    run,
+                    kept.stands(run.identity, run.source) if isinstance(run, Run) else (BEGINNING,),
+                )
+                for run in runs
+            ]
+        )
+
+
+def _sees(run: AnyRun, lead: Callable[[Run], int]) -> tuple[object, ...]:
+    """What runs of one group have in common: their batches."""
     protocol = run.protocol
     geometry = (protocol.epochs, protocol.batch_size, protocol.validation, protocol.image_size)
     if isinstance(run, Run):
-        stand = (run.seed, lead(run), kept.epochs_done(run.identity, run.source))
-        return (run.card.name, "trained", *geometry, *stand)
+        return (run.card.name, "trained", *geometry, run.seed, lead(run))
     return (run.card.name, "imported", *geometry)
 
 

@@ -29,13 +29,21 @@ class RoleRecord(Strict):
     Attributes:
         identity: of that run.
         network, recipe: what was trained, and how.
-        top1: its accuracy in percent, as recorded when this run started.
+        top1: its accuracy in percent: of the weights that taught this run.
+        weights: digest of those weights; records that are older than it do not have the key.
     """
 
     identity: Identity
     network: str
     recipe: str
     top1: Percent | None = None
+    weights: Identity | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the digest where there is none, so that older records stay as they are."""
+        values: dict[str, Any] = write(self)
+        return {k: v for k, v in values.items() if v is not None or k != "weights"}
 
 
 class RunSpec(Strict):
@@ -127,6 +135,23 @@ class Diagnostics(Strict):
     terms: dict[str, float]
 
 
+class Engine(Strict):
+    """What computed a part of a training; another one gives the same run with other last digits.
+
+    Attributes:
+        torch: its version.
+        device: kind and name.
+        processes, threads: how many, the threads of each process.
+        precision: of the arithmetic.
+    """
+
+    torch: str
+    device: str
+    processes: int
+    threads: int
+    precision: Literal["fp32", "bf16"]
+
+
 class Cost(Strict):
     """Sizes and times.
 
@@ -146,6 +171,8 @@ class Cost(Strict):
             method makes for one image of the training set, over all the sets of images that it
             sees; None in records that are older than the count, which do not have these keys.
         group: identities of the other runs that trained side by side.
+        earlier: other engines than that of the environment, which trained a part of it before it
+            was stopped and continued, in their order; a run without any has no such key.
     """
 
     parameters: int
@@ -161,11 +188,14 @@ class Cost(Strict):
     forwards_per_image: Annotated[float, Field(ge=0)] | None = None
     backwards_per_image: Annotated[float, Field(ge=0)] | None = None
     group: tuple[str, ...] = ()
+    earlier: tuple[Engine, ...] = ()
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
         values: dict[str, Any] = write(self)
+        if not self.earlier:
+            del values["earlier"]
         passes = ("forwards_per_image", "backwards_per_image")
         return {k: v for k, v in values.items() if v is not None or k not in passes}
 
@@ -207,6 +237,9 @@ class Record(Strict):
         finished: UTC time, ISO 8601.
         metrics, diagnostics, cost: None unless ``ok``.
         error: None if ``ok``.
+        weights: digest of the weights that the run gave, by which they are known in the working
+            folder; records that are older than the digest do not have the key, nor do runs
+            without weights of their own.
         checksum: sha256 of everything else; set by the store when it writes.
     """
 
@@ -222,6 +255,7 @@ class Record(Strict):
     cost: Cost | None = None
     environment: Environment
     error: Failure | None = None
+    weights: Identity | None = None
     checksum: Identity | None = None
 
     @model_validator(mode="after")
@@ -231,3 +265,9 @@ class Record(Strict):
         if self.status != "ok" and (self.error is None or self.metrics is not None):
             raise ValueError("a record that is not ok must have an error and no metrics")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the digest of weights where there is none, as older records do."""
+        values: dict[str, Any] = write(self)
+        return {k: v for k, v in values.items() if v is not None or k != "weights"}

@@ -17,6 +17,7 @@ from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
 from benchmark.training.halt import Halt
+from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
 
 
@@ -30,6 +31,7 @@ class Place:
         data_dir: local folder that is looked at before anything is downloaded.
         cache_dir: for decoded and drawn images.
         halt: when to stop, and to start nothing more.
+        checkpoint_s: seconds between checkpoints.
     """
 
     accelerator: Accelerator
@@ -37,6 +39,8 @@ class Place:
     data_dir: Path | None
     cache_dir: Path
     halt: Halt = field(default_factory=Halt)
+    checkpoint_s: float = CHECKPOINT_S
+    _noted: set[str] = field(default_factory=set, repr=False)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(
         default_factory=dict, repr=False
@@ -68,6 +72,12 @@ class Place:
                     card, self.data_dir, self.cache_dir, protocol=protocol, listener=listener
                 )
         return self._data[key]
+
+    def note_once(self, message: str, listener: Listener) -> None:
+        """Say what is the same for many groups."""
+        if message not in self._noted:
+            self._noted.add(message)
+            listener.note(message)
 
     def time_is_up(self) -> bool:
         """Whether nothing more may start; all processes agree."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
+from benchmark.errors import RecordError
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.history import diagnostics_of
 from benchmark.records.schema import Environment, Record
 from benchmark.records.store import Store
-from benchmark.training.ending import Failed, Finished
-from benchmark.training.keeping.workspace import Workspace
+from benchmark.training.ending import Disturbed, Failed, Finished, diverged
+from benchmark.training.keeping.folders import WorkspaceError
+from benchmark.training.keeping.sealed import digest_of
+from benchmark.training.keeping.workspace import Workspace, not_finite
 
 
 @dataclass
@@ -39,41 +43,79 @@ class Recorder:
             if record is not None and record.metrics is not None:
                 self.accuracies[run.identity] = record.metrics.top1
 
-    def record(self, run: AnyRun, ending: Finished | Failed) -> None:
-        """Write a run's record, then what is kept of it.
+    def weights_of(self, runs: Iterable[AnyRun]) -> dict[str, str | None]:
+        """Digests of the weights that runs build on, by identity, as their records have them."""
+        found = {}
+        for role in (role for run in runs for role in run.family() if role is not run):
+            record = self.store.find(role.spec)
+            if record is not None and record.status == "ok":
+                found[role.identity] = record.weights
+        return found
 
-        The record first: weights without a record would pass for a finished run.
+    def record(self, run: AnyRun, ending: Finished | Failed) -> Finished | Failed | Disturbed:
+        """Write a run's record, and what is kept of it.
+
+        The weights first, under the digest that the record will have: without the record they are
+        nobody's, and where there is a record, its weights are there as well.
+
+        Returns:
+            How the run ended: not as it seemed if its weights are not finite, or if what is left of
+            it cannot be written, which is no fault of its own.
+
+        Raises:
+            BenchmarkError: it cannot be recorded, and not for want of space.
         """
-        if isinstance(ending, Failed):
-            self._write(run, ending, None)
-            if ending.status == "diverged":  # from its checkpoint it would diverge again
-                self.workspace.drop_checkpoint(run.identity)
-            return
-        if not isinstance(run, Run):
-            self._write(run, ending, None)
-            return
+        if isinstance(ending, Finished) and (odd := not_finite(ending.weights)):
+            ending = diverged(len(ending.history), f"'{odd[0]}' of its weights is not finite")
+        try:
+            if isinstance(ending, Finished) and isinstance(run, Run):
+                self._record_trained(run, ending)
+            else:
+                self._write(run, ending, None)
+        except (WorkspaceError, RecordError) as error:
+            if isinstance(error.__cause__, OSError):
+                return Disturbed(str(error), lasting=True)
+            raise
+        # From the checkpoint of one that diverged it would diverge again.
+        if isinstance(ending, Finished) or ending.status == "diverged":
+            self.workspace.checkpoints.drop(run.identity)
+        return ending
+
+    def _record_trained(self, run: Run, ending: Finished) -> None:
         history = self.workspace.write_history(run.identity, ending.history)
+        top1 = float(f"{ending.metrics.top1:.6g}")  # as the store rounds it
+        save = partial(self.workspace.save_weights, run.identity, ending.weights, top1=top1)
         known = self.store.find(run.spec)
         if known is not None and known.status == "ok":
             # Trained for its weights alone. Its record is not replaced: others were taught by
             # what it speaks of; new students note the accuracy of these weights.
-            self.accuracies[run.identity] = float(f"{ending.metrics.top1:.6g}")
+            save(recorded=known.weights)
+            self.accuracies[run.identity] = top1
         else:
-            self._write(run, ending, history)
-        self.workspace.save_weights(run.identity, ending.weights)
-        self.workspace.drop_checkpoint(run.identity)
+            digest = digest_of(ending.weights)
+            save(recorded=digest)
+            self._write(run, ending, history, digest)
 
-    def _write(self, run: AnyRun, ending: Finished | Failed, history: str | None) -> None:
-        written = self.store.write(self._record_of(run, ending), history)
+    def _write(
+        self,
+        run: AnyRun,
+        ending: Finished | Failed,
+        history: str | None,
+        weights: str | None = None,
+    ) -> None:
+        written = self.store.write(self._record_of(run, ending, weights), history)
         if written.metrics is not None:
             self.accuracies[run.identity] = written.metrics.top1
 
-    def _record_of(self, run: AnyRun, ending: Finished | Failed) -> Record:
+    def _record_of(self, run: AnyRun, ending: Finished | Failed, weights: str | None) -> Record:
         done = ending if isinstance(ending, Finished) else None
+        taught_by = done.taught_by if done else {}
+        measured = {i: by.top1 for i, by in taught_by.items() if by.top1 is not None}
+        digests = {identity: by.digest for identity, by in taught_by.items()}
         return Record(
             identity=run.identity,
             status=ending.status if isinstance(ending, Failed) else "ok",
-            spec=run.recorded_spec(self.accuracies),
+            spec=run.recorded_spec(self.accuracies | measured, digests),
             recipe_source=run.source,
             published_weights=self.published.get(run.network) if run.spec.starts_from else None,
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -82,4 +124,5 @@ class Recorder:
             cost=done.cost if done else None,
             environment=self.environment,
             error=ending.failure if isinstance(ending, Failed) else None,
+            weights=weights,
         )

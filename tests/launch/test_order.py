@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
 from benchmark.launch.order import Order, Outcome
 from benchmark.launch.session import Session
+from benchmark.matrix.plan import State
 from benchmark.matrix.run import AnyRun
+from benchmark.training.keeping.stand import BEGINNING, Stand
 from benchmark.work.fitting import lead
 from tests.support.sessions import Make
 
@@ -19,11 +22,11 @@ class Weights:
     def __init__(self, identities: Collection[str] = ()) -> None:
         self.identities = identities
 
-    def has_weights(self, identity: str) -> bool:
+    def has_weights(self, identity: str, recorded: str | None) -> bool:
         return identity in self.identities
 
-    def epochs_done(self, identity: str, source: str) -> int:
-        return 0
+    def stands(self, identity: str, source: str) -> tuple[Stand, ...]:
+        return (BEGINNING,)
 
 
 def by_recipe(session: Session) -> dict[str, AnyRun]:
@@ -59,11 +62,11 @@ def test_what_a_run_builds_on_decides(
     assert order.obstacle(runs["resnet14→resnet8 kd"], ended) is said
 
 
-def test_without_an_outcome_the_weights_decide(session: Make) -> None:
+def test_without_an_outcome_the_plan_decides(session: Make) -> None:
     made = session("kd")
     runs = by_recipe(made)
     student, teacher = runs["resnet14→resnet8 kd"], runs["resnet14 vanilla"]
-    there = Order(made.plan(), Weights({teacher.identity}), lead)
-    gone = Order(made.plan(), Weights(), lead)
-    assert there.obstacle(student, {}) is None
-    assert gone.obstacle(student, {}) is Outcome.blocked
+    plan = made.plan()
+    for state, said in ((State.done, None), (State.failed, Outcome.blocked)):
+        order = Order(replace(plan, states={teacher.identity: state}), Weights(), lead)
+        assert order.obstacle(student, {}) is said

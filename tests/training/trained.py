@@ -29,7 +29,7 @@ class Deadline(Listener):
 
     def epoch_started(self, epoch: int, images: int) -> None:
         if epoch == self.epoch and self.group is not None:
-            self.group.halt = Halt(time.monotonic())
+            self.group.pauses.halt = Halt(time.monotonic())
 
 
 @dataclass(frozen=True)
