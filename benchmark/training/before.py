@@ -44,8 +44,7 @@ class Before:
             return {}
         owner = next((job.role_identities.get(role, "") for role in job.heard), "")
         key = self._key(job)
-        name = key[:16]
-        kept = self.workspace.load_known(owner, name) if owner else None
+        kept = self.workspace.load_known(owner, key) if owner else None
         if kept is not None:
             return kept
         # Not the run's random state: what is kept is the same whichever seed comes first.
@@ -57,7 +56,7 @@ class Before:
             ).items()
         }
         if owner and self.accelerator.is_main_process:
-            self.workspace.save_known(owner, name, found)
+            self.workspace.save_known(owner, key, found)
         return found
 
     def _pass(self, job: Job) -> Iterator[tuple[Batch, Heard]]:
@@ -83,6 +82,7 @@ class Before:
                 "settings": {name: getattr(recipe, name) for name in names},
                 "network": job.network,
                 "heard": [job.role_identities.get(role, "") for role in job.heard],
+                "weights": {role: taught.digest for role, taught in job.taught_by.items()},
                 "held_out": [protocol.validation, job.seed] if protocol.validation else [],
                 "image_size": protocol.image_size,
                 "precision": precision_of(self.accelerator),

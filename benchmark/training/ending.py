@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmark.records.history import EpochRow
 from benchmark.records.schema import Cost, Failure, Metrics, Status
+from benchmark.training.job import TaughtBy
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Finished:
         history: one row an epoch; empty for weights that were brought.
         weights: of the network, on the CPU, by their names in its state dict; empty for weights
             that were brought, which stay where they are.
+        taught_by: the weights that it built on, by the identity of the run that gave them.
     """
 
     metrics: Metrics
     cost: Cost
     history: tuple[EpochRow, ...] = ()
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    taught_by: Mapping[str, TaughtBy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,17 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """Its time was up; it continues from its checkpoint.
+    """Its time was up, or someone asked; it continues from its checkpoint.
 
     Attributes:
         epochs: that it has behind it.
         of: all that it has to train.
+        step: steps that it has behind it in the epoch after them.
     """
 
     epochs: int
     of: int
+    step: int = 0
 
 
 @dataclass(frozen=True)

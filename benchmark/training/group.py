@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -15,7 +13,6 @@ from benchmark.data.splits import DataSet
 from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.recipe.batch import Batch
-from benchmark.records.history import EpochRow
 from benchmark.records.schema import Metrics
 from benchmark.training.before import Before
 from benchmark.training.ending import Ending, Failed, Stopped, diverged, failed
@@ -23,6 +20,8 @@ from benchmark.training.examining.examination import Examination
 from benchmark.training.halt import Halt
 from benchmark.training.job import Job
 from benchmark.training.keeping.checkpoints import Checkpoints
+from benchmark.training.keeping.pauses import CHECKPOINT_S, Pauses
+from benchmark.training.keeping.stand import BEGINNING, Stand, common_stand
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.learner import Learner
 from benchmark.training.member import Member, Progress
@@ -45,10 +44,13 @@ class Group:
         workspace: where checkpoints and weights are kept.
         listener: hears of the progress.
         halt: when to stop.
+        checkpoint_s: seconds between checkpoints.
 
     Attributes:
         members: those that still train.
         endings: of those that do not, by identity.
+        stand: the place at which all of them go on: the newest that all have a checkpoint of, or
+            the beginning.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class Group:
         workspace: Workspace,
         listener: Listener,
         halt: Halt | None = None,
+        checkpoint_s: float = CHECKPOINT_S,
     ) -> None:
-        self.jobs, self.accelerator = jobs, accelerator
-        self.listener, self.halt = listener, halt or Halt()
+        self.jobs, self.accelerator, self.listener = jobs, accelerator, listener
+        self.pauses = Pauses(halt or Halt(), accelerator, checkpoint_s)
         self.protocol, self.endings = jobs[0].protocol, dict[str, Ending]()
         self.lead = lead_of(jobs[0].recipe, self.protocol)
         if {lead_of(job.recipe, self.protocol) for job in jobs} != {self.lead}:
@@ -75,12 +78,10 @@ class Group:
         self.teachers = Teachers(heard, device=device, dtype=dtype_of(accelerator), needs=needs)
         self.before = Before(self.supply, self.teachers, accelerator, workspace)
         self.checkpoints = Checkpoints(workspace, accelerator, listener)
-        self.members = self._begin()
-        self.done = self._common_epoch()
+        self.stand, self.members = self._begin()
         self.examination = Examination(
             self.supply, Teachers(heard, device=device, dtype=torch.float32)
         )
-        self.stopped = False
 
     @property
     def epochs(self) -> int:
@@ -89,24 +90,29 @@ class Group:
 
     # --------------------------------------------------------------------------- the hot path
 
-    def remaining_epochs(self) -> Iterator[int]:
+    def remaining_epochs(self) -> Iterator[tuple[int, int]]:
         """Epochs to go, until the protocol, the time or the members are at their end.
 
-        They are counted from the protocol's first; those of earlier stages are negative.
+        They are counted from the protocol's first; those of earlier stages are negative. With each
+        comes the step at which it begins, which is not 0 where it was left in the middle.
         """
-        for epoch in range(self.done - self.lead, self.protocol.epochs):
+        first = self.stand.step
+        for epoch in range(self.stand.epoch - self.lead, self.protocol.epochs):
             self.epoch = self.lead + epoch + 1
             for member in self.members:
                 with self.guarding(member.job):
-                    member.learner.start_epoch(epoch)
+                    member.start_epoch(epoch)
             if not self.members:
                 return
             self._present = [member.job for member in self.members]
-            self._started = time.perf_counter()
-            self.listener.epoch_started(self.epoch, self.loader.images_per_epoch)
-            yield epoch
-            if self.stopped:
-                return
+            images = self.loader.images_per_epoch
+            self.listener.epoch_started(self.epoch, images)
+            if first:
+                self.listener.images_done(min(images, first * self.protocol.batch_size))
+            before_s = max(member.progress.epoch_seconds for member in self.members)
+            self.pauses.begin_epoch(first, len(self.loader), before_s)
+            yield epoch, first
+            first = 0
 
     def batch(self, loaded: LoadedBatch, *, count: int) -> Batch:
         """What all members look at in a step; the teachers forget the one before."""
@@ -135,74 +141,86 @@ class Group:
         self.endings[job.identity] = ending
         self.members = [member for member in self.members if member.job is not job]
 
+    def stops_after(self, step: int) -> bool:
+        """Write checkpoints if they are due after a step; whether all members stopped there."""
+        if not self.pauses.after_step(step):
+            return False
+        self._spend()
+        self._keep(Stand(self.epoch - 1, step))
+        return not self.members
+
     def finish(self, epoch: int) -> None:
         """Evaluate, write history and checkpoints, let go of those that diverged or are done."""
-        if self.accelerator.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - self._started
+        self._spend()
         last = epoch + 1 == self.protocol.epochs
         for member in self.members:
-            self._close_epoch(member, seconds)
-        scores: Mapping[str, Metrics] = {}
+            if (ran_away := member.close_epoch(self.loader.images_per_epoch)) is not None:
+                self.leave(member.job, ran_away)
+        scores: Mapping[str, Metrics] | None = {}
         if last or (epoch >= 0 and (epoch + 1) % self.protocol.evaluate_every == 0):
             scores = self._evaluate()
-        self.stopped = not last and self._time_is_up()
-        if not last:  # at the end the record comes first, then the weights
-            self.checkpoints.write(self.members, due=self.stopped)
-        rate = self.loader.images_per_epoch / seconds
-        self.listener.epoch_finished(self.epoch, list(self._news()), rate)
-        for member in self.members:
-            if last:
+        if scores is None:  # they are examined again when they go on
+            for member in self.members:
+                member.progress.reopen()
+            self._keep(Stand(self.epoch - 1, len(self.loader)))
+            return
+        rate = self.loader.images_per_epoch / self.pauses.epoch_s
+        news = list(_news(self._present, self.members, self.endings))
+        self.listener.epoch_finished(self.epoch, news, rate)
+        if last:  # at the end the record and the weights come, and no checkpoint
+            for member in self.members:
                 metrics = scores[member.job.identity]
                 self.leave(member.job, member.finished(metrics, self.supply.data.pictures.shape))
-            elif self.stopped:
-                self.leave(member.job, Stopped(member.progress.epochs, member.epochs))
+        elif self.pauses.after_epoch():
+            self._keep(Stand(self.epoch))
 
     # ------------------------------------------------------------------------- the beginning
 
-    def _begin(self) -> list[Member]:
-        """Build the learners; those with a checkpoint continue from it."""
+    def _begin(self) -> tuple[Stand, list[Member]]:
+        """Build the learners, and let all continue from one place."""
         self.epoch, self.members, members = 1, [], list[Member]()
+        stands = [self.checkpoints.stands(job) for job in self.jobs]
+        stand = common_stand(stands) or BEGINNING
         for job in self.jobs:
             with self.guarding(job):
                 learner = Learner(job, self.supply.setting, self.accelerator, self.before.known_to)
                 member = Member(job, learner, Progress(), self.lead)
-                self.checkpoints.restore(member)
-                others = {other.identity for other in self.jobs if other is not job}
-                member.progress.group = sorted(others | set(member.progress.group))
+                if (fault := self.checkpoints.restore(member, stand)) is not None:
+                    self.leave(job, fault)
+                    continue
+                member.stands_beside(self.jobs)
                 members.append(member)
-        return members
+        return stand, members
 
-    def _common_epoch(self) -> int:
-        epochs = {member.progress.epochs for member in self.members}
-        if len(epochs) > 1:
-            raise ValueError(f"a group must stand at one epoch, not {sorted(epochs)}")
-        return epochs.pop() if epochs else 0
+    def _spend(self) -> None:
+        """Note the time since the last note."""
+        seconds = self.pauses.spent()
+        for member in self.members:
+            member.progress.spend(seconds, sharing=len(self._present))
 
-    # ------------------------------------------------------------------- the end of an epoch
+    def _keep(self, stand: Stand) -> None:
+        """Write checkpoints, and let all members go if the group stops there or nothing can be."""
+        fault = self.checkpoints.write(self.members, stand, self.guarding)
+        self.pauses.written()
+        stopped = Stopped(stand.epoch, self.epochs, stand.step) if self.pauses.stops else None
+        if (ending := fault or stopped) is not None:
+            for member in self.members:
+                self.leave(member.job, ending)
 
-    def _close_epoch(self, member: Member, seconds: float) -> None:
-        """Note what an epoch gave, unless the numbers ran away."""
-        progress, terms = member.progress, member.learner.mean_terms()
-        if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            reason = f"loss term {', '.join(bad)} is not finite"
-            self.leave(member.job, diverged(self.epoch, reason))
-            return
-        progress.epochs = self.epoch
-        progress.train_seconds += seconds / len(self._present)
-        progress.group_seconds += seconds
-        rate = self.loader.images_per_epoch / seconds
-        progress.history.append(EpochRow(self.epoch, terms, seconds, rate))
+    def _evaluate(self) -> dict[str, Metrics] | None:
+        """Score all members after an epoch; those whose predictions ran away leave.
 
-    def _evaluate(self) -> dict[str, Metrics]:
-        """Score all members after an epoch; those whose predictions ran away leave."""
-        begun, sharing = time.perf_counter(), len(self.members)
-        found = self.examination.of(self.members, self.guarding)
-        seconds = (time.perf_counter() - begun) / max(sharing, 1)
+        None if someone asked for a stop meanwhile.
+        """
+        sharing = max(len(self.members), 1)
+        with self.pauses.examining():
+            found = self.examination.of(self.members, self.guarding, self.pauses.in_examination)
+        if found is None:
+            return None
         scores = {}
         for member in self.members:
             progress, metrics = member.progress, found[member.job.identity]
-            progress.evaluation_seconds += seconds
+            progress.evaluation_seconds += self.pauses.examination_s / sharing
             if metrics is None:
                 self.leave(member.job, diverged(self.epoch, "the predictions are not finite"))
             else:
@@ -210,23 +228,16 @@ class Group:
                 scores[member.job.identity] = metrics
         return scores
 
-    def _news(self) -> Iterator[LearnerEpoch]:
-        """What the epoch gave to those who began it, for those who listen."""
-        rows = {member.job.identity: member.progress.history[-1] for member in self.members}
-        for job in self._present:
-            ending = self.endings.get(job.identity)
-            if isinstance(ending, Failed):
-                yield LearnerEpoch(job.label, {}, None, ending.failure.message)
-            else:
-                row = rows[job.identity]
-                yield LearnerEpoch(job.label, row.terms, row.top1)
 
-    def _time_is_up(self) -> bool:
-        """Whether another epoch would end after the deadline; all processes agree."""
-        if self.accelerator.num_processes == 1 and self.halt.asked:
-            return True
-        if self.halt.deadline is None:
-            return False
-        epoch_s = time.perf_counter() - self._started
-        late = torch.tensor([float(self.halt.late(epoch_s))], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
+def _news(
+    present: Iterable[Job], members: Iterable[Member], endings: Mapping[str, Ending]
+) -> Iterator[LearnerEpoch]:
+    """What an epoch gave to those who began it, for those who listen."""
+    rows = {member.job.identity: member.progress.history[-1] for member in members}
+    for job in present:
+        ending = endings.get(job.identity)
+        if isinstance(ending, Failed):
+            yield LearnerEpoch(job.label, {}, None, ending.failure.message)
+        else:
+            row = rows[job.identity]
+            yield LearnerEpoch(job.label, row.terms, row.top1)

@@ -23,6 +23,7 @@ from benchmark.training.teaching import Teachers
 from benchmark.training.updates.averaging import WeightAverage
 from benchmark.training.updates.optimiser import Part, clip, make_optimiser, set_rate
 from benchmark.training.updates.stages import Span, spans_of
+from benchmark.training.updates.terms import TermSums
 
 
 def nothing_known(job: Job, context: Context) -> Mapping[str, Tensor]:
@@ -60,9 +61,7 @@ class Learner:
         decay = job.protocol.average
         self.average = WeightAverage(network, decay) if decay else None
         self._enter(self.spans[0])
-        self._names: tuple[str, ...] = ()
-        self._sums: Tensor | None = None
-        self._images = 0
+        self.terms = TermSums(self.recipe.info.name, accelerator)
         self.forwards_per_image = self.backwards_per_image = 0.0
 
     @property
@@ -125,7 +124,7 @@ class Learner:
             if span.start == epoch and span is not self.span:
                 self._enter(span)
         self.lesson.wake()
-        self._sums, self._images = None, 0
+        self.terms.clear()
 
     def step(
         self, batch: Batch, teachers: Teachers, *, weight: float, at: float, count: int
@@ -157,7 +156,7 @@ class Learner:
             self.average.update()
         with torch.no_grad():
             self.recipe.after_step(self.network)
-        self._add(terms, loss.detach(), len(batch.index) if weight > 0 else 0)
+        self.terms.add(terms, loss.detach(), len(batch.index) if weight > 0 else 0)
 
     def _read_meter(self, images: int, looked_at: int) -> None:
         """Note what a stage's first step cost for every image of the batch, teachers included."""
@@ -165,27 +164,6 @@ class Learner:
         heard = looked_at * len(self.job.heard)
         self.forwards_per_image = (self._meter.forwards + heard) / images
         self.backwards_per_image = self._meter.backwards / images
-
-    def _add(self, terms: Mapping[str, Tensor], values: Tensor, images: int) -> None:
-        names = tuple(terms)
-        if self._sums is None:
-            if not names:
-                raise RecipeError(f"recipe '{self.recipe.info.name}' returned no loss term")
-            self._names, self._sums = names, torch.zeros_like(values, dtype=torch.float64)
-        elif names != self._names:
-            raise RecipeError(
-                f"recipe '{self.recipe.info.name}' returned the terms {names} after {self._names}"
-            )
-        self._sums.add_(values, alpha=images)
-        self._images += images
-
-    def mean_terms(self) -> dict[str, float]:
-        """Mean of every weighted loss term over the epoch and over the processes."""
-        if self._sums is None:
-            return {}
-        packed = torch.cat([self._sums, self._sums.new_tensor([self._images])])
-        *sums, images = self.accelerator.reduce(packed, reduction="sum").tolist()
-        return {name: value / images for name, value in zip(self._names, sums, strict=True)}
 
     def deployed(self) -> Iterator[nn.Module]:
         """What stays when the training is over."""
@@ -211,6 +189,7 @@ class Learner:
             "stage": self.spans.index(self.span),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
+            "passes": [self.forwards_per_image, self.backwards_per_image],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -222,3 +201,6 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        self.forwards_per_image, self.backwards_per_image = state["passes"]
+        if self.forwards_per_image:  # its first step was counted; a later stage counts anew
+            self._meter.close()

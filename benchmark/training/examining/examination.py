@@ -39,10 +39,20 @@ class Examination:
             for network, teacher in teachers.by_network.items()
         }
 
-    def of(self, members: Iterable[Member], guarding: Guard) -> Mapping[str, Metrics | None]:
+    def of(
+        self,
+        members: Iterable[Member],
+        guarding: Guard,
+        broken_off: Callable[[], bool] = lambda: False,
+    ) -> Mapping[str, Metrics | None] | None:
         """Metrics by identity; None where the predictions are not finite.
 
         A member whose prediction raises has none: ``guarding`` takes its error.
+
+        Args:
+            members: who is scored.
+            guarding: takes a member's error.
+            broken_off: whether to stop; asked before every batch. Then there are no metrics.
         """
         tallies: dict[str, Tally] = {}
         predictors: list[tuple[Job, Callable[[Tensor], Tensor]]] = []
@@ -52,6 +62,8 @@ class Examination:
                 tallies[member.job.identity] = self._tally(member.job)
         with torch.no_grad():
             for batch in self.loader.epoch(0):
+                if broken_off():
+                    return None
                 if batch.weight == 0:
                     continue
                 for job, predict in predictors:
