@@ -14,10 +14,11 @@ from benchmark.networks.inference import inference_copy
 from benchmark.records.history import EpochRow
 from benchmark.records.schema import Cost, Engine, Metrics
 from benchmark.training.cost import macs_of, peak_memory_mb
-from benchmark.training.ending import Failed, Finished, diverged
+from benchmark.training.ending import Failed, Finished
 from benchmark.training.job import Job
 from benchmark.training.keeping.engine import engine_of
 from benchmark.training.learner import Learner
+from benchmark.training.updates.divergence import not_finite, ran_away
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Progress:
         train_seconds: its share of the group's time.
         group_seconds: wall time of the group's training.
         evaluation_seconds: its share of the evaluations.
+        own_seconds: of the group's time, its own steps and its share of what is no one's.
         group: identities of all runs that it trained beside.
         earlier: engines that trained a part of it before today's, each once.
     """
@@ -41,6 +43,7 @@ class Progress:
     train_seconds: float = 0.0
     group_seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    own_seconds: float = 0.0
     group: list[str] = field(default_factory=list)
     earlier: list[Engine] = field(default_factory=list)
 
@@ -111,12 +114,11 @@ class Member:
         others = {other.identity for other in jobs if other is not self.job}
         self.progress.group = sorted(others | set(self.progress.group))
 
-    def close_epoch(self, images: int) -> Failed | None:
+    def close_epoch(self, images: int, steps: int) -> Failed | None:
         """Note what an epoch of so many images gave; how it ended if the numbers ran away."""
         terms = self.learner.terms.means()
         if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            reason = f"loss term {', '.join(bad)} is not finite"
-            return diverged(self.progress.epochs + 1, reason)
+            return ran_away(self.learner.terms, bad, self.progress.epochs + 1, steps)
         self.progress.close(terms, images)
         return None
 
@@ -127,8 +129,10 @@ class Member:
         copy, predict = inference_copy(self.learner.result), self.learner.recipe.predict
         return lambda images: predict(copy(images).float())
 
-    def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished:
-        """How it ended, with the scores of its last epoch."""
+    def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished | Failed:
+        """How it ended, with the scores of its last epoch; its weights may have run away yet."""
+        if (broken := not_finite(self.learner.deployed(), self.progress.epochs)) is not None:
+            return broken
         return Finished(
             metrics,
             self._cost(image_size),
