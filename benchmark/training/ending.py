@@ -139,7 +139,9 @@ def _where(error: BaseException, files: Sequence[str]) -> str:
         if theirs := [frame for frame in frames if frame.filename == file]:
             ours = theirs
             break
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
+    if ours:
+        return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+    return Path(files[0]).name if files else "unknown"
 
 
 def _traceback_of(error: BaseException) -> str:

@@ -71,25 +71,33 @@ def printable(text: str, length: int, *, keep_end: int = 0) -> str:
     Args:
         text: whatever it holds: control characters, halves of surrogate pairs and other characters
             that cannot be seen are written as escapes; line breaks and tabs stay.
-        length: the most characters that are kept of it.
+        length: the most characters that are kept of it, as they are written.
         keep_end: how many of these are its last ones.
     """
-    cut = len(text) - length
-    if cut > 0:
-        end = text[-keep_end:] if keep_end else ""
-        text = f"{text[: length - keep_end]} … ({cut} more characters) {end}".rstrip()
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_visible, text))
+    head = _fitting(text, length - keep_end)
+    rest = text[len(head) :]
+    end = _fitting(rest[::-1], keep_end)[::-1] if keep_end else []
+    cut = len(rest) - len(end)
+    return "".join([*head, f" … ({cut} more characters) " if cut else "", *end]).rstrip(" ")
+
+
+def _fitting(text: str, length: int) -> list[str]:
+    """The first characters of a text, each as it is written, as many as fit."""
+    written = []
+    for character in text[:length]:
+        seen = _visible(character)
+        length -= len(seen)
+        if length < 0:
+            break
+        written.append(seen)
+    return written
 
 
 def _visible(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character)[0] != "C":
-        return character if character not in "\u2028\u2029" else _escaped(character)
-    return _escaped(character)
-
-
-def _escaped(character: str) -> str:
+    if character.isprintable() or character in "\n\t":
+        return character
+    if unicodedata.category(character) == "Zs":  # spaces of other widths
+        return " "
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmark import Batch, mixed, rotated, stacked
+from benchmark.recipe.batch import Shelf
 
 B, K = 4, 5
 

@@ -16,7 +16,7 @@ from benchmark.errors import RecipeError, TrainingError
 from benchmark.events import Listener
 from benchmark.recipe.contract import Recipe
 from benchmark.training.ending import Ending, Failed, failed, timed_out
-from benchmark.training.faults import disturbance
+from benchmark.training.faults import disturbance, is_out_of_memory
 from benchmark.training.job import Job
 from benchmark.training.walls.agreement import Agreement
 from benchmark.training.walls.shared import Shared, T
@@ -134,13 +134,14 @@ class Guard:
 
     def tell(self, job: Job) -> None:
         """Say once what a member left changed."""
-        for what, hook in self.wall.found.items():
-            if (job.identity, what) not in self._told:
-                self._told.add((job.identity, what))
-                self.listener.note(
-                    f"{job.label}: its recipe left {what} changed (after {hook}); it was put back, "
-                    "and no other run noticed"
-                )
+        new = {w: h for w, h in self.wall.found.items() if (job.identity, w) not in self._told}
+        self._told.update((job.identity, what) for what in new)
+        for hook in dict.fromkeys(new.values()):
+            left = ", ".join(what for what in new if new[what] == hook)
+            self.listener.note(
+                f"{job.label}: its recipe left {left} changed (after {hook}); it was put back, and "
+                "no other run noticed"
+            )
 
     @staticmethod
     def _is_its_own(job: Job, error: BaseException) -> bool:
@@ -174,10 +175,14 @@ class Turn:
         frames: TracebackType | None,
     ) -> bool:
         """Put right what is not as it was, and let the member leave if there is a reason."""
-        faults = [error, self._tidy(), self.heal()]
-        fault = next((one for one in faults if one is not None), None)
+        stays, written = self._tidy(), self.heal()
+        fault = error or stays or written
         if fault is None:
             return False
+        if written is not None and isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            # Autograd found it first, and does not know whose the tensor is.
+            fault = written.with_traceback(error.__traceback__)
+            fault.__cause__ = error
         self.fell = self.guard.fell(self.job, fault)
         if not self.fell and fault is not error:
             raise fault
