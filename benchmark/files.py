@@ -43,8 +43,9 @@ def whole(path: Path, *, durable: bool) -> Iterator[Path]:
     """
     _make_folder(path.parent, durable=durable)
     partial = path.with_name(_unheard_of(path.name))
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666))
+    made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666)
     try:
+        os.close(made)
         yield partial
         if durable:
             _flush(partial)

@@ -10,6 +10,7 @@ from typing import Literal, TypedDict, Unpack
 from benchmark.errors import UsageError, suggestion
 from benchmark.events import Listener
 from benchmark.folders import cache_folder
+from benchmark.launch.means import Means
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
 from benchmark.matrix.plan import Plan
@@ -75,6 +76,7 @@ def run(
     retry: Retry | None = None,
     minutes: float | None = None,
     precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    workers: int = 0,
     listener: Listener | None = None,
     **choice: Unpack[Choice],
 ) -> Summary:
@@ -91,6 +93,9 @@ def run(
         retry: whether to train again what is recorded as failed.
         minutes: stop at a checkpoint when this time is up.
         precision: of the training; ``auto`` is bf16 if the device computes in it.
+        workers: processes that train one group each, so that a crash ends one run; 0 trains in this
+            process. A script that asks for some needs ``if __name__ == "__main__":`` around it, as
+            Python's own ``multiprocessing`` does.
         listener: hears of the progress; None lets the work be done in silence.
         choice: which cells, see ``Choice``.
 
@@ -101,13 +106,14 @@ def run(
         BenchmarkError: a word names what does not exist or does not fit, or data are missing.
     """
     folder = data or os.environ.get("KDBENCH_DATA")
-    return _session(choice, runs, results, retry).run(
-        data_dir=Path(folder) if folder else None,
+    means = Means(
         cache_dir=cache_folder(),
+        data_dir=Path(folder) if folder else None,
         precision=precision,
         minutes=minutes,
-        listener=listener or Listener(),
+        workers=workers,
     )
+    return _session(choice, runs, results, retry).run(means, listener or Listener())
 
 
 def _session(choice: Choice, runs: str | Path, results: str | Path, retry: Retry | None) -> Session:

@@ -1,7 +1,8 @@
-"""The options of a choice of cells, and how they come to a command.
+"""Options that stand together, and how they come to a command.
 
-They stand once, as the fields of ``CellOptions``. A command that is decorated with
-``choosing_cells`` has them all, and is called with the ``Request`` that they make::
+Those of a choice of cells are the fields of ``CellOptions``, those of the means to train it the
+fields of ``MeansOptions``. A command that is decorated with ``choosing_cells`` has the options of
+its ``request`` and ``means``, and is called with what they make::
 
     @choosing_cells
     def status(request: Request, *, results: ResultsOption = Path("results")) -> None:
@@ -13,19 +14,29 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from benchmark.cli.options import PathOption, ProtocolOption, RecipeOption
+from benchmark.cli.options import (
+    DataOption,
+    PathOption,
+    Precision,
+    PrecisionOption,
+    ProtocolOption,
+    RecipeOption,
+)
+from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
+    from benchmark.launch.means import Means
     from benchmark.matrix.request import Request
 
 # Every help text lists options in this order, a command's own between those of the choice.
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
-    "teacher_checkpoint", "retry", "minutes", "dry_run", "precision", "path", "as_json",
+    "teacher_checkpoint", "retry", "minutes", "dry_run", "precision", "workers", "threads",
+    "memory_per_worker", "checkpoint_minutes", "time_limit", "path", "as_json",
 )  # fmt: skip
 
 
@@ -60,7 +71,7 @@ class CellOptions:
     ] = None
     path: PathOption = None
 
-    def request(self) -> Request:
+    def made(self) -> Request:
         """What was asked for."""
         from benchmark.matrix.request import Request  # imports torch
 
@@ -76,33 +87,96 @@ class CellOptions:
         )
 
 
-def choosing_cells(command: Callable[Concatenate[Request, ...], None]) -> Callable[..., None]:
-    """Give a command the options of a choice of cells; they arrive as its first argument.
+@dataclass(frozen=True)
+class MeansOptions:
+    """With what the cells are trained."""
 
-    typer reads a command's options from its signature, so the fields of ``CellOptions`` are put
-    into it in the place of the ``Request``.
+    data: DataOption = None
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
+    ] = None
+    precision: PrecisionOption = Precision.fp32
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            max=1024,
+            help="Processes that train one group each; else one a GPU, or one on the CPU.",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", min=1, max=4096, help="Of the CPU for each worker; else the cores shared."
+        ),
+    ] = None
+    memory_per_worker: Annotated[
+        float | None,
+        typer.Option(
+            "--memory-per-worker", min=0.1, help="GB that a worker on the CPU may allocate."
+        ),
+    ] = None
+    checkpoint_minutes: Annotated[
+        float,
+        typer.Option("--checkpoint-minutes", min=0, help="Between two checkpoints of a group."),
+    ] = 1.0
+    time_limit: Annotated[
+        float | None,
+        typer.Option("--time-limit", min=0, help="Minutes of training that a run may take."),
+    ] = None
+
+    def made(self) -> Means:
+        """The means."""
+        from benchmark.launch.means import Means  # imports torch
+
+        return Means(
+            cache_dir=cache_folder(),
+            data_dir=self.data,
+            precision=self.precision.value,
+            minutes=self.minutes,
+            workers=self.workers,
+            threads=self.threads,
+            memory_gb=self.memory_per_worker,
+            checkpoint_minutes=self.checkpoint_minutes,
+            limit_minutes=self.time_limit,
+        )
+
+
+GROUPS = {"request": CellOptions, "means": MeansOptions}
+
+
+def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of its ``request`` and ``means``, which it is called with.
+
+    typer reads a command's options from its signature, so the fields of the groups are put into it
+    in the place of what they make.
 
     Args:
-        command: takes a ``Request``, then its own options by keyword, all of them in ``ORDER``.
+        command: takes a ``request``, perhaps ``means``, then its own options by keyword, all of
+            them in ``ORDER``.
     """
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
-        chosen = CellOptions(**{option.name: values.pop(option.name) for option in choice})
-        command(chosen.request(), **values)
+        made = {
+            name: group(**{option.name: values.pop(option.name) for option in fields(group)}).made()
+            for name, group in groups.items()
+        }
+        command(**made, **values)
 
-    choice = fields(CellOptions)
-    request, *own = inspect.signature(command).parameters.values()
-    # Without the Request's, which is not imported yet.
+    parameters = inspect.signature(command).parameters
+    groups = {name: GROUPS[name] for name in parameters if name in GROUPS}
+    # Without what the groups make, which is not imported yet.
     with_options.__annotations__ = {
-        name: annotation
-        for name, annotation in command.__annotations__.items()
-        if name != request.name
+        name: kind for name, kind in command.__annotations__.items() if name not in groups
     }
-    types = get_type_hints(CellOptions, include_extras=True)
-    types |= get_type_hints(with_options, include_extras=True)
-    defaults = {option.name: option.default for option in choice}
-    defaults |= {parameter.name: parameter.default for parameter in own}
+    types = get_type_hints(with_options, include_extras=True)
+    defaults = {p.name: p.default for p in parameters.values() if p.name not in groups}
+    for group in groups.values():
+        types |= get_type_hints(group, include_extras=True)
+        defaults |= {option.name: option.default for option in fields(group)}
     with_options.__annotations__ = types
     vars(with_options)["__signature__"] = inspect.Signature(
         [

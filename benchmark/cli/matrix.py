@@ -24,6 +24,7 @@ from benchmark.cli.output import console, print_json
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
+    from benchmark.launch.means import Means
     from benchmark.launch.session import Session
     from benchmark.launch.summary import Summary
     from benchmark.matrix.request import Request
@@ -33,19 +34,14 @@ if TYPE_CHECKING:
 @choosing_cells
 def run(
     request: Request,
+    means: Means,
     *,
-    data: DataOption = None,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", min=0, help="Stop at a checkpoint when this time is up."),
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
-    precision: PrecisionOption = Precision.fp32,
     as_json: JsonOption = False,
 ) -> None:
     """Train every run that the chosen cells need, record it, and show the table.
@@ -60,17 +56,7 @@ def run(
         _show_plan(session, as_json=as_json)
         return
     out = console(stderr=as_json)
-    try:
-        summary = session.run(
-            data_dir=data,
-            cache_dir=cache_folder(),
-            precision=precision.value,
-            minutes=minutes,
-            listener=listener(out),
-        )
-    except KeyboardInterrupt:
-        out.print("Interrupted. The same command continues from the last checkpoint.")
-        raise typer.Exit(130) from None
+    summary = session.run(means, listener(out))
     if not summary.is_main_process:
         raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
     if as_json:

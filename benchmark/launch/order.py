@@ -1,12 +1,15 @@
-"""The order of the work: which group comes next, and which runs of it can start."""
+"""The order of the work: what of a plan can be trained now, and what cannot any more."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 
-from benchmark.matrix.plan import Group, Kept, Plan, State
-from benchmark.matrix.run import AnyRun, ImportedRun, Run
+from benchmark.errors import RecordError
+from benchmark.matrix.plan import Group, Kept, Plan, State, grouped, has_weights
+from benchmark.matrix.run import AnyRun, Run
+from benchmark.records.schema import Record
+from benchmark.records.store import Store
 
 
 class Outcome(StrEnum):
@@ -16,42 +19,107 @@ class Outcome(StrEnum):
     failed = "failed"
     unfinished = "unfinished"
     blocked = "blocked"
+    refused = "refused"
 
 
 class Order:
-    """The groups of a plan, those first on which others build.
+    """The runs of a plan that are still open, and how the others ended.
 
-    It holds no results: it is told how runs of this call ended, and asks where weights are.
+    It remembers no result: what other processes record in the meantime is found in the store.
 
     Args:
         plan: what is to do.
+        store: of records.
         kept: tells where weights and checkpoints are.
         lead: epochs that a run's recipe trains before the protocol's own.
+
+    Attributes:
+        open: runs that have not ended, by identity; each stands behind those that it builds on.
+        outcomes: of those that have.
     """
 
-    def __init__(self, plan: Plan, kept: Kept, lead: Callable[[Run], int]) -> None:
-        self.plan, self.kept, self.lead = plan, kept, lead
+    def __init__(self, plan: Plan, store: Store, kept: Kept, lead: Callable[[Run], int]) -> None:
+        self.plan, self.store, self.kept, self.lead = plan, store, kept, lead
+        self.open: dict[str, AnyRun] = {run.identity: run for run in plan.todo}
+        self.outcomes: dict[str, Outcome] = {}
+        self._found = {run.identity: self._mark(self._record(run)) for run in plan.todo}
+        # What failed before this call and is not tried again blocks what builds on it.
+        self._settle()
 
-    def groups(self) -> Iterator[Group]:
-        """All groups, each behind those that it builds on."""
-        for level in self.plan.levels(self.kept, self.lead):
-            yield from level
-
-    def obstacle(self, run: AnyRun, ended: Mapping[str, Outcome]) -> Outcome | None:
-        """Why a run cannot start: what it builds on failed, or is unfinished; None if it can.
+    def ready(self, taken: Collection[str]) -> list[Group]:
+        """Groups of runs that could start now.
 
         Args:
-            run: of the plan.
-            ended: the outcomes of this call by identity.
+            taken: identities of runs that are being trained.
         """
-        built_on = {self._outcome_of(role, ended) for role in run.roles.values()}
-        if built_on & {Outcome.failed, Outcome.blocked}:
-            return Outcome.blocked
-        return Outcome.unfinished if Outcome.unfinished in built_on else None
+        runs = [
+            run
+            for identity, run in self.open.items()
+            if identity not in taken
+            and all(self._outcome_of(role) is Outcome.recorded for role in run.roles.values())
+        ]
+        return grouped(runs, self.kept, self.lead) if runs else []
 
-    def _outcome_of(self, role: AnyRun, ended: Mapping[str, Outcome]) -> Outcome:
-        if role.identity in ended:
-            return ended[role.identity]
-        # What is done and not to be trained has its weights, or the plan would say otherwise.
-        is_done = self.plan.states[role.identity] is State.done
-        return Outcome.recorded if is_done or isinstance(role, ImportedRun) else Outcome.failed
+    def end(self, run: AnyRun, outcome: Outcome) -> Iterator[tuple[AnyRun, Outcome]]:
+        """Note how a run ended.
+
+        Yields:
+            The run with its outcome, then those that cannot be trained because of it.
+        """
+        del self.open[run.identity]
+        self.outcomes[run.identity] = outcome
+        yield run, outcome
+        yield from self._settle()
+
+    def news(self, run: AnyRun) -> Outcome | None:
+        """How another process ended an open run since this call began; None if none did."""
+        record = self._record(run)
+        if self.plan.states[run.identity] is State.done:  # open for its weights alone
+            return Outcome.recorded if has_weights(run, self.store, self.kept) else None
+        if record is None or self._mark(record) == self._found[run.identity]:
+            return None
+        if record.status != "ok":
+            return Outcome.failed
+        wanted = any(run.identity in _built_on(other) for other in self.open.values())
+        if wanted and not has_weights(run, self.store, self.kept):
+            return None  # its weights went
+        return Outcome.recorded
+
+    def _settle(self) -> list[tuple[AnyRun, Outcome]]:
+        """End the runs that cannot be trained any more because of others."""
+        ended = []
+        for run in list(self.open.values()):  # those that build on others stand behind them
+            built_on = {self._outcome_of(role) for role in run.roles.values()}
+            outcome = None
+            if built_on & {Outcome.failed, Outcome.blocked, Outcome.refused}:
+                outcome = Outcome.blocked
+            elif Outcome.unfinished in built_on:
+                outcome = Outcome.unfinished
+            if outcome is not None:
+                del self.open[run.identity]
+                self.outcomes[run.identity] = outcome
+                ended.append((run, outcome))
+        return ended
+
+    def _outcome_of(self, role: AnyRun) -> Outcome | None:
+        """How a run ended that others build on; None while it is open."""
+        if role.identity in self.open:
+            return None
+        if role.identity in self.outcomes:
+            return self.outcomes[role.identity]
+        there = has_weights(role, self.store, self.kept)
+        return Outcome.recorded if there else Outcome.failed
+
+    def _record(self, run: AnyRun) -> Record | None:
+        try:
+            return self.store.find(run.spec)
+        except RecordError:
+            return None
+
+    @staticmethod
+    def _mark(record: Record | None) -> str | None:
+        return record.checksum if record is not None else None
+
+
+def _built_on(run: AnyRun) -> set[str]:
+    return {role.identity for role in run.roles.values()}

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from benchmark.events import Listener
-from benchmark.launch.local import Local, recorder_for
+from benchmark.launch.claims import Claims
+from benchmark.launch.conductor import Conductor
+from benchmark.launch.means import Means, make_launcher
+from benchmark.launch.order import Order
+from benchmark.launch.published import fetch_published
+from benchmark.launch.signals import stopping_at_signals
 from benchmark.launch.summary import Summary
+from benchmark.launch.workers.inline import Inline
 from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
-from benchmark.training.halt import Halt
 from benchmark.training.keeping.workspace import Workspace
-from benchmark.work.accelerator import make_accelerator
 from benchmark.work.fitting import Fitting, lead
-from benchmark.work.place import Place
+from benchmark.work.recording import Recorder
 from benchmark.work.roles import brought_network
 
 
@@ -55,39 +58,52 @@ class Session:
         """What the cells need, less what is recorded."""
         return make_plan(self.cells, self.store, self.workspace, retry=self.retry)
 
-    def run(
-        self,
-        *,
-        data_dir: Path | None,
-        cache_dir: Path,
-        precision: str,
-        minutes: float | None,
-        listener: Listener,
-    ) -> Summary:
-        """Train and record all that is missing."""
+    def run(self, means: Means, listener: Listener) -> Summary:
+        """Train and record all that is missing.
+
+        Args:
+            means: with what.
+            listener: hears of the progress.
+
+        Raises:
+            BenchmarkError: data or published weights cannot be had, or a folder cannot be written.
+        """
         self.store.check_writable()
         self.workspace.check_writable()
         plan = self.plan()
-        accelerator = make_accelerator(precision)
-        deadline = time.monotonic() + 60 * minutes if minutes is not None else None
-        place = Place(accelerator, self.workspace, data_dir, cache_dir, Halt(deadline))
-        heard = listener if accelerator.is_main_process else Listener()
+        launcher = make_launcher(means, self.workspace.root)
+        if isinstance(launcher, Inline) and not launcher.leads:
+            launcher.follow()
+            return Summary(plan, {}, {}, is_main_process=False)
+        order = Order(plan, self.store, self.workspace, lead)
+        listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
         for reason in self.refusals:
-            heard.note(f"left out: {reason}")
-        work = Local(
-            plan,
-            place,
-            recorder_for(place, self.store),
-            heard,
+            listener.note(f"left out: {reason}")
+        recorder = Recorder(self.store, self.workspace)
+        recorder.remember(plan.runs)
+        # What cannot be had is said before anything is trained.
+        recorder.published = fetch_published(plan.todo, listener)
+        conductor = Conductor(
+            order,
+            Claims(self.workspace.folder),
+            launcher,
+            recorder,
+            listener,
             teachers=self.choice.teachers,
             paths=tuple(self.request.paths),
         )
-        try:
-            work.run()
-        finally:
+
+        def leave() -> None:
+            launcher.close()
             listener.close()
-            accelerator.end_training()
-        return Summary(plan, work.outcomes, self._results(), accelerator.is_main_process)
+
+        with stopping_at_signals(launcher.halt, say=listener.note, leave=leave) as came:
+            try:
+                conductor.run()
+            finally:
+                listener.close()
+        ended_by = came[0] if came else None
+        return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)
 
     def overview(self) -> dict[str, Any]:
         """The plan as plain data: levels of groups, and what needs nothing."""

@@ -20,12 +20,14 @@ class Summary:
         outcomes: of the runs that were to be trained, by identity.
         results: path of the record of every cell, as far as there is one, with its top-1.
         is_main_process: whether this process speaks for all.
+        ended_by: number of the signal that stopped it, if one did.
     """
 
     plan: Plan
     outcomes: Mapping[str, Outcome]
     results: Mapping[str, tuple[str, float | None]]
-    is_main_process: bool
+    is_main_process: bool = True
+    ended_by: int | None = None
 
     def count(self, outcome: Outcome) -> int:
         """The number of runs that ended so."""
@@ -42,9 +44,11 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 if some runs have no result because of a failure."""
-        bad = self.count(Outcome.failed) + self.count(Outcome.blocked) + self.given_up
-        return 1 if bad else 0
+        """0, or 1 if some runs have no result because of a failure; 130, 143 after a signal."""
+        if self.ended_by is not None:
+            return 128 + self.ended_by
+        bad = sum(map(self.count, (Outcome.failed, Outcome.blocked, Outcome.refused)))
+        return 1 if bad + self.given_up else 0
 
     def lines(self) -> list[str]:
         """What a person must know beside the table."""
@@ -52,6 +56,7 @@ class Summary:
         for outcome, text in (
             (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
             (Outcome.blocked, "could not be trained because a run that they build on failed"),
+            (Outcome.refused, "could not be trained here; what was said of it above tells why"),
             (Outcome.unfinished, "did not finish: the same command continues"),
         ):
             if number := self.count(outcome):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from benchmark.cards.brackets import split_brackets
 from benchmark.cards.card import Card
-from benchmark.errors import IncompatiblePair, UsageError
+from benchmark.errors import IncompatiblePair, RecordError, UsageError
 from benchmark.matrix.request import Choice
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
@@ -172,7 +172,7 @@ def make_plan(cells: Sequence[Cell], store: Store, kept: Kept, *, retry: bool) -
         state = states[identity]
         if state is State.failed and not retry:
             continue
-        if state is not State.done or (identity in needed and not _has_weights(run, store, kept)):
+        if state is not State.done or (identity in needed and not has_weights(run, store, kept)):
             train.add(identity)
         if identity in train or identity in needed:
             # Also to load a run that is kept, its network is rebuilt from what it builds on.
@@ -217,12 +217,28 @@ def grouped(ready: Sequence[AnyRun], kept: Kept, lead: Callable[[Run], int]) -> 
     return groups
 
 
-def _has_weights(run: AnyRun, store: Store, kept: Kept) -> bool:
-    """Whether the network of a run that is done can be built on."""
+def has_weights(run: AnyRun, store: Store, kept: Kept) -> bool:
+    """Whether the network of a run can be built on: it is done, and its weights are here."""
     if isinstance(run, ImportedRun):
         return True
-    record = store.find(run.spec)
-    return record is not None and kept.has_weights(run.identity, record.weights)
+    found = recorded_weights([run], store)
+    return run.identity in found and kept.has_weights(run.identity, found[run.identity])
+
+
+def recorded_weights(runs: Iterable[AnyRun], store: Store) -> dict[str, str | None]:
+    """Digests of the weights that runs gave, by identity, as their records have them.
+
+    None stands for a record that is older than digests; runs that are not done are left out.
+    """
+    found = {}
+    for run in runs:
+        try:
+            record = store.find(run.spec)
+        except RecordError:
+            continue  # whoever plans says it
+        if record is not None and record.status == "ok":
+            found[run.identity] = record.weights
+    return found
 
 
 def _standing_together(

@@ -30,3 +30,9 @@ class Halt:
     def late(self, margin_s: float = 0.0) -> bool:
         """Whether the deadline will have passed in so many seconds."""
         return self.deadline is not None and time.monotonic() + margin_s > self.deadline
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until someone asks, or until the deadline."""
+        if self.deadline is not None:
+            seconds = min(seconds, max(0.0, self.deadline - time.monotonic()))
+        self._asked.wait(seconds)

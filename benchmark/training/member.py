@@ -14,11 +14,11 @@ from benchmark.networks.inference import inference_copy
 from benchmark.records.history import EpochRow
 from benchmark.records.schema import Cost, Engine, Metrics
 from benchmark.training.cost import macs_of, peak_memory_mb
-from benchmark.training.ending import Failed, Finished
+from benchmark.training.ending import Failed, Finished, diverged
 from benchmark.training.job import Job
-from benchmark.training.keeping.engine import engine_of
 from benchmark.training.learner import Learner
-from benchmark.training.updates.divergence import not_finite, ran_away
+from benchmark.training.precision import not_finite
+from benchmark.training.updates.divergence import ran_away
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Progress:
         evaluation_seconds: its share of the evaluations.
         own_seconds: of the group's time, its own steps and its share of what is no one's.
         group: identities of all runs that it trained beside.
-        earlier: engines that trained a part of it before today's, each once.
+        earlier: other engines than today's that trained a part of it.
     """
 
     epochs: int = 0
@@ -65,10 +65,10 @@ class Progress:
         self.epochs -= 1
         self.epoch_seconds = self.history.pop().seconds
 
-    def began_with(self, engine: Engine) -> None:
-        """Note an engine that trained a part of it."""
-        if engine not in self.earlier:
-            self.earlier.append(engine)
+    def goes_on(self, *, before: Engine, now: Engine) -> None:
+        """Note the engine that trained it until here, unless it is that of today."""
+        engines = dict.fromkeys([*self.earlier, before])
+        self.earlier = [engine for engine in engines if engine != now]
 
     def state_dict(self) -> dict[str, Any]:
         """The progress as plain data, for a checkpoint."""
@@ -130,15 +130,18 @@ class Member:
         return lambda images: predict(copy(images).float())
 
     def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished | Failed:
-        """How it ended, with the scores of its last epoch; its weights may have run away yet."""
-        if (broken := not_finite(self.learner.deployed(), self.progress.epochs)) is not None:
-            return broken
+        """How it ended, with the scores of its last epoch: not well if a weight is not finite."""
+        # Off the device: endings outlive their group, and the next one needs the memory.
+        weights = {name: value.cpu() for name, value in self.learner.result.state_dict().items()}
+        _, *beside = self.learner.deployed()
+        held = [weights, *(module.state_dict() for module in beside)]
+        if odd := [name for values in held for name in not_finite(values)]:
+            return diverged(self.progress.epochs, f"'{odd[0]}' of its weights is not finite")
         return Finished(
             metrics,
             self._cost(image_size),
             tuple(self.progress.history),
-            # Off the device: endings outlive their group, and the next one needs the memory.
-            {name: value.cpu() for name, value in self.learner.result.state_dict().items()},
+            weights,
             {self.job.role_identities[role]: by for role, by in self.job.taught_by.items()},
         )
 
@@ -158,7 +161,7 @@ class Member:
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
             group=tuple(progress.group),
-            earlier=tuple(e for e in progress.earlier if e != engine_of(learner.accelerator)),
+            earlier=tuple(progress.earlier),
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
         )

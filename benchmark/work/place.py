@@ -12,6 +12,7 @@ from benchmark.cards.card import Card, Protocol
 from benchmark.data.opening import load_data
 from benchmark.data.pictures import Pictures
 from benchmark.data.splits import DataSet
+from benchmark.errors import UsageError
 from benchmark.events import Listener
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
@@ -19,6 +20,50 @@ from benchmark.registry import Catalogue
 from benchmark.training.halt import Halt
 from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
+from benchmark.work.accelerator import make_accelerator
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a place is made of; travels to other processes of this machine.
+
+    Attributes:
+        runs: folder of checkpoints and weights.
+        data_dir: local folder that is looked at before anything is downloaded.
+        cache_dir: for decoded and drawn images.
+        precision: ``fp32``, ``bf16``, or ``auto``.
+        threads: of the CPU for every process; None leaves torch its own number.
+        deadline: time of ``time.monotonic`` at which to stop; None means never.
+        checkpoint_s: seconds between two checkpoints.
+        limit_s: seconds of training that a run may take; None means any.
+        memory_gb: what a process on the CPU may allocate; None means any.
+    """
+
+    runs: Path
+    data_dir: Path | None
+    cache_dir: Path
+    precision: str = "fp32"
+    threads: int | None = None
+    deadline: float | None = None
+    checkpoint_s: float = CHECKPOINT_S
+    limit_s: float | None = None
+    memory_gb: float | None = None
+
+    def place(self) -> Place:
+        """The place: takes the device, and sets this process's threads and memory."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        if self.memory_gb is not None:
+            limit_memory(self.memory_gb)
+        return Place(
+            make_accelerator(self.precision),
+            Workspace(self.runs),
+            self.data_dir,
+            self.cache_dir,
+            Halt(self.deadline),
+            self.checkpoint_s,
+            self.limit_s,
+        )
 
 
 @dataclass
@@ -31,7 +76,8 @@ class Place:
         data_dir: local folder that is looked at before anything is downloaded.
         cache_dir: for decoded and drawn images.
         halt: when to stop, and to start nothing more.
-        checkpoint_s: seconds between checkpoints.
+        checkpoint_s: seconds between two checkpoints.
+        limit_s: seconds of training that a run may take; None means any.
     """
 
     accelerator: Accelerator
@@ -40,6 +86,7 @@ class Place:
     cache_dir: Path
     halt: Halt = field(default_factory=Halt)
     checkpoint_s: float = CHECKPOINT_S
+    limit_s: float | None = None
     _noted: set[str] = field(default_factory=set, repr=False)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(
@@ -79,15 +126,24 @@ class Place:
             self._noted.add(message)
             listener.note(message)
 
-    def time_is_up(self) -> bool:
-        """Whether nothing more may start; all processes agree."""
-        if self.halt.deadline is None:
-            return False
-        late = torch.tensor([float(self.halt.late())], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
-
     def clear_memory(self) -> None:
         """Let the device's memory go, and measure its peak anew."""
         if self.accelerator.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.accelerator.device)
+
+
+def limit_memory(gigabytes: float) -> None:
+    """Let this process allocate no more than that: then it runs out of memory, and no other does.
+
+    Raises:
+        UsageError: this system cannot.
+    """
+    try:
+        import resource  # there is none on Windows
+    except ImportError:
+        raise UsageError("this system has no limit for the memory of a process.") from None
+    # Private memory, not all addresses: mapped files and a device's are many times the machine's.
+    limit = int(gigabytes * 2**30)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))

@@ -7,15 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from benchmark.errors import RecordError
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.history import diagnostics_of
 from benchmark.records.schema import Environment, Record
 from benchmark.records.store import Store
-from benchmark.training.ending import Disturbed, Failed, Finished, diverged
-from benchmark.training.keeping.folders import WorkspaceError
+from benchmark.training.ending import Failed, Finished
 from benchmark.training.keeping.sealed import digest_of
-from benchmark.training.keeping.workspace import Workspace, not_finite
+from benchmark.training.keeping.workspace import Workspace
 
 
 @dataclass
@@ -25,14 +23,12 @@ class Recorder:
     Attributes:
         store: of records.
         workspace: of weights and checkpoints.
-        environment: where the runs are trained.
         published: sha256 of published weights by network, as far as they are files.
         accuracies: top-1 in percent by identity, of runs that others build on.
     """
 
     store: Store
     workspace: Workspace
-    environment: Environment
     published: Mapping[str, str | None] = field(default_factory=dict)
     accuracies: dict[str, float] = field(default_factory=dict)
 
@@ -43,48 +39,33 @@ class Recorder:
             if record is not None and record.metrics is not None:
                 self.accuracies[run.identity] = record.metrics.top1
 
-    def weights_of(self, runs: Iterable[AnyRun]) -> dict[str, str | None]:
-        """Digests of the weights that runs build on, by identity, as their records have them."""
-        found = {}
-        for role in (role for run in runs for role in run.family() if role is not run):
-            record = self.store.find(role.spec)
-            if record is not None and record.status == "ok":
-                found[role.identity] = record.weights
-        return found
-
-    def record(self, run: AnyRun, ending: Finished | Failed) -> Finished | Failed | Disturbed:
+    def record(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> None:
         """Write a run's record, and what is kept of it.
 
         The weights first, under the digest that the record will have: without the record they are
         nobody's, and where there is a record, its weights are there as well.
 
-        Returns:
-            How the run ended: not as it seemed if its weights are not finite, or if what is left of
-            it cannot be written, which is no fault of its own.
+        Args:
+            run: that was trained.
+            ending: how.
+            environment: where.
 
         Raises:
-            BenchmarkError: it cannot be recorded, and not for want of space.
+            WorkspaceError: the weights cannot be written.
+            RecordError: the record cannot be written.
         """
-        if isinstance(ending, Finished) and (odd := not_finite(ending.weights)):
-            ending = diverged(len(ending.history), f"'{odd[0]}' of its weights is not finite")
-        try:
-            if isinstance(ending, Finished) and isinstance(run, Run):
-                self._record_trained(run, ending)
-            else:
-                self._write(run, ending, None)
-        except (WorkspaceError, RecordError) as error:
-            if isinstance(error.__cause__, OSError):
-                return Disturbed(str(error), lasting=True)
-            raise
+        if isinstance(ending, Finished) and isinstance(run, Run):
+            self._record_trained(run, ending, environment)
+        else:
+            self._write(self._record_of(run, ending, environment), None)
         # From the checkpoint of one that diverged it would diverge again.
         if isinstance(ending, Finished) or ending.status == "diverged":
             self.workspace.checkpoints.drop(run.identity)
-        return ending
 
-    def _record_trained(self, run: Run, ending: Finished) -> None:
-        history = self.workspace.write_history(run.identity, ending.history)
+    def _record_trained(self, run: Run, ending: Finished, environment: Environment) -> None:
         top1 = float(f"{ending.metrics.top1:.6g}")  # as the store rounds it
         save = partial(self.workspace.save_weights, run.identity, ending.weights, top1=top1)
+        history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
         if known is not None and known.status == "ok":
             # Trained for its weights alone. Its record is not replaced: others were taught by
@@ -94,20 +75,20 @@ class Recorder:
         else:
             digest = digest_of(ending.weights)
             save(recorded=digest)
-            self._write(run, ending, history, digest)
+            self._write(self._record_of(run, ending, environment, digest), history)
 
-    def _write(
+    def _write(self, record: Record, history: str | None) -> None:
+        written = self.store.write(record, history)
+        if written.metrics is not None:
+            self.accuracies[record.identity] = written.metrics.top1
+
+    def _record_of(
         self,
         run: AnyRun,
         ending: Finished | Failed,
-        history: str | None,
+        environment: Environment,
         weights: str | None = None,
-    ) -> None:
-        written = self.store.write(self._record_of(run, ending, weights), history)
-        if written.metrics is not None:
-            self.accuracies[run.identity] = written.metrics.top1
-
-    def _record_of(self, run: AnyRun, ending: Finished | Failed, weights: str | None) -> Record:
+    ) -> Record:
         done = ending if isinstance(ending, Finished) else None
         taught_by = done.taught_by if done else {}
         measured = {i: by.top1 for i, by in taught_by.items() if by.top1 is not None}
@@ -122,7 +103,7 @@ class Recorder:
             metrics=done.metrics if done else None,
             diagnostics=diagnostics_of(done.history) if done and done.history else None,
             cost=done.cost if done else None,
-            environment=self.environment,
+            environment=environment,
             error=ending.failure if isinstance(ending, Failed) else None,
             weights=weights,
         )

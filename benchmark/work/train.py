@@ -15,7 +15,7 @@ from benchmark.data.splits import DataSet
 from benchmark.errors import BenchmarkError, TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.resolver import Resolver
-from benchmark.matrix.run import Asked, Run
+from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
 from benchmark.training.ending import Disturbed, Ending, Stopped, ended
@@ -25,6 +25,7 @@ from benchmark.training.loop import train
 from benchmark.work.fitting import lead
 from benchmark.work.place import Place
 from benchmark.work.roles import Roles
+from benchmark.work.score import score_weights
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class GroupSpec:
     Attributes:
         card: of the data set.
         protocol: of all members.
-        members: the words that each run is resolved from.
+        members: the words that each run is resolved from; weights that were brought are themselves.
         identities: of the runs that must come of it.
+        sources: what each result comes from, by digest; a place with another recipe refuses.
         teachers: files of teacher weights by network, with their sha256.
         paths: folders with further recipes.
         recorded: digests of the weights that the members build on, by identity, as the records of
@@ -44,8 +46,9 @@ class GroupSpec:
 
     card: Card
     protocol: Protocol
-    members: tuple[Asked, ...]
+    members: tuple[Asked | ImportedRun, ...]
     identities: tuple[str, ...]
+    sources: tuple[str, ...]
     teachers: Mapping[str, tuple[Path, str]]
     paths: tuple[Path, ...]
     recorded: Mapping[str, str | None] = field(default_factory=dict)
@@ -53,7 +56,7 @@ class GroupSpec:
     @classmethod
     def of(
         cls,
-        runs: Sequence[Run],
+        runs: Sequence[AnyRun],
         *,
         teachers: Mapping[str, tuple[Path, str]],
         paths: Sequence[Path],
@@ -63,14 +66,15 @@ class GroupSpec:
         return cls(
             card=runs[0].card,
             protocol=runs[0].protocol,
-            members=tuple(run.asked for run in runs),
+            members=tuple(_words(run) for run in runs),
             identities=tuple(run.identity for run in runs),
+            sources=tuple(run.source for run in runs),
             teachers=dict(teachers),
             paths=tuple(paths),
             recorded=dict(recorded or {}),
         )
 
-    def resolve(self, recipes: Catalogue[RecipeInfo]) -> list[Run]:
+    def resolve(self, recipes: Catalogue[RecipeInfo]) -> list[AnyRun]:
         """The runs.
 
         Args:
@@ -80,9 +84,12 @@ class GroupSpec:
             TrainingError: recipes here are not those that the group was described with.
         """
         resolver = Resolver(self.card, self.protocol, recipes, self.teachers)
-        runs = [resolver.resolve(asked) for asked in self.members]
-        for run, identity in zip(runs, self.identities, strict=True):
-            if run.identity != identity:
+        runs: list[AnyRun] = [
+            member if isinstance(member, ImportedRun) else resolver.resolve(member)
+            for member in self.members
+        ]
+        for run, identity, source in zip(runs, self.identities, self.sources, strict=True):
+            if (run.identity, run.source) != (identity, source):
                 raise TrainingError(
                     f"'{run.label}' is another run here than where it was planned: the recipes or "
                     "the packages differ. Use the same version of kdbench and of your own recipes."
@@ -90,8 +97,16 @@ class GroupSpec:
         return runs
 
 
+def _words(run: AnyRun) -> Asked | ImportedRun:
+    if isinstance(run, Run):
+        return run.asked
+    if isinstance(run, ImportedRun):
+        return run
+    raise TypeError(f"no way to describe a {type(run).__name__}")
+
+
 def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Ending]:
-    """Train a group to its end, or until its time is up.
+    """Train a group to its end, or until it shall stop; score weights that were brought.
 
     Args:
         group: the runs.
@@ -106,12 +121,16 @@ def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Endi
     """
     runs = group.resolve(place.recipes_of(group.paths))
     data = place.data_of(group.card, group.protocol, listener)
+    trained = [run for run in runs if isinstance(run, Run)]
     endings: dict[str, Ending] = {}
-    for part in _side_by_side(runs, place):
+    for part in _side_by_side(trained, place):
         if endings and place.halt.asked:
             endings |= {run.identity: _not_begun(run, place) for run in part}
         else:
             endings |= _train_together(part, group.recorded, data, place, listener)
+    for run in runs:
+        if isinstance(run, ImportedRun):
+            endings |= {run.identity: score_weights(run, place, listener)}
     return [endings[run.identity] for run in runs]
 
 
@@ -131,10 +150,10 @@ def _train_together(
     data: DataSet,
     place: Place,
     listener: Listener,
-) -> Mapping[str, Ending]:
+) -> dict[str, Ending]:
     """How runs ended that trained side by side, by identity."""
     place.clear_memory()
-    endings: Mapping[str, Ending] = {}
+    endings: dict[str, Ending] = {}
     try:
         roles = Roles(place.workspace, data, recorded)
         jobs = [roles.job(run) for run in runs]

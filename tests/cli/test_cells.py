@@ -84,7 +84,8 @@ CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
     ("command", "options"),
     [
         ("run", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "minutes",
-                 "dry_run", "precision", "path", "as_json"]),
+                 "dry_run", "precision", "workers", "threads", "memory_per_worker",
+                 "checkpoint_minutes", "time_limit", "path", "as_json"]),
         ("plan", [*CHOICE, "runs", "results", "teacher_checkpoint", "retry", "path", "as_json"]),
         ("status", [*CHOICE, "runs", "results", "teacher_checkpoint", "path", "as_json"]),
     ],

@@ -1,19 +1,18 @@
-"""Which group is next, and what cannot start: asked of outcomes and of weights."""
+"""What can be trained now, and what cannot any more: asked of outcomes, weights and the store."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import pytest
 
 from benchmark.launch.order import Order, Outcome
+from benchmark.launch.retries import halves, shared_out
 from benchmark.launch.session import Session
-from benchmark.matrix.plan import State
 from benchmark.matrix.run import AnyRun
 from benchmark.training.keeping.stand import BEGINNING, Stand
 from benchmark.work.fitting import lead
-from tests.support.sessions import Make
+from tests.support.sessions import Execute, Make
 
 
 class Weights:
@@ -29,44 +28,85 @@ class Weights:
         return (BEGINNING,)
 
 
-def by_recipe(session: Session) -> dict[str, AnyRun]:
+def by_label(session: Session) -> dict[str, AnyRun]:
     return {run.label: run for run in session.runs().values()}
 
 
-def test_every_group_stands_behind_those_that_it_builds_on(session: Make) -> None:
+def order_of(session: Session, weights: Collection[str] = ()) -> Order:
+    return Order(session.plan(), session.store, Weights(weights), lead)
+
+
+def test_what_is_ready_builds_on_what_has_ended(session: Make) -> None:
     made = session("kd", "sh-kd")
-    order = Order(made.plan(), Weights(), lead)
+    order = order_of(made)
     seen: set[str] = set()
-    for group in order.groups():
-        assert all(role.identity in seen for run in group for role in run.roles.values())
-        seen |= {run.identity for run in group}
+    while order.open:
+        ready = [run for group in order.ready(()) for run in group]
+        assert ready
+        assert all(role.identity in seen for run in ready for role in run.roles.values())
+        for run in ready:
+            assert list(order.end(run, Outcome.recorded)) == [(run, Outcome.recorded)]
+        seen |= {run.identity for run in ready}
     assert seen == made.runs().keys()
 
 
+def test_what_is_being_trained_is_not_ready(session: Make) -> None:
+    made = session("vanilla")
+    order = order_of(made)
+    assert order.ready(made.runs()) == []
+
+
 @pytest.mark.parametrize(
-    ("teacher", "said"),
+    ("teacher", "student"),
     [
-        (Outcome.recorded, None),
         (Outcome.failed, Outcome.blocked),
+        (Outcome.refused, Outcome.blocked),
         (Outcome.blocked, Outcome.blocked),
         (Outcome.unfinished, Outcome.unfinished),
     ],
 )
-def test_what_a_run_builds_on_decides(
-    session: Make, teacher: Outcome, said: Outcome | None
+def test_what_a_run_builds_on_decides(session: Make, teacher: Outcome, student: Outcome) -> None:
+    made = session("kd")
+    runs = by_label(made)
+    order = order_of(made)
+    kd, vanilla = runs["resnet14→resnet8 kd"], runs["resnet14 vanilla"]
+    assert list(order.end(vanilla, teacher)) == [(vanilla, teacher), (kd, student)]
+    assert order.open == {}
+
+
+def test_another_process_s_record_is_news(session: Make, execute: Execute) -> None:
+    made = session("vanilla")
+    order = order_of(made)
+    [run] = made.runs().values()
+    assert order.news(run) is None
+    execute(session("vanilla"))
+    assert order.news(run) is Outcome.recorded
+
+
+def test_a_teacher_s_record_is_no_news_before_its_weights_are_there(
+    session: Make, execute: Execute
 ) -> None:
     made = session("kd")
-    runs = by_recipe(made)
-    order = Order(made.plan(), Weights(), lead)
-    ended = {runs["resnet14 vanilla"].identity: teacher}
-    assert order.obstacle(runs["resnet14→resnet8 kd"], ended) is said
+    runs = by_label(made)
+    teacher = runs["resnet14 vanilla"]
+    without, with_weights = order_of(made), order_of(made, {teacher.identity})
+    execute(session("kd"))
+    assert without.news(teacher) is None
+    assert with_weights.news(teacher) is Outcome.recorded
 
 
-def test_without_an_outcome_the_plan_decides(session: Make) -> None:
-    made = session("kd")
-    runs = by_recipe(made)
-    student, teacher = runs["resnet14→resnet8 kd"], runs["resnet14 vanilla"]
-    plan = made.plan()
-    for state, said in ((State.done, None), (State.failed, Outcome.blocked)):
-        order = Order(replace(plan, states={teacher.identity: state}), Weights(), lead)
-        assert order.obstacle(student, {}) is said
+def test_a_group_is_shared_out_until_every_slot_has_something(session: Make) -> None:
+    runs = tuple(session("vanilla", "kd", "crd").runs().values())
+    sizes = {1: [4], 2: [2, 2], 3: [1, 1, 2], 4: [1, 1, 1, 1], 9: [1, 1, 1, 1]}
+    for slots, expected in sizes.items():
+        parts = shared_out([runs], slots)
+        assert sorted(map(len, parts)) == sorted(expected)
+        assert [run for part in parts for run in part] == list(runs)
+
+
+def test_halves_lose_nobody(session: Make) -> None:
+    runs = tuple(session("vanilla", "kd", "crd").runs().values())
+    for count in range(1, 5):
+        parts = halves(runs[:count])
+        assert [run for part in parts for run in part] == list(runs[:count])
+        assert len(parts) == min(count, 2)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,18 +127,24 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(
     assert retried.exit_code == 0
 
 
-def test_time_that_is_up_stops_at_a_checkpoint_and_the_same_command_continues(
-    session: Make, execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Impatient(Listener):
+    """Presses Ctrl-C in the second epoch."""
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_stops_at_a_checkpoint_and_the_same_command_continues(
+    session: Make, execute: Execute, tmp_path: Path
 ) -> None:
     stopped = execute(session("vanilla", protocol="longer"), minutes=0)
     # No time at all: nothing starts.
     assert set(stopped.outcomes.values()) == {Outcome.unfinished}
     assert stopped.exit_code == 0
     assert not list((tmp_path / "results").rglob("*.json"))
-    # The time is up as soon as the group has started, however slow the machine is.
-    with monkeypatch.context() as patch:
-        patch.setattr("benchmark.work.place.Place.time_is_up", lambda self: False)
-        part = execute(session("vanilla", protocol="longer"), minutes=1e-3)
+    part = execute(session("vanilla", protocol="longer"), listener=Impatient())
+    assert part.exit_code == 130
     assert set(part.outcomes.values()) == {Outcome.unfinished}
     [identity] = part.outcomes
     checkpoint = session("vanilla").workspace.checkpoints.newest(identity)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmark.events import Listener
+from benchmark.launch.means import Means
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
 from benchmark.matrix.request import Request
@@ -42,9 +43,7 @@ def execute(cache_dir: Path) -> Callable[..., Summary]:
         from accelerate.state import AcceleratorState
 
         AcceleratorState._reset_state(reset_partial_state=True)
-        options: dict[str, Any] = {
-            "data_dir": None, "cache_dir": cache_dir, "precision": "fp32", "listener": Listener()
-        }  # fmt: skip
-        return session.run(minutes=minutes, **(options | words))
+        listener = words.pop("listener", Listener())
+        return session.run(Means(cache_dir, minutes=minutes, **words), listener)
 
     return run

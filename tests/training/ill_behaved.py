@@ -350,6 +350,6 @@ OFFENDERS: dict[str, Offender] = {
         "loss term ce, kd is not finite since epoch 1, step 2 of 3: ce",
     ),
     "nan in the end": Offender(
-        _nan_in_what_stays, "diverged", "weights are not finite at the end: weight"
+        _nan_in_what_stays, "diverged", "'weight' of its weights is not finite"
     ),
 }

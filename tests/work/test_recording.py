@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from benchmark.matrix.run import Run
 from benchmark.records.history import EpochRow
-from benchmark.records.schema import Cost, Metrics
+from benchmark.records.schema import Cost, Environment, Metrics
 from benchmark.training.ending import Failed, Finished, diverged, failed
 from benchmark.training.keeping.checkpoint_files import Checkpoint
 from benchmark.training.keeping.engine import engine_of
@@ -47,15 +47,20 @@ def run(session: Make) -> Run:
 @pytest.fixture
 def recorder(session: Make, accelerator: Accelerator, tmp_path: Path) -> Recorder:
     made = session("vanilla")
-    return Recorder(made.store, made.workspace, environment(accelerator))
+    return Recorder(made.store, made.workspace)
+
+
+@pytest.fixture
+def here(accelerator: Accelerator) -> Environment:
+    return environment(accelerator)
 
 
 def test_a_finished_run_has_a_record_its_history_and_its_weights(
-    run: Run, recorder: Recorder, accelerator: Accelerator
+    run: Run, recorder: Recorder, here: Environment, accelerator: Accelerator
 ) -> None:
     checkpoint = Checkpoint(Stand(1), "s", engine_of(accelerator), {})
     recorder.workspace.checkpoints.write(run.identity, checkpoint)
-    recorder.record(run, finished())
+    recorder.record(run, finished(), here)
     record = recorder.store.find(run.spec)
     assert record is not None
     assert record.status == "ok"
@@ -78,11 +83,16 @@ def test_a_finished_run_has_a_record_its_history_and_its_weights(
     ],
 )
 def test_a_failed_run_has_a_record_with_its_error_and_no_weights(
-    run: Run, recorder: Recorder, accelerator: Accelerator, ending: Failed, continues: bool
+    run: Run,
+    recorder: Recorder,
+    ending: Failed,
+    continues: bool,
+    here: Environment,
+    accelerator: Accelerator,
 ) -> None:
     checkpoint = Checkpoint(Stand(1), "s", engine_of(accelerator), {})
     recorder.workspace.checkpoints.write(run.identity, checkpoint)
-    recorder.record(run, ending)
+    recorder.record(run, ending, here)
     record = recorder.store.find(run.spec)
     assert record is not None
     assert (record.status, record.error) == (ending.status, ending.failure)
@@ -93,11 +103,11 @@ def test_a_failed_run_has_a_record_with_its_error_and_no_weights(
 
 
 def test_weights_that_were_trained_again_do_not_replace_the_record(
-    run: Run, recorder: Recorder
+    run: Run, recorder: Recorder, here: Environment
 ) -> None:
-    recorder.record(run, finished())
+    recorder.record(run, finished(), here)
     shutil.rmtree(recorder.workspace.folder(run.identity))
-    recorder.record(run, finished(top1=40.0))
+    recorder.record(run, finished(top1=40.0), here)
     record = recorder.store.find(run.spec)
     assert record is not None
     assert record.metrics is not None

@@ -80,8 +80,8 @@ class Checkpoints:
         member.learner.load_state_dict(checkpoint.state["learner"])
         member.terms = checkpoint.state["terms"]
         member.progress = Progress.of_state(checkpoint.state["progress"])
+        member.progress.goes_on(before=checkpoint.engine, now=self.engine)
         if checkpoint.engine != self.engine:
-            member.progress.began_with(checkpoint.engine)
             changed = difference(checkpoint.engine, self.engine)
             self._tell(f"{job.label}: goes on with another engine ({changed}); its record says so")
         return None

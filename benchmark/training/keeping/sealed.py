@@ -78,7 +78,7 @@ def read_sealed(path: Path, kind: str) -> tuple[Heading, dict[str, Tensor]]:
         OSError: it cannot be read.
         Damaged: it is not what was written.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         heading = _heading(file, kind)
         file.seek(0)
         content = file.read()
@@ -101,7 +101,7 @@ def read_heading(path: Path, kind: str) -> Heading:
         OSError: it cannot be read.
         Damaged: it is no whole file of this kind.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         return _heading(file, kind)
 
 
@@ -145,6 +145,12 @@ def _heading(file: BinaryIO, kind: str) -> Heading:
     if form != FORMAT:
         raise Outdated(f"it has the form {form} of another version of kdbench")
     return Heading(about, seal)
+
+
+def _open(path: Path) -> BinaryIO:
+    """A file to read, without waiting for the other end of a pipe."""
+    flag = getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | flag))
 
 
 def _size(file: BinaryIO) -> int:

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import Tensor
@@ -24,6 +23,7 @@ from benchmark.training.keeping.checkpoint_files import CheckpointFiles
 from benchmark.training.keeping.folders import RunFolders, WorkspaceError
 from benchmark.training.keeping.sealed import Damaged, digest_of, read_sealed, sealed
 from benchmark.training.keeping.stand import Stand
+from benchmark.training.precision import not_finite
 
 WEIGHTS, KNOWN = "weights", "before"  # kinds of sealed files
 
@@ -211,12 +211,6 @@ class Workspace:
         if about.get("recorded") != recorded:
             raise Damaged("they are not those that the run's record speaks of")
         return Weights(tensors, digest_of(tensors), about.get("top1"), True)
-
-
-def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """The names of those that hold a number that is not finite."""
-    real = {name: t for name, t in tensors.items() if t.is_floating_point() or t.is_complex()}
-    return [name for name, tensor in real.items() if not bool(torch.isfinite(tensor).all())]
 
 
 def _unsealed_identity(path: Path) -> str | None:

@@ -1,0 +1,103 @@
+"""With what a matrix is trained: the folders, the device, the workers and where they are."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UnknownName, UsageError
+from benchmark.launch.launcher import Launcher
+from benchmark.processes import RANKED
+from benchmark.training.halt import Halt
+from benchmark.work.place import Site
+
+LAUNCHERS = ("local", "ray", "slurm")
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a matrix is trained.
+
+    Attributes:
+        cache_dir: for decoded and drawn images.
+        data_dir: local folder that is looked at before anything is downloaded.
+        precision: ``fp32``, ``bf16``, or ``auto``.
+        minutes: stop at a checkpoint when this time is up; None means never.
+        launcher: where the workers are: one of ``LAUNCHERS``.
+        workers: processes that train one group each; None is one a GPU, or one on the CPU; 0
+            trains in this process, which then ends with what it trains.
+        threads: of the CPU for each worker; None shares the cores out.
+        memory_gb: what a worker may allocate; None means any.
+        checkpoint_minutes: between two checkpoints.
+        limit_minutes: of training that a run may take; None means any.
+        options: of the launcher, by their names on the command line.
+    """
+
+    cache_dir: Path
+    data_dir: Path | None = None
+    precision: str = "fp32"
+    minutes: float | None = None
+    launcher: str = "local"
+    workers: int | None = 0
+    threads: int | None = None
+    memory_gb: float | None = None
+    checkpoint_minutes: float = 1.0
+    limit_minutes: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def site(self, runs: Path, *, workers: int) -> Site:
+        """What the places of so many workers of this machine are made of."""
+        threads = self.threads
+        if threads is None and workers > 1:
+            threads = max(1, cores() // workers)
+        return Site(
+            runs=runs,
+            data_dir=self.data_dir,
+            cache_dir=self.cache_dir,
+            precision=self.precision,
+            threads=threads,
+            deadline=None if self.minutes is None else time.monotonic() + 60 * self.minutes,
+            checkpoint_s=60 * self.checkpoint_minutes,
+            limit_s=None if self.limit_minutes is None else 60 * self.limit_minutes,
+            memory_gb=self.memory_gb,
+        )
+
+
+def make_launcher(means: Means, runs: Path) -> Launcher:
+    """The launcher that was chosen.
+
+    Args:
+        means: what was chosen.
+        runs: folder of checkpoints and weights.
+
+    Raises:
+        UnknownName: there is no such launcher.
+        UsageError: what it needs is not installed, or an option does not fit.
+    """
+    if means.launcher not in LAUNCHERS:
+        raise UnknownName("launcher", means.launcher, LAUNCHERS)
+    if means.options:
+        raise UsageError(f"--{min(means.options)} is for another --launcher.")
+    together = any(name in os.environ for name in RANKED)  # started by 'accelerate launch'
+    if means.workers == 0 or together:
+        from benchmark.launch.workers.inline import Inline
+
+        place = means.site(runs, workers=1).place()
+        return Inline(1, place.halt, place)
+    from benchmark.launch.workers.pool import Pool, visible_gpus
+
+    gpus = visible_gpus()
+    workers = means.workers or max(1, len(gpus))
+    site = means.site(runs, workers=workers)
+    return Pool(workers, Halt(site.deadline), site, gpus)
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

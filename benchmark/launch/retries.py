@@ -1,0 +1,98 @@
+"""Another try: for runs that lacked memory, whose process died, or whose surroundings failed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from benchmark.events import Listener
+from benchmark.launch.launcher import Died
+from benchmark.matrix.plan import Group
+from benchmark.matrix.run import AnyRun
+from benchmark.training.ending import Disturbed
+
+TRIES = 3  # of a run whose process somebody ended, or whose surroundings failed for a moment
+
+
+@dataclass
+class Retries:
+    """The runs that get another try, and when.
+
+    Args:
+        listener: hears why.
+        pauses_s: before another try, after a fault that lasts.
+    """
+
+    listener: Listener
+    pauses_s: Sequence[float]
+    _parts: list[tuple[float, list[AnyRun]]] = field(default_factory=list)
+    _tries: Counter[str] = field(default_factory=Counter)
+
+    def due(self) -> list[AnyRun]:
+        """Runs that are tried again side by side, now; empty if there are none."""
+        for number, (at, _) in enumerate(self._parts):
+            if time.monotonic() >= at:
+                return self._parts.pop(number)[1]
+        return []
+
+    def runs(self) -> Iterator[AnyRun]:
+        """All that wait for another try."""
+        for _, runs in self._parts:
+            yield from runs
+
+    def crowded_out(self, runs: Sequence[AnyRun], group: Sequence[AnyRun]) -> None:
+        """Runs of a group lacked memory: they go together if others left room, else in halves."""
+        parts = halves(runs) if len(runs) == len(group) else [list(runs)]
+        sizes = " and ".join(str(len(part)) for part in parts)
+        self.listener.note(
+            f"out of memory with {len(group)} runs side by side: trying {sizes} of them again"
+        )
+        self._parts += [(0.0, part) for part in parts]
+
+    def apart(self, runs: Sequence[AnyRun], death: Died) -> None:
+        """The process of several runs died: one by one, so that the one to blame is found."""
+        self.listener.note(f"{death.reason}: its {len(runs)} runs are tried one by one")
+        self._parts += [(0.0, [run]) for run in runs]
+
+    def disturbed(self, runs: Sequence[tuple[AnyRun, Disturbed]]) -> list[tuple[AnyRun, Disturbed]]:
+        """Surroundings failed: those runs again that have not been tried too often; the others."""
+        given_up, again = [], []
+        for run, disturbance in runs:
+            tries = len(self.pauses_s) if disturbance.lasting else TRIES
+            self._tries[run.identity] += 1
+            if self._tries[run.identity] > tries:
+                given_up.append((run, disturbance))
+            else:
+                again.append((run, disturbance))
+        if again:
+            run, disturbance = again[0]
+            tried = self._tries[run.identity]
+            pause = self.pauses_s[tried - 1] if disturbance.lasting else 0.0
+            when = f"in {pause:.0f} s" if pause else "now"
+            self.listener.note(f"not a fault of the runs: {disturbance.reason}. Again {when}")
+            self._parts.append((time.monotonic() + pause, [run for run, _ in again]))
+        return given_up
+
+
+def shared_out(groups: Sequence[Group], slots: int) -> list[Group]:
+    """The groups, the largest halved until every slot has one or all have one member.
+
+    Members trained apart cost more arithmetic than side by side, but less time than a worker that
+    has nothing to do.
+    """
+    parts = list(groups)
+    while parts and len(parts) < slots:
+        largest = max(parts, key=len)
+        if len(largest) == 1:
+            break
+        at = parts.index(largest)
+        parts[at : at + 1] = [tuple(half) for half in halves(largest)]
+    return parts
+
+
+def halves(runs: Sequence[AnyRun]) -> list[list[AnyRun]]:
+    """The runs in two parts."""
+    middle = (len(runs) + 1) // 2
+    return [part for part in (list(runs[:middle]), list(runs[middle:])) if part]

@@ -1,0 +1,1 @@
+"""Launchers and what stands on their other side: the workers of this machine."""

@@ -1,0 +1,182 @@
+"""Work in other processes of this machine, so that a crash ends one group and not the matrix."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess, SpawnProcess
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Literal
+
+from benchmark.launch.launcher import Died, Ended, Heard, Launcher, Message, Refused, Work
+from benchmark.launch.workers.worker import STOP, serve
+from benchmark.training.ending import Disturbed
+from benchmark.work.place import Site
+
+GRACE_S = 2.0  # for a process that was told to end
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, what it sees, and the number of what it does."""
+
+    process: BaseProcess
+    pipe: Connection
+    gpu: str | None
+    work: int | None = None
+
+    def send(self, *orders: object) -> None:
+        """Send orders; a worker that is dead is found by ``wait``."""
+        with contextlib.suppress(OSError):
+            for order in orders:
+                self.pipe.send(order)
+
+    def end(self) -> None:
+        """End the process at once, and wait until it is gone."""
+        self.pipe.close()  # which ends it too
+        self.process.terminate()
+        self.process.join(GRACE_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+@dataclass
+class Pool(Launcher):
+    """Processes of this machine, each of which does one piece of work at a time.
+
+    They are forked from a server that has imported what work needs, and live until the pool is
+    closed, unless what they do ends or spoils them.
+
+    Args:
+        slots: number of processes.
+        site: what their places are made of.
+        gpus: those that are dealt out, as ``CUDA_VISIBLE_DEVICES`` names them; empty on the CPU.
+    """
+
+    site: Site
+    gpus: Sequence[str] = ()
+    _workers: list[_Worker] = field(default_factory=list, init=False)
+    _kills: int = field(default=0, init=False)
+    _stopping: bool = field(default=False, init=False)
+
+    def start(self, number: int, work: Work) -> None:
+        """Give a process work."""
+        worker = next((w for w in self._workers if w.work is None), None) or self._begin()
+        worker.work = number
+        self.busy.add(number)
+        worker.send((number, work))
+        if self._stopping:
+            worker.send(STOP)
+
+    def wait(self, timeout_s: float) -> list[Message]:
+        """What came to an end."""
+        messages: list[Message] = []
+        ready = connection.wait([worker.pipe for worker in self._workers], timeout_s)
+        for worker in [w for w in self._workers if w.pipe in ready]:
+            try:
+                while worker.pipe.poll():
+                    said = pickle.loads(worker.pipe.recv_bytes())
+                    if isinstance(said, Heard):
+                        self.hear(said)
+                    else:
+                        messages.append(self._over(worker, said))
+            except (EOFError, OSError):
+                messages += self._buried(worker)
+        return messages
+
+    def stop(self) -> None:
+        """Ask all processes to stop."""
+        self._stopping = True
+        for worker in self._workers:
+            worker.send(STOP)
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.end()
+        self._workers, self.busy = [], set()
+
+    def _begin(self) -> _Worker:
+        """Start a process that sees the GPU which fewest others see."""
+        forks = "forkserver" in multiprocessing.get_all_start_methods()
+        if forks:
+            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.worker"])
+        Process = ForkServerProcess if forks else SpawnProcess
+        if not self._workers:
+            self._kills = memory_kills()
+        seen = [worker.gpu for worker in self._workers]
+        gpu = min(self.gpus, key=seen.count, default=None)
+        variables = {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
+        ours, theirs = multiprocessing.Pipe()
+        process = Process(target=serve, args=(theirs, self.site, variables))
+        process.start()
+        theirs.close()  # so that the pipe ends when the process does
+        worker = _Worker(process, ours, gpu)
+        self._workers.append(worker)
+        return worker
+
+    def _over(self, worker: _Worker, said: Ended | Refused) -> Message:
+        """A process is free again, or gone if its surroundings may be at fault."""
+        worker.work = None
+        self.busy.discard(said.work)
+        if isinstance(said, Ended) and any(isinstance(e, Disturbed) for e in said.endings):
+            self._workers.remove(worker)
+            worker.end()
+        return said
+
+    def _buried(self, worker: _Worker) -> list[Message]:
+        """How a process ended, if it had work."""
+        self._workers.remove(worker)
+        worker.process.join()
+        worker.pipe.close()
+        if worker.work is None:
+            return []
+        self.busy.discard(worker.work)
+        code, kills = worker.process.exitcode or 0, memory_kills()
+        cause: Literal["crash", "memory", "lost"] = "crash"
+        reason = f"the process ended by itself with exit code {code}"
+        if code < 0:
+            cause = "lost" if -code in (signal.SIGKILL, signal.SIGTERM) else "crash"
+            reason = f"the process was ended by {_name(-code)}"
+        if -code == signal.SIGKILL and kills > self._kills:
+            cause, reason = "memory", "the system ended the process for its memory"
+        self._kills = kills
+        return [Died(worker.work, reason, cause)]
+
+
+def memory_kills() -> int:
+    """How often the system has ended a process for its memory, as far as it tells."""
+    kills = 0
+    for source in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(source).read_text("ascii").splitlines():
+                name, _, value = line.partition(" ")
+                kills += int(value) if name == "oom_kill" else 0
+    return kills
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs of this machine by the names that ``CUDA_VISIBLE_DEVICES`` takes."""
+    import torch
+
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given:
+        return tuple(name.strip() for name in given.split(",") if name.strip())
+    # Counted without a context on any of them, which would take memory from the workers.
+    return tuple(str(number) for number in range(torch.cuda.device_count()))
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

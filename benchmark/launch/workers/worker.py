@@ -1,0 +1,91 @@
+"""A worker: a process that does one piece of work after the other for who started it.
+
+It is started by the pool and speaks with it through a pipe. What it is told: work to do, and to
+stop. What it tells: what the work tells, and how it ended. It writes checkpoints and no record. If
+the pipe ends, so does it, at once: another process may hold its runs by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+from benchmark.launch.launcher import Ended, Opening, Refused, Work
+from benchmark.launch.workers.telling import Telling
+from benchmark.work.environment import environment
+from benchmark.work.place import Place, Site
+from benchmark.work.train import train_group
+
+STOP = "stop"
+
+
+def serve(pipe: Connection, site: Site, variables: dict[str, str]) -> None:
+    """Do what comes through the pipe until it is closed; the main function of a worker.
+
+    Args:
+        pipe: to the launcher.
+        site: what the place is made of.
+        variables: of the environment, e.g. which GPU is seen.
+    """
+    os.environ.update(variables)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher speaks
+    _prefer_to_be_ended()
+    place = site.place()
+    signal.signal(signal.SIGTERM, lambda *_: place.halt.ask())
+    orders: queue.SimpleQueue[tuple[int, Work]] = queue.SimpleQueue()
+    lock = threading.Lock()
+
+    def tell(message: Any) -> None:
+        with lock:
+            pipe.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+    def listen() -> None:
+        try:
+            while True:
+                order = pipe.recv()
+                if order == STOP:
+                    place.halt.ask()
+                else:
+                    orders.put(order)
+        except (EOFError, OSError):
+            os._exit(1)  # the launcher is gone, and with it the right to write
+
+    threading.Thread(target=listen, name="orders", daemon=True).start()
+    while True:
+        number, work = orders.get()
+        tell(do(number, work, place, Telling(number, tell)))
+
+
+def do(number: int, work: Work, place: Place, listener: Telling) -> Ended | Refused:
+    """Do a piece of work, and say how it ended."""
+    try:
+        if isinstance(work, Opening):
+            for card, protocol in work.data:
+                place.data_of(card, protocol, listener)
+            endings = []
+        else:
+            endings = train_group(work, place, listener)
+    except BenchmarkError as error:
+        return Refused(number, _plain(error))
+    return Ended(number, tuple(endings), environment(place.accelerator))
+
+
+def _plain(error: BenchmarkError) -> BenchmarkError:
+    """The error without what cannot travel: some are built from more than their message."""
+    plain = type(error).__new__(type(error))
+    plain.args = (str(error),)
+    return plain
+
+
+def _prefer_to_be_ended() -> None:
+    """Let the system, when memory ends, choose this process and not the one that keeps order."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
