@@ -7,7 +7,6 @@ at all, and is refused when it was changed by hand.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.errors import RecordError, suggestion
-from benchmark.files import write_whole
+from benchmark.files import probe, write_whole
 from benchmark.records.canonical import canonical_json, digest, identity_of
 from benchmark.records.schema import SCHEMA_VERSION, Record, RunSpec
 from benchmark.strict import faults
@@ -196,11 +195,8 @@ class Store:
         Raises:
             RecordError: the folder cannot be made or written.
         """
-        probe = self.root / f".writable.{os.getpid()}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
+            probe(self.root)
         except OSError as error:
             raise RecordError(
                 f"cannot write to the results folder {self.root}: {error.strerror or error}. "
