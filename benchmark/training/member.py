@@ -157,7 +157,7 @@ class Member:
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
             group=tuple(progress.group),
-            earlier=tuple(progress.earlier),
+            earlier=tuple(progress.earlier) or None,
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
         )
