@@ -96,9 +96,9 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale or missing, and who trains what.
+    """Show how much of a suite is done, failed, stale, changed, damaged or missing.
 
-    Every command that works on the same folder of runs is seen, on whichever machine.
+    Who trains what is shown too, whichever command on the same folder of runs it is.
     """
     from dataclasses import asdict
 
@@ -110,7 +110,8 @@ def status(
     if as_json:
         print_json(session.coverage())
         return
-    with watching(console()) as show:
+    out = console()
+    with watching(out) as show:
         while True:
             coverage = session.coverage()
             at_work = [asdict(run) for run in session.at_work()]
@@ -119,7 +120,7 @@ def status(
                 break
             time.sleep(WATCH_S)
     for note in session.notes():
-        say(console(), note)
+        say(out, note)
 
 
 def speed(
@@ -177,10 +178,12 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
 
 
 def _show_results(session: Session, summary: Summary, out: Console) -> None:
+    from benchmark.catalogues.today import sources
     from benchmark.reports.board.aggregate import aggregate
     from benchmark.reports.terminal.results import result_table
 
-    for table in result_table(aggregate(session.records())):
+    known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
+    for table in result_table(aggregate(session.records(), origin=known.group)):
         out.print(table)
     for line in summary.lines():
         out.print(line, markup=False, highlight=False)

@@ -74,8 +74,8 @@ class Order:
     def news(self, run: AnyRun) -> Outcome | None:
         """How another process ended an open run since this call began; None if none did."""
         record = self._record(run)
-        has_result = self.plan.known[run.identity].has_result
-        if has_result and run.identity not in self.plan.again:  # open for its weights alone
+        known = self.plan.known[run.identity]
+        if known.has_result and run.identity not in self.plan.again:  # open for its weights alone
             return Outcome.recorded if self.kept.has_weights(run.identity) else None
         if record is None or self._mark(record) == self._found[run.identity]:
             return None

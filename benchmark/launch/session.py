@@ -163,16 +163,15 @@ class Session:
             for (dataset, protocol, pair, recipe), found in rows.items()
         ]
 
-    def notes(self) -> list[str]:
-        """What a person must know of what is recorded and not done."""
-        return notes_on(self.known().values())
-
     def at_work(self) -> list[AtWork]:
         """The runs of the choice that are being trained, by whomever, or are half trained."""
         known, runs = self.known(), self.runs()
-        return list(
-            at_work((run for i, run in runs.items() if not known[i].has_result), self.workspace)
-        )
+        open_ones = (run for identity, run in runs.items() if not known[identity].has_result)
+        return list(at_work(open_ones, self.workspace))
+
+    def notes(self) -> list[str]:
+        """What a person must know of what is recorded and not done."""
+        return notes_on(self.known().values())
 
     def records(self) -> list[Record]:
         """Records of the chosen cells and of all that they build on, without stale ones."""

@@ -69,8 +69,7 @@ class Recorder:
         self.workspace.drop_checkpoint(run.identity)
 
     def _write(self, record: Record, history: str | None) -> None:
-        again = record.identity in self.again
-        written = self.store.write(record, history, again=again)
+        written = self.store.write(record, history, again=record.identity in self.again)
         if written.metrics is not None:
             self.accuracies[record.identity] = written.metrics.top1
 
