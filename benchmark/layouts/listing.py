@@ -171,7 +171,8 @@ def from_one(label: str, classes: int, place: str) -> int:
     if not is_number(label) or not 1 <= int(label) <= classes:
         raise DataError(
             f"{place}: the label is '{printable(label[:200])}', but this layout counts the "
-            f"{classes} classes from 1 to {classes}. The file was changed or belongs to another version of the archive."
+            f"{classes} classes from 1 to {classes}. The file was changed or belongs to another "
+            "version of the archive."
         )
     return int(label) - 1
 

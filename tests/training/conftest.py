@@ -16,6 +16,7 @@ from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair, Role
 from benchmark.registry import Catalogue
 from benchmark.training.job import Job
+from tests.support.identities import identity_for
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
 
@@ -54,7 +55,7 @@ def make_job(
         roles = ready.roles(Pair("wrn_16_2", "resnet8"))
         chosen = "".join(f"-{name}-{value}" for name, value in settings.items())
         return Job(
-            identity=f"{recipe}-{seed}{chosen}".ljust(64, "0"),
+            identity=identity_for(f"{recipe}-{seed}{chosen}"),
             label=recipe,
             network="resnet8",
             recipe=ready,

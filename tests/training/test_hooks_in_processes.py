@@ -27,6 +27,7 @@ from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
 from benchmark.training.keeping import pauses
 from benchmark.work.accelerator import make_accelerator
+from tests.support.identities import identity_for
 from tests.training.trained import Trained, assert_same_but_for_time, run_until, weights
 
 NORMED = "vanilla that predicts with a BatchNorm of its own"
@@ -65,7 +66,7 @@ def job(name: str) -> Job:
     recipe = recipe_of(name)
     roles = recipe.roles(Pair("resnet14", "resnet8"))
     return Job(
-        identity=name.ljust(64, "0"),
+        identity=identity_for(name),
         label=name,
         network="resnet8",
         recipe=recipe,

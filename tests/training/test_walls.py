@@ -25,6 +25,7 @@ from benchmark.training.ending import Failed, Finished
 from benchmark.training.job import Job
 from benchmark.training.loop import train
 from benchmark.training.member import Member
+from tests.support.identities import identity_for
 from tests.support.listeners import Noting
 from tests.training.ill_behaved import OFFENDERS, recipe_of
 from tests.training.trained import Trained, assert_same, group_of
@@ -39,7 +40,7 @@ MakeJob = Callable[..., Job]
 def offender(make_job: MakeJob, recipes: Catalogue[RecipeInfo]) -> MakeJob:
     def make(name: str) -> Job:
         job = make_job("kd", protocol=SHORT)
-        identity = name.ljust(64, "0")
+        identity = identity_for(name)
         return replace(job, identity=identity, label=name, recipe=recipe_of(name, recipes))
 
     return make
@@ -57,7 +58,10 @@ def good(make_job: MakeJob, recipes: Catalogue[RecipeInfo]) -> Callable[[], list
     def make() -> list[Job]:
         jobs = [make_job(name, protocol=SHORT) for name in GOOD]
         cls = type("Noisy", (recipes.get("kd").cls,), {"forward": noisy})
-        return [*jobs, replace(jobs[1], identity="n" * 64, label="noisy", recipe=cls())]
+        return [
+            *jobs,
+            replace(jobs[1], identity=identity_for("noisy"), label="noisy", recipe=cls()),
+        ]
 
     return make
 
