@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import random
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,8 @@ class WorkersLoader:
             _Samples(split, make_compose(split, pictures, train=train), seed, board),
             batch_sampler=self._plan,
             num_workers=workers,
+            # Whatever this process was started by: a worker must be its child, and soon there.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             collate_fn=_collate,
             worker_init_fn=functools.partial(_start, board, os.getpid()),
             timeout=LOOK_EVERY_S if workers else 0,
@@ -123,8 +126,8 @@ class WorkersLoader:
         """Batches of an epoch, the last partial one included."""
         return len(self._chunks)
 
-    def epoch(self, epoch: int) -> Iterator[LoadedBatch]:
-        """The batches of an epoch.
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[LoadedBatch]:
+        """The batches of an epoch from one on.
 
         Raises:
             DataError: an image cannot be decoded.
@@ -133,18 +136,19 @@ class WorkersLoader:
         order = torch.arange(len(self._labels))
         if self._train:
             order = epoch_order(len(self._labels), seed=self._seed, epoch=epoch)
-        own = [order[chunk.start : chunk.stop] for chunk in self._chunks]
+        chunks = self._chunks[first:]
+        own = [order[chunk.start : chunk.stop] for chunk in chunks]
         self._plan.batches = [
             [(epoch, position, view) for view in range(self._views) for position in part.tolist()]
             for part in own
         ]
-        for chunk, index, pixels in zip(self._chunks, own, self._batches, strict=True):
+        for chunk, index, pixels in zip(chunks, own, self._batches, strict=True):
             if isinstance(pixels, BenchmarkError):
                 raise pixels
             images = self._normalise(pixels.to(self._device, non_blocking=True))
-            first, *views = images.chunk(self._views) if self._views > 1 else (images,)
+            shown, *views = images.chunk(self._views) if self._views > 1 else (images,)
             yield LoadedBatch(
-                images=first,
+                images=shown,
                 labels=self._labels[index].to(self._device, non_blocking=True),
                 index=index.to(self._device, non_blocking=True),
                 global_size=chunk.global_size,
