@@ -11,10 +11,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchmark.records.canonical import canonical_json
-from benchmark.records.schema import EvaluatedSplit, Record, RoleRecord
+from benchmark.records.schema import Engine, EvaluatedSplit, Record
 from benchmark.records.sources import SourceGroup, Standing
 
 PACKAGES = ("torch", "torchvision", "timm", "kdbench")
@@ -209,14 +208,14 @@ def pairable(one: Record, other: Record) -> bool:
             return False
         if None not in (mine.top1, theirs.top1) and mine.top1 != theirs.top1:
             return False
-        if None not in (weights(mine), weights(theirs)) and weights(mine) != weights(theirs):
+        if None not in (mine.weights, theirs.weights) and mine.weights != theirs.weights:
             return False
     return True
 
 
-def earlier(record: Record) -> tuple[Any, ...]:
+def earlier(record: Record) -> tuple[Engine, ...]:
     """The engines that trained a part of it before that of its environment, in their order."""
-    return tuple(getattr(record.environment, "earlier", ()))
+    return record.cost.earlier if record.cost else ()
 
 
 def engines(record: Record) -> tuple[str, ...]:
@@ -232,14 +231,11 @@ def engines(record: Record) -> tuple[str, ...]:
 
 def precisions(record: Record) -> tuple[str, ...]:
     """Those that it was trained in, in their order."""
-    told = [*(engine.precision for engine in earlier(record)), record.environment.precision]
+    told = [
+        *(engine.precision for engine in earlier(record)),
+        record.environment.precision,
+    ]
     return tuple(dict.fromkeys(told))
-
-
-def weights(of: Record | RoleRecord) -> str | None:
-    """Digest of the weights that a run ended with, or that taught; None where it is not told."""
-    digest = getattr(of, "weights", None)
-    return None if digest is None else str(digest)
 
 
 def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
@@ -263,7 +259,7 @@ def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
             "published_weights": [record.published_weights],
             "variant": [spec.variant or None],
             "engines": engines(record) if earlier(record) else (),
-            "weights": [weights(record)],
+            "weights": [record.weights],
         }
         told |= {name: [where.packages.get(name)] for name in PACKAGES}
         for name, values in told.items():
