@@ -215,7 +215,7 @@ def pairable(one: Record, other: Record) -> bool:
 
 def earlier(record: Record) -> tuple[Engine, ...]:
     """The engines that trained a part of it before that of its environment, in their order."""
-    return record.cost.earlier if record.cost else ()
+    return (record.cost.earlier if record.cost else None) or ()
 
 
 def engines(record: Record) -> tuple[str, ...]:
