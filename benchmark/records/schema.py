@@ -249,8 +249,9 @@ class Record(Strict):
             the text; of weights that were brought, sha256 of their file.
         published_weights: sha256 of the file with the weights that ``spec.starts_from`` names;
             None if there is none, or if timm fetched them from elsewhere than the hub.
-        weights: digest of the weights that the run left; None if it left none, or if the record is
-            older than the digest and does not have this key.
+        weights: digest of the weights that the run left, by which they are known in the working
+            folder; None if it left none, or if the record is older than the digest and does not
+            have this key.
         history: sha256 of the file with the history; None if there is none, or if the record is
             older than the digest and does not have this key. Set by the store when it writes.
         finished: UTC time, ISO 8601.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.precision import precision_of
 from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
+from benchmark.training.walls.randomness import seed_all
 
 
 class Before:
@@ -48,7 +48,7 @@ class Before:
         if kept is not None:
             return kept
         # Not the run's random state: what is kept is the same whichever seed comes first.
-        torch.manual_seed(stable_seed(key, "before"))
+        seed_all(stable_seed(key, "before"))
         found = {
             what: tensor.detach().cpu()
             for what, tensor in recipe.before(

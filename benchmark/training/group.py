@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
 
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.splits import DataSet
-from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.recipe.batch import Batch
 from benchmark.records.schema import Metrics
 from benchmark.training.before import Before
-from benchmark.training.ending import Ending, Failed, Stopped, diverged, failed
+from benchmark.training.ending import Ending, Failed, Stopped, diverged
 from benchmark.training.examining.examination import Examination
 from benchmark.training.halt import Halt
 from benchmark.training.job import Job
@@ -29,6 +27,10 @@ from benchmark.training.precision import dtype_of
 from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
 from benchmark.training.updates.stages import lead_of
+from benchmark.training.walls.agreement import Agreement
+from benchmark.training.walls.guard import Guard, Reading
+from benchmark.training.walls.listening import Steady
+from benchmark.training.walls.sharing import Sharing
 
 
 class Group:
@@ -45,6 +47,7 @@ class Group:
         listener: hears of the progress.
         halt: when to stop.
         checkpoint_s: seconds between checkpoints.
+        limit_s: of a member's own share of the training's time; None for none.
 
     Attributes:
         members: those that still train.
@@ -63,22 +66,25 @@ class Group:
         listener: Listener,
         halt: Halt | None = None,
         checkpoint_s: float = CHECKPOINT_S,
+        limit_s: float | None = None,
     ) -> None:
-        self.jobs, self.accelerator, self.listener = jobs, accelerator, listener
+        self.accelerator, self.listener = accelerator, Steady(listener)
         self.pauses = Pauses(halt or Halt(), accelerator, checkpoint_s)
         self.protocol, self.endings = jobs[0].protocol, dict[str, Ending]()
-        self.lead = lead_of(jobs[0].recipe, self.protocol)
-        if {lead_of(job.recipe, self.protocol) for job in jobs} != {self.lead}:
-            raise ValueError("a group's members must have equally long first stages")
+        self.members: list[Member] = []
+        agreement = Agreement(accelerator, workspace.folder)
+        self.guard = Guard(accelerator, self.listener, self.leave, agreement, limit_s=limit_s)
+        self.lead = _common_lead(jobs, self.guard)
         self.supply = Supply(data, jobs, accelerator)
         self.loader = self.supply.loader
         needs = {need for job in jobs for need in job.recipe.info.needs}
         heard = [job.roles[role] for job in jobs for role in job.heard]
         device = accelerator.device
         self.teachers = Teachers(heard, device=device, dtype=dtype_of(accelerator), needs=needs)
+        self.sharing = Sharing(self.loader, self.supply.batch, self.teachers, self.guard)
         self.before = Before(self.supply, self.teachers, accelerator, workspace)
-        self.checkpoints = Checkpoints(workspace, accelerator, listener)
-        self.stand, self.members = self._begin()
+        self.checkpoints = Checkpoints(workspace, accelerator, self.listener)
+        self.stand, self.members = self._begin(jobs)
         self.examination = Examination(
             self.supply, Teachers(heard, device=device, dtype=torch.float32)
         )
@@ -98,13 +104,14 @@ class Group:
         """
         first = self.stand.step
         for epoch in range(self.stand.epoch - self.lead, self.protocol.epochs):
-            self.epoch = self.lead + epoch + 1
+            self.epoch = self.guard.epoch = self.lead + epoch + 1
             for member in self.members:
-                with self.guarding(member.job):
+                with self.guard.turn(member.job):
                     member.start_epoch(epoch)
             if not self.members:
                 return
-            self._present = [member.job for member in self.members]
+            self._present = {member.job.identity: member.job.label for member in self.members}
+            self.sharing.thorough = True
             images = self.loader.images_per_epoch
             self.listener.epoch_started(self.epoch, images)
             if first:
@@ -116,25 +123,11 @@ class Group:
 
     def batch(self, loaded: LoadedBatch, *, count: int) -> Batch:
         """What all members look at in a step; the teachers forget the one before."""
-        self.teachers.next_batch()
-        return self.supply.batch(loaded, count=count)
+        return self.sharing.batch(loaded, count=count)
 
-    @contextmanager
-    def guarding(self, job: Job) -> Iterator[None]:
-        """Let a member leave with the error that its work raises."""
-        try:
-            yield
-        except UsageError:
-            raise
-        except Exception as error:
-            if self.accelerator.num_processes > 1:
-                # The others wait for this process in a collective: there is no going on.
-                raise TrainingError(
-                    f"'{job.label}' failed on process {self.accelerator.process_index}: "
-                    f"{type(error).__name__}: {error}\nRun it with one process to have the failure "
-                    "recorded; the same command continues the others from their checkpoints."
-                ) from error
-            self.leave(job, failed(error, self.epoch))
+    def turn(self, job: Job) -> Reading[Batch]:
+        """A member's step: ``with group.turn(job) as batch``; it leaves with what goes wrong."""
+        return self.sharing.turn(job)
 
     def leave(self, job: Job, ending: Ending) -> None:
         """Note how a member ended, and let its memory go."""
@@ -154,8 +147,9 @@ class Group:
         self._spend()
         last = epoch + 1 == self.protocol.epochs
         for member in self.members:
-            if (ran_away := member.close_epoch(self.loader.images_per_epoch)) is not None:
-                self.leave(member.job, ran_away)
+            fault = member.close_epoch(self.loader.images_per_epoch, len(self.loader))
+            if fault is not None or (fault := self.guard.late(member.job)) is not None:
+                self.leave(member.job, fault)
         scores: Mapping[str, Metrics] | None = {}
         if last or (epoch >= 0 and (epoch + 1) % self.protocol.evaluate_every == 0):
             scores = self._evaluate()
@@ -169,38 +163,44 @@ class Group:
         self.listener.epoch_finished(self.epoch, news, rate)
         if last:  # at the end the record and the weights come, and no checkpoint
             for member in self.members:
-                metrics = scores[member.job.identity]
-                self.leave(member.job, member.finished(metrics, self.supply.data.pictures.shape))
+                metrics, size = scores[member.job.identity], self.supply.data.pictures.shape
+                with self.guard.turn(member.job):
+                    self.leave(member.job, member.finished(metrics, size))
         elif self.pauses.after_epoch():
             self._keep(Stand(self.epoch))
 
     # ------------------------------------------------------------------------- the beginning
 
-    def _begin(self) -> tuple[Stand, list[Member]]:
+    def _begin(self, jobs: Sequence[Job]) -> tuple[Stand, list[Member]]:
         """Build the learners, and let all continue from one place."""
-        self.epoch, self.members, members = 1, [], list[Member]()
-        stands = [self.checkpoints.stands(job) for job in self.jobs]
-        stand = common_stand(stands) or BEGINNING
-        for job in self.jobs:
-            with self.guarding(job):
-                learner = Learner(job, self.supply.setting, self.accelerator, self.before.known_to)
+        self.epoch, members = 1, list[Member]()
+        self.endings |= self.guard.agreement.left_over(jobs)
+        ready = [job for job in jobs if job.identity not in self.endings]
+        stand = common_stand([self.checkpoints.stands(job) for job in ready]) or BEGINNING
+        known_to, wall = self.before.known_to, self.guard.wall
+        for job in ready:
+            with self.guard.turn(job):
+                learner = Learner(job, self.supply.setting, self.accelerator, known_to, wall)
                 member = Member(job, learner, Progress(), self.lead)
                 if (fault := self.checkpoints.restore(member, stand)) is not None:
                     self.leave(job, fault)
                     continue
-                member.stands_beside(self.jobs)
+                member.stands_beside(jobs)
+                self.guard.spent[job.identity] = member.progress.own_seconds
                 members.append(member)
         return stand, members
 
     def _spend(self) -> None:
         """Note the time since the last note."""
         seconds = self.pauses.spent()
+        self.guard.share(list(self._present), seconds)
         for member in self.members:
             member.progress.spend(seconds, sharing=len(self._present))
+            member.progress.own_seconds = self.guard.spent[member.job.identity]
 
     def _keep(self, stand: Stand) -> None:
         """Write checkpoints, and let all members go if the group stops there or nothing can be."""
-        fault = self.checkpoints.write(self.members, stand, self.guarding)
+        fault = self.checkpoints.write(self.members, stand, self.guard.turn)
         self.pauses.written()
         stopped = Stopped(stand.epoch, self.epochs, stand.step) if self.pauses.stops else None
         if (ending := fault or stopped) is not None:
@@ -214,7 +214,7 @@ class Group:
         """
         sharing = max(len(self.members), 1)
         with self.pauses.examining():
-            found = self.examination.of(self.members, self.guarding, self.pauses.in_examination)
+            found = self.examination.of(self.members, self.guard, self.pauses.in_examination)
         if found is None:
             return None
         scores = {}
@@ -230,14 +230,23 @@ class Group:
 
 
 def _news(
-    present: Iterable[Job], members: Iterable[Member], endings: Mapping[str, Ending]
+    present: Mapping[str, str], members: Iterable[Member], endings: Mapping[str, Ending]
 ) -> Iterator[LearnerEpoch]:
     """What an epoch gave to those who began it, for those who listen."""
     rows = {member.job.identity: member.progress.history[-1] for member in members}
-    for job in present:
-        ending = endings.get(job.identity)
+    for identity, label in present.items():
+        ending = endings.get(identity)
         if isinstance(ending, Failed):
-            yield LearnerEpoch(job.label, {}, None, ending.failure.message)
-        else:
-            row = rows[job.identity]
-            yield LearnerEpoch(job.label, row.terms, row.top1)
+            yield LearnerEpoch(label, {}, None, ending.failure.message)
+        elif identity in rows:
+            yield LearnerEpoch(label, rows[identity].terms, rows[identity].top1)
+
+
+def _common_lead(jobs: Iterable[Job], guard: Guard) -> int:
+    leads = set[int]()
+    for job in jobs:
+        with guard.turn(job):
+            leads.add(lead_of(job.recipe, job.protocol))
+    if len(leads) > 1:
+        raise ValueError("a group's members must have equally long first stages")
+    return leads.pop() if leads else 0

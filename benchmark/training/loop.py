@@ -26,9 +26,9 @@ def train(group: Group) -> Mapping[str, Ending]:
     for epoch, first in group.remaining_epochs():
         for number, loaded in enumerate(group.loader.epoch(epoch, first=first), start=first):
             at, count = epoch + (number + 0.5) / steps, epoch * steps + number
-            batch = group.batch(loaded, count=count)
+            group.batch(loaded, count=count)
             for member in group.members:
-                with group.guarding(member.job):
+                with group.turn(member.job) as batch:
                     member.learner.step(
                         batch, group.teachers, weight=loaded.weight, at=at, count=count
                     )

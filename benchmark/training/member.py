@@ -18,6 +18,7 @@ from benchmark.training.ending import Failed, Finished, diverged
 from benchmark.training.job import Job
 from benchmark.training.learner import Learner
 from benchmark.training.precision import not_finite
+from benchmark.training.updates.divergence import ran_away
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Progress:
         train_seconds: its share of the group's time.
         group_seconds: wall time of the group's training.
         evaluation_seconds: its share of the evaluations.
+        own_seconds: of the group's time, its own steps and its share of what is no one's.
         group: identities of all runs that it trained beside.
         earlier: other engines than today's that trained a part of it.
     """
@@ -41,6 +43,7 @@ class Progress:
     train_seconds: float = 0.0
     group_seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    own_seconds: float = 0.0
     group: list[str] = field(default_factory=list)
     earlier: list[Engine] = field(default_factory=list)
 
@@ -111,12 +114,11 @@ class Member:
         others = {other.identity for other in jobs if other is not self.job}
         self.progress.group = sorted(others | set(self.progress.group))
 
-    def close_epoch(self, images: int) -> Failed | None:
+    def close_epoch(self, images: int, steps: int) -> Failed | None:
         """Note what an epoch of so many images gave; how it ended if the numbers ran away."""
         terms = self.learner.terms.means()
         if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            reason = f"loss term {', '.join(bad)} is not finite"
-            return diverged(self.progress.epochs + 1, reason)
+            return ran_away(self.learner.terms, bad, self.progress.epochs + 1, steps)
         self.progress.close(terms, images)
         return None
 
@@ -131,7 +133,9 @@ class Member:
         """How it ended, with the scores of its last epoch: not well if a weight is not finite."""
         # Off the device: endings outlive their group, and the next one needs the memory.
         weights = {name: value.cpu() for name, value in self.learner.result.state_dict().items()}
-        if odd := not_finite(weights):
+        _, *beside = self.learner.deployed()
+        held = [weights, *(module.state_dict() for module in beside)]
+        if odd := [name for values in held for name in not_finite(values)]:
             return diverged(self.progress.epochs, f"'{odd[0]}' of its weights is not finite")
         return Finished(
             metrics,

@@ -18,7 +18,7 @@ from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
-from benchmark.training.ending import Ending, Stopped, failed
+from benchmark.training.ending import Disturbed, Ending, Stopped, ended
 from benchmark.training.group import Group
 from benchmark.training.keeping.stand import side_by_side
 from benchmark.training.loop import train
@@ -172,11 +172,11 @@ def _train_together(
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
         listener.group_started(title, [run.label for run in runs], group.epochs, group.stand.epoch)
         train(group)
-    except BenchmarkError:
-        raise
     except Exception as error:
         # Not one member's fault, which the group would have noted: a teacher's, or memory.
-        if place.accelerator.num_processes > 1:
+        rest = ended(error, 1)
+        told = isinstance(error, BenchmarkError) and not isinstance(rest, Disturbed)
+        if told or place.accelerator.num_processes > 1:
             raise
-        return {**{run.identity: failed(error, 1) for run in runs}, **endings}
+        return {**{run.identity: rest for run in runs}, **endings}
     return endings

@@ -90,7 +90,7 @@ class Checkpoints:
         self,
         members: Sequence[Member],
         stand: Stand,
-        guarding: Callable[[Job], AbstractContextManager[None]],
+        guarding: Callable[[Job], AbstractContextManager[object]],
     ) -> Disturbed | None:
         """Write histories and checkpoints; all processes take part, the main one writes.
 

@@ -29,6 +29,7 @@ class TermSums:
         self._names: tuple[str, ...] = ()
         self._sums: Tensor | None = None
         self._images = 0
+        self._trace: list[Tensor] = []  # of every step: nothing is computed or waited for with it
 
     def add(self, terms: Mapping[str, Tensor], values: Tensor, images: int) -> None:
         """Take the terms of a batch in.
@@ -52,6 +53,7 @@ class TermSums:
             )
         self._sums.add_(values, alpha=images)
         self._images += images
+        self._trace.append(values)
 
     def means(self) -> dict[str, float]:
         """Mean of every term over the epoch and over the processes."""
@@ -60,6 +62,22 @@ class TermSums:
         packed = torch.cat([self._sums, self._sums.new_tensor([self._images])])
         *sums, images = self.accelerator.reduce(packed, reduction="sum").tolist()
         return {name: value / images for name, value in zip(self._names, sums, strict=True)}
+
+    def first_bad(self, steps: int) -> tuple[int, dict[str, float]] | None:
+        """The step at which a term was not finite first, and all terms there.
+
+        Args:
+            steps: of the epoch, which is at its end.
+
+        Returns:
+            The step, from 1; None if it was another process's, or before the epoch was gone on
+            with.
+        """
+        values = torch.stack(self._trace).cpu()
+        for number, at in enumerate(values, steps - len(values) + 1):
+            if not at.isfinite().all():
+                return number, dict(zip(self._names, at.tolist(), strict=True))
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """All that an epoch is gone on with: a row of sums and images for every process."""
