@@ -145,7 +145,7 @@ def test_a_stop_within_an_examination_examines_again(
     assert_same_but_for_time(whole, continued)
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process is gone."""
 
 
@@ -301,7 +301,7 @@ def test_what_a_recipe_cannot_have_kept_is_its_own_failure(
 ) -> None:
     bad = make("kd")
     cls = type("Odd", (type(bad.recipe),), {"get_extra_state": lambda self: {"a": object()}})
-    bad = replace(bad, recipe=cls(), identity="odd".ljust(64, "0"))
+    bad = replace(bad, recipe=cls(), identity="0" * 64)
     failed, good = train([bad, make("kd")], tmp_path, checkpoint_s=0.0)
     assert "object" in failed.failed.failure.message
     assert good.finished
