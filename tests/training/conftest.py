@@ -14,6 +14,7 @@ from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair, Role
+from benchmark.records.canonical import digest
 from benchmark.registry import Catalogue
 from benchmark.training.job import Job
 from tests.support.identities import identity_for
@@ -63,7 +64,7 @@ def make_job(
             seed=seed,
             source=source,
             roles={name: network_of(role) for name, role in roles.items()},
-            role_identities={name: f"{role.draw}".rjust(64, "t") for name, role in roles.items()},
+            role_identities={name: digest(role.draw) for name, role in roles.items()},
         )
 
     return make

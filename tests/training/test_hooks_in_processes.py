@@ -23,6 +23,7 @@ from benchmark.recipe.context import Context
 from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair
+from benchmark.records.canonical import digest
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
 from benchmark.training.keeping import pauses
@@ -73,7 +74,7 @@ def job(name: str) -> Job:
         protocol=PROTOCOL,
         seed=0,
         roles={name: teacher(role.draw) for name, role in roles.items()},
-        role_identities={name: f"{role.draw}".rjust(64, "t") for name, role in roles.items()},
+        role_identities={name: digest(role.draw) for name, role in roles.items()},
     )
 
 

@@ -146,7 +146,7 @@ def test_a_stop_within_an_examination_examines_again(
     assert_same_but_for_time(whole, continued)
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process is gone."""
 
 
