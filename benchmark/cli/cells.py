@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Every help text lists options in this order, a command's own between those of the choice.
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
-    "teacher_checkpoint", "retry", "minutes", "dry_run", "precision", "workers", "threads",
+    "teacher_checkpoint", "retry", "minutes", "dry_run", "watch", "precision", "workers", "threads",
     "memory_per_worker", "checkpoint_minutes", "time_limit", "path", "as_json",
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +21,10 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import console, print_json
+from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
+
+WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
 
 if TYPE_CHECKING:
     from benchmark.launch.means import Means
@@ -88,17 +91,36 @@ def status(
     *,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every few seconds until all is done.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale or missing."""
+    """Show how much of a suite is done, failed, stale, changed, damaged or missing.
+
+    Who trains what is shown too, whichever command on the same folder of runs it is.
+    """
+    from dataclasses import asdict
+
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.results import coverage_table
+    from benchmark.reports.terminal.work import watching, work_tables
 
-    coverage = Session(request, runs=runs, results=results, retry=False).coverage()
+    session = Session(request, runs=runs, results=results)
     if as_json:
-        print_json(coverage)
-    else:
-        console().print(coverage_table(coverage))
+        print_json(session.coverage())
+        return
+    out = console()
+    with watching(out) as show:
+        while True:
+            coverage = session.coverage()
+            at_work = [asdict(run) for run in session.at_work()]
+            show([coverage_table(coverage), *work_tables(at_work)])
+            if not watch or not (at_work or any(row["missing"] for row in coverage)):
+                break
+            time.sleep(WATCH_S)
+    for note in session.notes():
+        say(out, note)
 
 
 def speed(
@@ -156,10 +178,12 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
 
 
 def _show_results(session: Session, summary: Summary, out: Console) -> None:
+    from benchmark.catalogues.today import sources
     from benchmark.reports.board.aggregate import aggregate
     from benchmark.reports.terminal.results import result_table
 
-    for table in result_table(aggregate(session.records())):
+    known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
+    for table in result_table(aggregate(session.records(), origin=known.group)):
         out.print(table)
     for line in summary.lines():
         out.print(line, markup=False, highlight=False)

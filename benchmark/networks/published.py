@@ -11,6 +11,7 @@ import timm
 from benchmark import hub
 from benchmark.errors import NetworkError, UnknownName, first_line
 from benchmark.networks.names import TIMM_PREFIX, has_no_weights
+from benchmark.networks.weights import check_size
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -80,20 +81,20 @@ def published_file(network: str) -> Path | None:
     here_only = not hub.reachable()
     for name in (config.hf_hub_filename,) if config.hf_hub_filename else _FILES:
         try:
-            return Path(
+            file = Path(
                 huggingface_hub.hf_hub_download(
                     repository, name, revision=revision or None, local_files_only=here_only
                 )
             )
+            check_size(file)  # timm reads it
+            return file
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError) and not here_only:
                 raise no_weights(network, first_line(error)) from error
         except Exception as error:  # the HTTP library's own kinds are not OSErrors
             raise no_weights(network, first_line(error)) from error
     if here_only:
-        raise no_weights(
-            network, f"{hub.endpoint()} does not answer, and its local cache has no '{repository}'."
-        )
+        raise no_weights(network, hub.no_answer())
     raise no_weights(network, f"'{repository}' has none of {', '.join(_FILES)}.")
 
 
