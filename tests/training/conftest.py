@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,7 @@ def make_job(
         roles = ready.roles(Pair("wrn_16_2", "resnet8"))
         chosen = "".join(f"-{name}-{value}" for name, value in settings.items())
         return Job(
-            identity=f"{recipe}-{seed}{chosen}".ljust(64, "0"),
+            identity=hashlib.sha256(f"{recipe}-{seed}{chosen}".encode()).hexdigest(),
             label=recipe,
             network="resnet8",
             recipe=ready,

@@ -37,7 +37,7 @@ def failing_job(rank: int, on: tuple[int, ...], step: int) -> Job:
         return vanilla.forward(self, batch, student, teacher)
 
     recipe = type("Failing", (vanilla,), {"forward": forward})()
-    name = "-".join(map(str, on))
+    name = "".join(map(str, on))
     return replace(plain_job("mean-teacher"), identity=name.ljust(64, "f"), recipe=recipe, roles={})
 
 

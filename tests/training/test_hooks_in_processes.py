@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -65,7 +66,7 @@ def job(name: str) -> Job:
     recipe = recipe_of(name)
     roles = recipe.roles(Pair("resnet14", "resnet8"))
     return Job(
-        identity=name.ljust(64, "0"),
+        identity=hashlib.sha256(name.encode()).hexdigest(),
         label=name,
         network="resnet8",
         recipe=recipe,
