@@ -263,7 +263,7 @@ def _spec_of(**values: Any) -> RunSpec:
         ) from None
 
 
-def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:
+def fault_in(info: RecipeInfo, method: str, error: BaseException) -> RecipeError:
     """A recipe's own method raised before anything was trained."""
     return RecipeError(
         f"recipe '{info.name}': {method}() raised {type(error).__name__}: {error}\n"

@@ -25,6 +25,8 @@ from benchmark.training.ending import Failed, Finished
 from benchmark.training.job import Job
 from benchmark.training.loop import train
 from benchmark.training.member import Member
+from benchmark.training.walls.surroundings import unchanged
+from benchmark.training.walls.wall import Wall
 from tests.support.identities import identity_for
 from tests.support.listeners import Noting
 from tests.training.ill_behaved import OFFENDERS, recipe_of
@@ -147,3 +149,29 @@ def faults_of(name: str, trained: Trained, notes: list[str]) -> list[str]:
     ):
         return []
     return [f"{name}: {ending.status} {failure.kind} {failure.message[:200]}"]
+
+
+def test_what_is_asked_before_a_training_changes_nothing_either() -> None:
+    before = state_of_the_process()
+    with unchanged():
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        os.environ["KDBENCH_TEST"] = "1"
+        torch.set_default_device("meta")
+    assert state_of_the_process() == before
+
+
+def test_a_state_that_is_the_engines_own_stays_while_a_view_is_made() -> None:
+    wall = Wall()
+    wall.enter()
+    with torch.inference_mode(), wall.engine():
+        made = torch.zeros(1) + 1
+        assert not made.is_inference()
+    assert wall.found == {}
+    torch.set_default_dtype(torch.float64)
+    with wall.engine():
+        assert torch.zeros(1).dtype == torch.float32
+    assert torch.get_default_dtype() == torch.float64, "the hook is not over"
+    wall.leave()
+    assert torch.get_default_dtype() == torch.float32
+    assert list(wall.found) == ["torch.set_default_dtype"]
