@@ -20,8 +20,10 @@ import torch
 from benchmark.cards.brackets import split_brackets
 from benchmark.cards.card import Card
 from benchmark.data.loaders.batches import LoadedBatch
+from benchmark.data.splits import DataSet
 from benchmark.errors import RecordError, TrainingError
 from benchmark.events import Listener
+from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.recorded import run_as, run_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.inference import inference_copy
@@ -224,13 +226,16 @@ class Verifier:
         recipes = self.place.recipes_of(self.paths)
         return run_of(record, self.cards, recipes, self.teachers)
 
+    def _roles(self, run: AnyRun, data: DataSet) -> Roles:
+        return Roles(self.place.workspace, data, recorded_weights(run.family(), self.store))
+
     def _evaluated(self, run: AnyRun) -> Metrics:
         if isinstance(run, ImportedRun):
             return score_weights(run, self.place, self.listener).metrics
         if not isinstance(run, Run):
             raise TypeError(f"no way to evaluate a {type(run).__name__}")
         data = self.place.data_of(run.card, run.protocol, self.listener)
-        accelerator, roles = self.place.accelerator, Roles(self.place.workspace, data)
+        accelerator, roles = self.place.accelerator, self._roles(run, data)
         job = roles.job(run)
         supply = Supply(data, [job], accelerator)
         loader, device = supply.examination(), accelerator.device
@@ -314,7 +319,12 @@ class Scratch:
 
     def _trained(self, run: AnyRun) -> Record | Failed:
         verifier = self.verifier
-        group = GroupSpec.of([run], teachers=verifier.teachers, paths=verifier.paths)
+        group = GroupSpec.of(
+            [run],
+            teachers=verifier.teachers,
+            paths=verifier.paths,
+            recorded=recorded_weights(run.family(), self.store),
+        )
         [ending] = train_group(group, self.place, verifier.listener)
         if isinstance(ending, Failed):
             return ending
@@ -331,7 +341,7 @@ class Scratch:
         here, known = self.verifier.place.workspace, self.verifier.store.find(role.spec)
         if not isinstance(role, Run) or known is None or known.status != "ok":
             return False
-        if not here.has_weights(role.identity):
+        if not here.has_weights(role.identity, known.weights):
             return False
         shutil.copytree(here.folder(role.identity), self.workspace.folder(role.identity))
         self.store.write(known)
