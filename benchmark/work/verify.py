@@ -37,6 +37,7 @@ from benchmark.records.store import Store
 from benchmark.registry import Catalogue
 from benchmark.training.ending import Failed, Finished
 from benchmark.training.examining.evaluation import Tally, predictions
+from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.supply import Supply
 from benchmark.work.environment import environment
@@ -107,11 +108,15 @@ class Verifier:
 
         Raises:
             RecordError: the record is stale or without a result, or the recipe predicts with
-                layers of its own, which are not kept.
-            WorkspaceError: the weights are not here.
+                layers of its own, which are not kept; or the weights are not here.
         """
         run = self._run_of(record)
-        metrics = self._evaluated(run)
+        try:
+            metrics = self._evaluated(run)
+        except WorkspaceError as error:
+            raise RecordError(
+                f"{error}\n'kdbench verify CELL --train' needs no weights: it trains the cell."
+            ) from None
         again = {name: float(f"{value:.6g}") for name, value in _numbers(metrics).items()}
         comparison = evaluated(measured(record), again, metrics.images)
         return self._verdict(record, run, EVALUATED, comparison)
