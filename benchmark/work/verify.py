@@ -324,11 +324,9 @@ class Scratch:
 
     def _trained(self, run: AnyRun) -> Record | Failed:
         verifier = self.verifier
+        recorded = recorded_weights(run.family(), self.store)
         group = GroupSpec.of(
-            [run],
-            teachers=verifier.teachers,
-            paths=verifier.paths,
-            recorded=recorded_weights(run.family(), self.store),
+            [run], teachers=verifier.teachers, paths=verifier.paths, recorded=recorded
         )
         [ending] = train_group(group, self.place, verifier.listener)
         if isinstance(ending, Failed):
