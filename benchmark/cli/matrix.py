@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,8 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.output import console, print_json
 from benchmark.folders import cache_folder
+
+WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
 
 if TYPE_CHECKING:
     from benchmark.launch.means import Means
@@ -88,17 +91,33 @@ def status(
     *,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every few seconds until all is done.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale or missing."""
+    """Show how much of a suite is done, failed, stale or missing, and who trains what.
+
+    Every command that works on the same folder of runs is seen, on whichever machine.
+    """
+    from dataclasses import asdict
+
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.results import coverage_table
+    from benchmark.reports.terminal.work import watching, work_tables
 
-    coverage = Session(request, runs=runs, results=results, retry=False).coverage()
+    session = Session(request, runs=runs, results=results, retry=False)
     if as_json:
-        print_json(coverage)
-    else:
-        console().print(coverage_table(coverage))
+        print_json(session.coverage())
+        return
+    with watching(console()) as show:
+        while True:
+            coverage = session.coverage()
+            at_work = [asdict(run) for run in session.at_work()]
+            show([coverage_table(coverage), *work_tables(at_work)])
+            if not watch or not (at_work or any(row["missing"] for row in coverage)):
+                break
+            time.sleep(WATCH_S)
 
 
 def speed(

@@ -101,7 +101,7 @@ def make_launcher(means: Means, runs: Path) -> Launcher:
     if means.launcher == "ray":
         from benchmark.launch.ray.launcher import make_ray_launcher
 
-        return make_ray_launcher(means, runs)
+        return make_ray_launcher(means.site(runs, workers=1), means.workers or 0, means.options)
     together = any(name in os.environ for name in RANKED)  # started by 'accelerate launch'
     if means.workers == 0 or together:
         from benchmark.launch.workers.inline import Inline

@@ -11,6 +11,7 @@ from benchmark.launch.claims import Claims
 from benchmark.launch.conductor import Conductor
 from benchmark.launch.means import Means, make_launcher
 from benchmark.launch.order import Order
+from benchmark.launch.progress import AtWork, at_work
 from benchmark.launch.published import fetch_published
 from benchmark.launch.signals import stopping_at_signals
 from benchmark.launch.summary import Summary
@@ -148,6 +149,11 @@ class Session:
             | {state.value: counts[state.value] for state in State}
             for (dataset, protocol, pair, recipe), counts in rows.items()
         ]
+
+    def at_work(self) -> list[AtWork]:
+        """The runs of the choice that are being trained, by whomever, or are half trained."""
+        open_ones = (r for r in self.runs().values() if state_of(r, self.store) is not State.done)
+        return list(at_work(open_ones, self.workspace))
 
     def records(self) -> list[Record]:
         """Records of the chosen cells and of all that they build on, without stale ones."""

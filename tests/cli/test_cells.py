@@ -87,7 +87,8 @@ CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
                  "dry_run", "precision", "workers", "threads", "memory_per_worker",
                  "checkpoint_minutes", "time_limit", "path", "as_json"]),
         ("plan", [*CHOICE, "runs", "results", "teacher_checkpoint", "retry", "path", "as_json"]),
-        ("status", [*CHOICE, "runs", "results", "teacher_checkpoint", "path", "as_json"]),
+        ("status", [*CHOICE, "runs", "results", "teacher_checkpoint", "watch", "path",
+                    "as_json"]),
     ],
 )  # fmt: skip
 def test_help_lists_options_in_one_order(command: str, options: list[str]) -> None:

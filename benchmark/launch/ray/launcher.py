@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import pickle
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import TrainingError, UsageError, first_line
 from benchmark.launch.launcher import Died, Heard, Launcher, Message, Refused, Work
-from benchmark.launch.means import Means
 from benchmark.launch.ray import parcels
 from benchmark.launch.ray.cluster import Share, connect, nodes
 from benchmark.launch.ray.parcels import Changes
@@ -279,32 +279,29 @@ def end_of(number: int, error: Exception) -> Message:
     return Died(number, text, "lost")
 
 
-def make_ray_launcher(means: Means, runs: Path) -> RayLauncher:
+def make_ray_launcher(site: Site, workers: int, options: Mapping[str, Any]) -> RayLauncher:
     """The launcher of these options.
 
     Args:
-        means: what was chosen.
-        runs: folder of checkpoints and weights.
+        site: of this machine; the nodes' are like it.
+        workers: how many; 0 is as many as the cluster has room for.
+        options: ``ray-address``, ``gpus-per-worker``, ``cpus-per-worker``.
 
     Raises:
         UsageError: an option does not fit.
     """
-    options = means.options
-    gpus, cpus = float(options.get("gpus-per-worker") or 0), options.get("cpus-per-worker") or 1
+    gpus, cpus = options.get("gpus-per-worker", 0.0), options.get("cpus-per-worker", 1)
     if gpus > 1:
         raise UsageError(
             f"--gpus-per-worker {gpus:g}: with Ray a group trains on one GPU or on a part of it. "
             "--launcher slurm gives a group several."
         )
-    site = means.site(runs.resolve(), workers=1)
-    if site.threads is None:
-        site = replace(site, threads=int(cpus))
-    if site.data_dir is not None:
-        site = replace(site, data_dir=site.data_dir.resolve())
-    return RayLauncher(
-        means.workers or 0,
-        Halt(site.deadline),
+    site = replace(
         site,
-        Share(int(cpus), gpus, means.memory_gb),
-        options.get("ray-address") or os.environ.get("RAY_ADDRESS") or None,
+        runs=site.runs.resolve(),
+        data_dir=site.data_dir and site.data_dir.resolve(),
+        threads=site.threads or cpus,
     )
+    address = options.get("ray-address") or os.environ.get("RAY_ADDRESS") or None
+    share = Share(cpus, gpus, site.memory_gb)
+    return RayLauncher(workers, Halt(site.deadline), site, share, address)

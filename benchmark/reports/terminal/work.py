@@ -1,0 +1,73 @@
+"""Who trains what at this moment, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+SILENT_S = 30  # longer than a holder ever is between two signs, unless its disk or it is stuck
+
+
+def work_tables(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
+    """The runs that are not finished, in a table; no table if there are none.
+
+    Args:
+        rows: each with ``dataset``, ``protocol``, ``seed``, ``label``, ``epoch``, ``epochs``,
+            ``host``, ``pid``, ``silent_s``.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("data set", "run", "seed", "epoch", "where"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(
+            Text(row["dataset"]),
+            Text(row["label"]),
+            Text(str(row["seed"])),
+            Text(f"{row['epoch']}/{row['epochs']}" if row["epochs"] else ""),
+            _where(row),
+        )
+    return [table] if table.row_count else []
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Callable[[Sequence[RenderableType]], None]]:
+    """A place on the terminal that shows what was given last; elsewhere what is new is printed.
+
+    Ctrl-C ends the block as if it had come to its end.
+
+    Args:
+        console: where it is shown.
+
+    Yields:
+        A function that shows tables in the place of those before.
+    """
+    shown: list[str] = []
+
+    def print_new(tables: Sequence[RenderableType]) -> None:
+        with console.capture() as capture:
+            console.print(*tables)
+        if shown[-1:] != [capture.get()]:
+            shown.append(capture.get())
+            console.print(*tables)
+
+    with suppress(KeyboardInterrupt):
+        if not console.is_terminal:
+            yield print_new
+            return
+        with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+            yield lambda tables: live.update(Group(*tables), refresh=True)
+
+
+def _where(row: Mapping[str, Any]) -> Text:
+    if not row["host"]:
+        return Text("half trained; 'kdbench run' goes on with it", style="dim")
+    text = Text(f"{row['host']}, process {row['pid']}")
+    if row["silent_s"] > SILENT_S:
+        text.append(f", silent for {row['silent_s']:.0f} s", style="yellow")
+    return text
