@@ -122,11 +122,8 @@ def _do(errand: Errand, work: Work, site: Site, flag: Any) -> Iterator[list[Told
         pool.start(errand.number, work)
         while pool.busy:
             messages = [_from_here(message) for message in pool.wait(LOOK_S)]
-            told: list[Told] = [*heard, *messages]
-            if messages or any(call.method == "kept" for call in heard):
-                told.insert(0, mirror.changes())  # before they are spoken of
-            if told:
-                yield told
+            if heard or messages:
+                yield [mirror.changes(), *heard, *messages]  # files before they are spoken of
             heard.clear()
             if stop and ray.wait(stop, timeout=0)[0]:
                 stop.clear()
