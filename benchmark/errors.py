@@ -42,6 +42,31 @@ class RecordError(BenchmarkError):
     """A record cannot be read, trusted or written."""
 
 
+class OfflineError(BenchmarkError):
+    """Something asked for a connection although none may be made (``--offline``)."""
+
+
+class DisturbanceError(BenchmarkError):
+    """The surroundings failed a training, not its method: nothing is to be recorded.
+
+    Args:
+        message: what happened, where, and what to do.
+        lasting: whether trying again is of no use before somebody has acted.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # It travels between processes, and an exception is made again from its arguments alone.
+        return _disturbance, (str(self), self.lasting)
+
+
+def _disturbance(message: str, lasting: bool) -> DisturbanceError:
+    return DisturbanceError(message, lasting=lasting)
+
+
 class UnknownName(UsageError):
     """A name that is not registered, with the nearest ones as a suggestion.
 
@@ -63,6 +88,13 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def printable(text: str) -> str:
+    """A text from outside for a message: signs that steer a terminal are spelled out."""
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from benchmark.errors import UsageError
+from benchmark.errors import UsageError, printable
+
+_MOST_SIGNS = 2_000
 
 
 def split_brackets(text: str) -> tuple[str, dict[str, str]]:
@@ -13,6 +15,11 @@ def split_brackets(text: str) -> tuple[str, dict[str, str]]:
     Raises:
         UsageError: the brackets do not close or an entry is not ``key=value``.
     """
+    if len(text) > _MOST_SIGNS or not text.isprintable():
+        raise UsageError(
+            f"cannot read '{printable(text[:80])}': settings are one line of at most "
+            f"{_MOST_SIGNS} signs."
+        )
     match = re.fullmatch(r"([^\[\]]+)(?:\[([^\[\]]*)\])?", text.strip())
     if match is None:
         raise UsageError(f"cannot read '{text}'. Write NAME or NAME[key=value,…].")

@@ -14,7 +14,14 @@ from pydantic import Field, model_validator
 
 from benchmark.cards.brackets import split_brackets
 from benchmark.cards.drawn import DrawnSource
-from benchmark.cards.fields import SPLITS, SplitName, Triple
+from benchmark.cards.fields import (
+    MOST_CLASSES,
+    SPLITS,
+    ImageSize,
+    Pairs,
+    SplitName,
+    Triple,
+)
 from benchmark.cards.protocol import Protocol
 from benchmark.cards.source import Download, FolderSource, HubSource, LocalCopy, Source
 from benchmark.cards.transforms import (
@@ -23,9 +30,14 @@ from benchmark.cards.transforms import (
     RandomCrop,
     RandomResizedCrop,
     Transform,
+    Transforms,
 )
 from benchmark.errors import UnknownName
-from benchmark.strict import Strict
+from benchmark.strict import Line, Strict
+
+_MOST_IMAGES = 1_000_000_000
+_MOST_DRAWN_BYTES = 16 << 30  # pixels that a program draws into the memory
+_PROTOCOL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 __all__ = [
     "SPLITS",
@@ -44,6 +56,9 @@ __all__ = [
 ]
 
 
+Deviation = Annotated[float, Field(gt=0)]
+
+
 class Card(Strict):
     """A data set card; those in ``datasets/`` are the examples.
 
@@ -58,21 +73,24 @@ class Card(Strict):
         downloads: the official archive, where it can still be had and its checksum is known.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    title: str
-    homepage: str = ""
-    licence: str = ""
-    citation: str = ""
-    classes: Annotated[int, Field(gt=1)]
-    image_size: Annotated[int, Field(gt=0)]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+    title: Line
+    homepage: Line = ""
+    licence: Line = ""
+    citation: Line = ""
+    classes: Annotated[int, Field(gt=1, le=MOST_CLASSES)]
+    image_size: ImageSize
     mean: Triple
-    std: Triple
-    splits: dict[SplitName, Annotated[int, Field(gt=0)]]
+    std: tuple[Deviation, Deviation, Deviation]
+    splits: dict[SplitName, Annotated[int, Field(gt=0, le=_MOST_IMAGES)]]
     source: Source
-    augmentation: tuple[Transform, ...] = ()
-    protocols: dict[str, Protocol]
-    pairs: tuple[str, ...]
-    downloads: tuple[Download, ...] = ()
+    augmentation: Transforms = ()
+    protocols: Annotated[
+        dict[Annotated[str, Field(pattern=_PROTOCOL_NAME, max_length=64)], Protocol],
+        Field(max_length=100),
+    ]
+    pairs: Pairs
+    downloads: Annotated[tuple[Download, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
     def _both_splits(self) -> Card:
@@ -84,6 +102,12 @@ class Card(Strict):
     def _classes_fit(self) -> Card:
         if isinstance(self.source, DrawnSource):
             self.source.check_classes(self.classes)
+            per_class = self.source.train_per_class + self.source.test_per_class
+            if self.classes * per_class * 3 * self.image_size**2 > _MOST_DRAWN_BYTES:
+                raise ValueError(
+                    f"{self.classes * per_class:,} drawn images of this size are more than "
+                    f"{_MOST_DRAWN_BYTES >> 30} GB"
+                )
         return self
 
     @property

@@ -5,7 +5,6 @@ Reading cards imports no torch, so that listing them is quick.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from benchmark.cards.card import Card
 from benchmark.cards.source import FolderSource, LayoutNames
 from benchmark.errors import CardError
 from benchmark.registry import Catalogue
-from benchmark.strict import faults
+from benchmark.strict import faults, read_toml
 
 HINT = (
     "Data sets are the cards (*.toml) in datasets/ and in folders given by --path; "
@@ -35,10 +34,7 @@ def read_card(path: Path, layouts: LayoutNames | None = None) -> Card:
         CardError: not TOML, an unknown or missing key, or a value that does not fit; names the
             file, the key and what is expected.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CardError(f"cannot read the card {path}: {error}") from None
+    values = read_toml(path, "card", error=CardError)
     protocols = values.get("protocols")
     for name, protocol in protocols.items() if isinstance(protocols, dict) else ():
         if isinstance(protocol, dict):

@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from benchmark.strict import Strict
+from benchmark.cards.fields import MOST_CLASSES
+from benchmark.strict import Line, Strict
+
+_MOST_IMAGES = 10_000_000
 
 
 class DrawnSource(Strict):
@@ -22,12 +25,12 @@ class DrawnSource(Strict):
     """
 
     kind: Literal["drawn"]
-    revision: str
-    families: Annotated[int, Field(gt=0)]
-    species: Annotated[int, Field(gt=0)]
-    train_per_class: Annotated[int, Field(gt=0)]
-    test_per_class: Annotated[int, Field(gt=0)]
-    seed: int
+    revision: Line
+    families: Annotated[int, Field(gt=0, le=MOST_CLASSES)]
+    species: Annotated[int, Field(gt=0, le=MOST_CLASSES)]
+    train_per_class: Annotated[int, Field(gt=0, le=_MOST_IMAGES)]
+    test_per_class: Annotated[int, Field(gt=0, le=_MOST_IMAGES)]
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)]
 
     def check_classes(self, classes: int) -> None:
         """Refuse a card that counts other classes than are drawn.

@@ -14,12 +14,18 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from benchmark.cards.fields import Share
-from benchmark.cards.transforms import Transform
+from benchmark.cards.fields import ImageSize, Pairs, Share
+from benchmark.cards.transforms import Transforms
 from benchmark.errors import UsageError, suggestion
-from benchmark.strict import Later, Strict, faults, has_mark
+from benchmark.strict import Later, Line, Strict, faults, has_mark
 
 M = TypeVar("M")
+_MOST_EPOCHS = 1_000_000
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Strength = Annotated[float, Field(ge=0, le=1e6)]
+Milestones = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=_MOST_EPOCHS)], ...], Field(max_length=1000)
+]
 NOTHING = "none"  # what brackets write for no value, where a field's default is to have none
 
 
@@ -116,41 +122,37 @@ class Protocol(Strict):
     """
 
     name: Annotated[str, Unidentified, CardOnly]
-    epochs: Annotated[int, Field(gt=0)]
-    batch_size: Annotated[int, Field(gt=0)]
-    lr: Annotated[float, Field(gt=0)]
-    lr_by_network: Annotated[dict[str, float], Unidentified, CardOnly] = Field(default_factory=dict)
-    optimiser: Annotated[str, Later] = "sgd"
+    epochs: Annotated[int, Field(gt=0, le=_MOST_EPOCHS)]
+    batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
+    lr: Rate
+    lr_by_network: Annotated[dict[Line, Rate], Unidentified, CardOnly] = Field(default_factory=dict)
+    optimiser: Annotated[Line, Later] = "sgd"
     momentum: Annotated[Share, Unless("optimiser", "adamw")] = 0.9
     nesterov: Annotated[bool, Only("optimiser", "sgd")] = False
     betas: Annotated[
         tuple[Share, ...] | None, Joined("-", "0.9-0.999"), Unless("optimiser", "sgd"), Later
     ] = None
     eps: Annotated[float | None, Field(gt=0), Unless("optimiser", "sgd"), Later] = None
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Strength = 5e-4
     decay_norms: Annotated[bool, Later] = True
-    clip_norm: Annotated[float, Field(ge=0), Later] = 0.0
+    clip_norm: Annotated[Strength, Later] = 0.0
     schedule: Literal["step", "cosine"] = "step"
-    milestones: Annotated[
-        tuple[int, ...], Joined("-", "150-180-210"), Only("schedule", "step")
-    ] = ()
-    gamma: Annotated[float, Only("schedule", "step", refused=False)] = 0.1
+    milestones: Annotated[Milestones, Joined("-", "150-180-210"), Only("schedule", "step")] = ()
+    gamma: Annotated[float, Field(ge=0, le=1e6), Only("schedule", "step", refused=False)] = 0.1
     min_lr: Annotated[float, Field(ge=0), Only("schedule", "cosine"), Later] = 0.0
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0, le=_MOST_EPOCHS)] = 0.0
     label_smoothing: Annotated[Share, Later] = 0.0
     drop_path: Annotated[Share, Later] = 0.0
     average: Annotated[Share, Later] = 0.0
-    augmentation: Annotated[
-        tuple[Transform, ...], Joined("+", "rand_augment+random_erasing"), Later
-    ] = ()
-    mixup: Annotated[float, Field(ge=0), Later] = 0.0
-    cutmix: Annotated[float, Field(ge=0), Later] = 0.0
+    augmentation: Annotated[Transforms, Joined("+", "rand_augment+random_erasing"), Later] = ()
+    mixup: Annotated[Strength, Later] = 0.0
+    cutmix: Annotated[Strength, Later] = 0.0
     validation: Share = 0.0
-    evaluate_every: Annotated[int, Field(gt=0), Unidentified] = 1
+    evaluate_every: Annotated[int, Field(gt=0, le=_MOST_EPOCHS), Unidentified] = 1
     ranked: Annotated[bool, Unidentified, CardOnly] = False
-    image_size: Annotated[int | None, Field(gt=0), Later] = None
+    image_size: Annotated[ImageSize | None, Later] = None
     pretrained: Annotated[bool, Later] = False
-    pairs: Annotated[tuple[str, ...], Unidentified, CardOnly] = ()
+    pairs: Annotated[Pairs, Unidentified, CardOnly] = ()
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:

@@ -13,9 +13,11 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from benchmark.cards.drawn import DrawnSource
-from benchmark.cards.fields import SPLITS, SplitName
+from benchmark.cards.fields import SPLITS, InnerPath, SplitName
 from benchmark.errors import BenchmarkError
-from benchmark.strict import Strict
+from benchmark.strict import Line, Strict
+
+_REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?$"
 
 
 class LayoutNames(Protocol):
@@ -46,8 +48,8 @@ class InLayout(Strict):
         options: of the layout, by name.
     """
 
-    layout: str
-    options: dict[str, str] = Field(default_factory=dict)
+    layout: Line
+    options: dict[Line, Line] = Field(default_factory=dict)
     _layout_file: Path | None = PrivateAttr(default=None)
 
     @property
@@ -88,8 +90,8 @@ class Download(Strict):
         checksum: ``md5:…`` or ``sha256:…``.
     """
 
-    file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)]
+    url: Annotated[Line, Field(pattern=r"^https?://[^\s]+$")]
     checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 
 
@@ -102,8 +104,8 @@ class LocalCopy(InLayout):
         archives: the same of the archives that unpack to it; all that are there are unpacked.
     """
 
-    folder: str
-    archives: tuple[str, ...] = ()
+    folder: InnerPath
+    archives: tuple[InnerPath, ...] = ()
 
 
 class HubSource(Strict):
@@ -127,13 +129,13 @@ class HubSource(Strict):
     """
 
     kind: Literal["hub"]
-    hub: str
+    hub: Annotated[str, Field(pattern=_REPOSITORY)]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    image: str
-    label: str
-    files: dict[SplitName, str | tuple[str, ...]]
-    folder: str
-    archive: str = ""
+    image: Line
+    label: Line
+    files: dict[SplitName, InnerPath | tuple[InnerPath, ...]]
+    folder: InnerPath
+    archive: InnerPath | Literal[""] = ""
     local: tuple[LocalCopy, ...] = ()
     mixed_sizes: bool = False
     keep: Annotated[int, Field(gt=1)] | None = None
@@ -163,17 +165,17 @@ class FolderSource(InLayout):
     """Images of one's own, in a folder.
 
     Attributes:
-        folder: where they lie; relative to the card. A folder of this name under ``--data`` is
-            looked at before.
+        folder: where they lie, anywhere; relative to the card. A folder of this name under
+            ``--data`` is looked at before. It is read and never written to.
         revision: raised by hand when the images change.
         fingerprint: of the list of files with their labels and sizes; if it is given, other files
             are refused.
     """
 
     kind: Literal["folder"]
-    folder: str
-    revision: str = "1"
-    fingerprint: str = ""
+    folder: Line
+    revision: Line = "1"
+    fingerprint: Line = ""
 
 
 Source = Annotated[HubSource | FolderSource | DrawnSource, Field(discriminator="kind")]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from benchmark.cards.fields import Pairs
 from benchmark.errors import CardError, UnknownName
-from benchmark.strict import Strict, faults
+from benchmark.strict import Line, Strict, faults, read_toml
 
 FOLDER = Path(__file__).resolve().parent.parent / "suites"
 
@@ -27,13 +27,13 @@ class Suite(Strict):
         seeds: their number.
     """
 
-    name: str
-    title: str
-    datasets: tuple[str, ...]
-    pairs: tuple[str, ...] = ()
-    recipes: tuple[str, ...]
-    protocol: str | None = None
-    seeds: Annotated[int, Field(gt=0)] = 3
+    name: Line
+    title: Line
+    datasets: Annotated[tuple[Line, ...], Field(max_length=1000)]
+    pairs: Pairs = ()
+    recipes: Annotated[tuple[Line, ...], Field(max_length=1000)]
+    protocol: Line | None = None
+    seeds: Annotated[int, Field(gt=0, le=10_000)] = 3
 
 
 def suite_names() -> list[str]:
@@ -51,9 +51,8 @@ def read_suite(name: str) -> Suite:
     if name not in suite_names():
         raise UnknownName("suite", name, suite_names(), "'kdbench list suites' shows them.")
     path = FOLDER / f"{name}.toml"
+    values = read_toml(path, "suite", error=CardError)
     try:
-        return Suite.model_validate({"name": name} | tomllib.loads(path.read_text("utf-8")))
-    except tomllib.TOMLDecodeError as error:
-        raise CardError(f"cannot read the suite {path}: {error}") from None
+        return Suite.model_validate({"name": name} | values)
     except ValidationError as error:
         raise CardError(f"the suite {path} is wrong: {'; '.join(faults(error))}") from None

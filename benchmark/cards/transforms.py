@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from benchmark.cards.fields import MOST_PIXELS
 from benchmark.errors import suggestion
 from benchmark.strict import Strict
 
@@ -22,17 +23,19 @@ def _rising(values: tuple[float, float]) -> tuple[float, float]:
     return values
 
 
-PositiveRange = Annotated[
-    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_rising)
-]
+Ratio = Annotated[float, Field(gt=0, le=1000)]
+RatioRange = Annotated[tuple[Ratio, Ratio], AfterValidator(_rising)]
 ShareRange = Annotated[tuple[Probability, Probability], AfterValidator(_rising)]
+SomeShare = Annotated[float, Field(gt=0, le=1)]
+SomeShareRange = Annotated[tuple[SomeShare, SomeShare], AfterValidator(_rising)]
+Jitter = Annotated[float, Field(ge=0, le=10)]
 
 
 class RandomCrop(Strict):
     """Pad with black by ``padding`` pixels on each side, then crop at a random place."""
 
     name: Literal["random_crop"]
-    padding: Annotated[int, Field(gt=0)]
+    padding: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
 
 
 class HorizontalFlip(Strict):
@@ -46,18 +49,23 @@ class RandomResizedCrop(Strict):
     """Crop a random share of the area at a random aspect ratio and resize it to the image size."""
 
     name: Literal["random_resized_crop"]
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (0.75, 1.3333)
+    scale: SomeShareRange = (0.08, 1.0)
+    ratio: RatioRange = (0.75, 1.3333)
 
 
 class ColorJitter(Strict):
-    """Change brightness, contrast, saturation and hue at random."""
+    """Change brightness, contrast, saturation and hue at random.
+
+    Attributes:
+        brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x.
+        hue: share of the circle of colours, at most a half, to either side.
+    """
 
     name: Literal["color_jitter"]
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
+    brightness: Jitter = 0.0
+    contrast: Jitter = 0.0
+    saturation: Jitter = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
 class RandAugment(Strict):
@@ -68,7 +76,7 @@ class RandAugment(Strict):
 
     name: Literal["rand_augment"]
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
-    layers: Annotated[int, Field(gt=0)] = 2
+    layers: Annotated[int, Field(gt=0, le=100)] = 2
 
 
 class TrivialAugment(Strict):
@@ -94,7 +102,7 @@ class RandomErasing(Strict):
     name: Literal["random_erasing"]
     p: Probability = 0.25
     scale: ShareRange = (0.02, 0.33)
-    ratio: PositiveRange = (0.3, 3.3)
+    ratio: RatioRange = (0.3, 3.3)
 
 
 _Any = (
@@ -125,6 +133,7 @@ def _by_name(value: Any) -> Any:
 
 
 Transform = Annotated[_Any, Field(discriminator="name"), BeforeValidator(_by_name)]
+Transforms = Annotated[tuple[Transform, ...], Field(max_length=32)]
 TRANSFORMS: dict[str, type[Strict]] = {
     get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(_Any)
 }

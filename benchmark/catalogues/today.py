@@ -1,4 +1,4 @@
-"""What recipes and cards say today, to tell stale records."""
+"""What recipes and cards say today, to tell stale records and those of another source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 from benchmark.errors import UsageError
 from benchmark.layouts.catalogue import known_cards
 from benchmark.recipe.index import describe_recipes
+from benchmark.recipe.source import Source
+from benchmark.records.attestations import Attested
 from benchmark.records.schema import IMPORTED, RunSpec
+from benchmark.records.sources import Sources
 from benchmark.reports.board.staleness import Current
 
 
@@ -37,3 +40,20 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
         data_revisions={card.name: card.revision for card in catalogue.values()},
         protocol_values=protocol_values,
     )
+
+
+def sources(paths: Sequence[Path], cache_dir: Path, attested: Attested) -> Sources:
+    """The sources of today's recipes, and what is attested of older ones.
+
+    Args:
+        paths: folders given by ``--path``.
+        cache_dir: of the index of recipes.
+        attested: of the store whose records are looked at (``Contents.attested``).
+    """
+    recipes = describe_recipes(paths, cache_dir)
+    known = {
+        recipe.name: Source(recipe.source, recipe.source_text)
+        for recipe in recipes
+        if not recipe.error
+    }
+    return Sources(known, attested)

@@ -21,7 +21,7 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import console, print_json
+from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
 WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
@@ -96,9 +96,9 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale or missing, and who trains what.
+    """Show how much of a suite is done, failed, stale, changed, damaged or missing.
 
-    Every command that works on the same folder of runs is seen, on whichever machine.
+    Who trains what is shown too, whichever command on the same folder of runs it is.
     """
     from dataclasses import asdict
 
@@ -106,11 +106,12 @@ def status(
     from benchmark.reports.terminal.results import coverage_table
     from benchmark.reports.terminal.work import watching, work_tables
 
-    session = Session(request, runs=runs, results=results, retry=False)
+    session = Session(request, runs=runs, results=results)
     if as_json:
         print_json(session.coverage())
         return
-    with watching(console()) as show:
+    out = console()
+    with watching(out) as show:
         while True:
             coverage = session.coverage()
             at_work = [asdict(run) for run in session.at_work()]
@@ -118,6 +119,8 @@ def status(
             if not watch or not (at_work or any(row["missing"] for row in coverage)):
                 break
             time.sleep(WATCH_S)
+    for note in session.notes():
+        say(out, note)
 
 
 def speed(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 
 from benchmark.errors import RecordError
-from benchmark.matrix.plan import Group, Kept, Plan, State, grouped
+from benchmark.matrix.plan import Group, Kept, Plan, grouped
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
@@ -74,7 +74,8 @@ class Order:
     def news(self, run: AnyRun) -> Outcome | None:
         """How another process ended an open run since this call began; None if none did."""
         record = self._record(run)
-        if self.plan.states[run.identity] is State.done:  # open for its weights alone
+        known = self.plan.known[run.identity]
+        if known.has_result and run.identity not in self.plan.again:  # open for its weights alone
             return Outcome.recorded if self.kept.has_weights(run.identity) else None
         if record is None or self._mark(record) == self._found[run.identity]:
             return None

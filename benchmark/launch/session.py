@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from benchmark.launch.published import fetch_published
 from benchmark.launch.signals import stopping_at_signals
 from benchmark.launch.summary import Summary
 from benchmark.launch.workers.inline import Inline
-from benchmark.matrix.plan import Plan, State, cells_of, make_plan, state_of
+from benchmark.matrix.plan import Plan, cells_of, make_plan
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
+from benchmark.matrix.states import Known, Retry, State, known_of, notes_on
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
@@ -35,14 +36,17 @@ class Session:
         request: what was asked for.
         runs: folder of checkpoints and weights.
         results: folder of records.
-        retry: whether to train again what is recorded as failed.
+        retry: what to train again although it is recorded; True is ``failed``.
 
     Raises:
         BenchmarkError: anything in the request that does not exist or does not fit.
     """
 
-    def __init__(self, request: Request, *, runs: Path, results: Path, retry: bool) -> None:
-        self.request, self.retry = request, retry
+    def __init__(
+        self, request: Request, *, runs: Path, results: Path, retry: bool | Collection[Retry] = ()
+    ) -> None:
+        self.request = request
+        self.retry = ([Retry.failed] if retry else []) if isinstance(retry, bool) else retry
         self.recipes = load_recipes(request.paths)
         self.store, self.workspace = Store(results), Workspace(runs)
         self.choice = choice_of(request)
@@ -69,9 +73,9 @@ class Session:
         Raises:
             BenchmarkError: data or published weights cannot be had, or a folder cannot be written.
         """
-        self.store.check_writable()
-        self.workspace.check_writable()
         plan = self.plan()
+        self.store.check_writable(run.spec for run in plan.todo)
+        self.workspace.check_writable()
         launcher = make_launcher(means, self.workspace.root)
         if isinstance(launcher, Inline) and not launcher.leads:
             launcher.follow()
@@ -82,6 +86,7 @@ class Session:
             listener.note(f"left out: {reason}")
         recorder = Recorder(self.store, self.workspace)
         recorder.remember(plan.runs)
+        recorder.again = plan.again
         # What cannot be had is said before anything is trained.
         recorder.published = fetch_published(plan.todo, listener)
         conductor = Conductor(
@@ -112,9 +117,10 @@ class Session:
         return {
             "cells": len(plan.cells),
             "runs": len(plan.runs),
-            "recorded": sum(state is State.done for state in plan.states.values()),
+            "recorded": sum(known.has_result for known in plan.known.values()),
             "to_train": len(plan.todo),
             "left_out": self.refusals,
+            "notes": notes_on(plan.left()),
             "levels": [
                 [
                     {
@@ -126,7 +132,8 @@ class Session:
                             {
                                 "label": run.label,
                                 "identity": run.identity,
-                                "state": plan.states[run.identity].value,
+                                "state": plan.known[run.identity].state.value,
+                                "reason": plan.known[run.identity].reason,
                                 "record": str(self.store.path_of(run.spec)),
                             }
                             for run in group
@@ -138,22 +145,33 @@ class Session:
             ],
         }
 
+    def known(self) -> dict[str, Known]:
+        """What is known of every run that the cells need, by identity."""
+        return known_of(self.runs().values(), self.store)
+
     def coverage(self) -> list[dict[str, Any]]:
-        """How many cells are done, failed, stale, missing, by data set, pair and recipe."""
-        rows: dict[tuple[str, str, str, str], Counter[str]] = {}
+        """How many cells are in each state, by data set, pair and recipe, and why if not done."""
+        known = self.known()
+        rows: dict[tuple[str, str, str, str], list[Known]] = {}
         for cell in self.cells:
             key = (cell.card.name, cell.run.protocol.name, str(cell.pair), cell.run.recipe_label)
-            rows.setdefault(key, Counter())[state_of(cell.run, self.store).value] += 1
+            rows.setdefault(key, []).append(known[cell.run.identity])
         return [
             {"dataset": dataset, "protocol": protocol, "pair": pair, "recipe": recipe}
-            | {state.value: counts[state.value] for state in State}
-            for (dataset, protocol, pair, recipe), counts in rows.items()
+            | {state.value: sum(one.state is state for one in found) for state in State}
+            | {"reasons": sorted({one.reason for one in found if one.reason})}
+            for (dataset, protocol, pair, recipe), found in rows.items()
         ]
 
     def at_work(self) -> list[AtWork]:
         """The runs of the choice that are being trained, by whomever, or are half trained."""
-        open_ones = (r for r in self.runs().values() if state_of(r, self.store) is not State.done)
+        known, runs = self.known(), self.runs()
+        open_ones = (run for identity, run in runs.items() if not known[identity].has_result)
         return list(at_work(open_ones, self.workspace))
+
+    def notes(self) -> list[str]:
+        """What a person must know of what is recorded and not done."""
+        return notes_on(self.known().values())
 
     def records(self) -> list[Record]:
         """Records of the chosen cells and of all that they build on, without stale ones."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.launch.order import Outcome
-from benchmark.matrix.plan import Plan, State
+from benchmark.matrix.plan import Plan
+from benchmark.matrix.states import State, notes_on
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class Summary:
     @property
     def given_up(self) -> int:
         """Runs recorded as failed earlier, and not tried again."""
-        todo = {run.identity for run in self.plan.todo}
-        return sum(
-            state is State.failed and identity not in todo
-            for identity, state in self.plan.states.items()
-        )
+        return len(self.plan.left(State.failed))
+
+    @property
+    def damaged(self) -> int:
+        """Runs whose record cannot be read or trusted, and that were not trained again."""
+        return len(self.plan.left(State.damaged))
 
     @property
     def exit_code(self) -> int:
@@ -48,7 +50,7 @@ class Summary:
         if self.ended_by is not None:
             return 128 + self.ended_by
         bad = sum(map(self.count, (Outcome.failed, Outcome.blocked, Outcome.refused)))
-        return 1 if bad + self.given_up else 0
+        return 1 if bad + self.given_up + self.damaged else 0
 
     def lines(self) -> list[str]:
         """What a person must know beside the table."""
@@ -61,15 +63,15 @@ class Summary:
         ):
             if number := self.count(outcome):
                 lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
-        if self.given_up:
-            lines.append(f"{self.given_up} failed earlier; '--retry failed' trains them again.")
-        return lines
+        return lines + notes_on(self.plan.left())
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
         return {
             "outcomes": dict(Counter(outcome.value for outcome in self.outcomes.values())),
             "given_up": self.given_up,
+            "damaged": self.damaged,
+            "notes": notes_on(self.plan.left()),
             "cells": [
                 {
                     "dataset": cell.card.name,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.cards.brackets import split_brackets
@@ -13,6 +12,7 @@ from benchmark.errors import IncompatiblePair, UsageError
 from benchmark.matrix.request import Choice
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
+from benchmark.matrix.states import Known, Retry, State, known_of
 from benchmark.records.store import Store
 from benchmark.registry import Catalogue
 
@@ -21,16 +21,8 @@ if TYPE_CHECKING:
     from benchmark.recipe.pair import Pair
 
 EVERY = "*"  # in the place of a recipe's name
+MOST_CELLS = 20_000  # they take 4 s to resolve on one core; 504 take 0.1 s
 Group = tuple[AnyRun, ...]
-
-
-class State(StrEnum):
-    """What is known of a run."""
-
-    done = "done"
-    failed = "failed"
-    stale = "stale"
-    missing = "missing"
 
 
 class Kept(Protocol):
@@ -61,14 +53,30 @@ class Plan:
     Attributes:
         cells: what was chosen.
         runs: all runs that they need; each stands behind those that it builds on.
-        states: what is known of each, by identity.
+        known: what is known of each, by identity.
         todo: runs to train, in the same order.
+        again: identities of those that have a record, and were asked for all the same.
     """
 
     cells: tuple[Cell, ...]
     runs: tuple[AnyRun, ...]
-    states: Mapping[str, State]
+    known: Mapping[str, Known]
     todo: tuple[AnyRun, ...]
+    again: frozenset[str] = frozenset()
+
+    @property
+    def states(self) -> dict[str, State]:
+        """The states of all runs, by identity."""
+        return {identity: known.state for identity, known in self.known.items()}
+
+    def left(self, *states: State) -> list[Known]:
+        """What is known of recorded runs that are not trained; of these states alone, if any."""
+        todo = {run.identity for run in self.todo}
+        return [
+            known
+            for identity, known in self.known.items()
+            if identity not in todo and (not states or known.state in states)
+        ]
 
     def levels(self, kept: Kept, lead: Callable[[Run], int]) -> list[list[Group]]:
         """Groups by level: a level's groups build only on the levels before it.
@@ -103,16 +111,18 @@ def cells_of(
         The cells, and the reasons for those that are left out.
 
     Raises:
-        UsageError: an unknown name or setting, or an empty choice.
+        UsageError: an unknown name or setting, an empty choice, or one that is too large.
         IncompatiblePair: no cell is left; says why.
     """
     cells: list[Cell] = []
     refusals: dict[str, None] = {}
+    texts = named(choice.recipes, recipes)
+    _check_number(choice, len(texts))
     for card in choice.datasets:
         protocol = card.protocol(choice.protocol)
         resolver = Resolver(card, protocol, recipes, choice.teachers)
         for pair in choice.pairs_of(card, protocol):
-            for text in named(choice.recipes, recipes):
+            for text in texts:
                 name, settings = split_brackets(text)
                 for seed in choice.seeds:
                     run = resolver.resolve(Asked(name, settings, pair.student, pair, seed))
@@ -145,48 +155,41 @@ def named(texts: Sequence[str], recipes: Catalogue[RecipeInfo]) -> list[str]:
     return list(names)
 
 
-def make_plan(cells: Sequence[Cell], store: Store, kept: Kept, *, retry: bool) -> Plan:
+def make_plan(
+    cells: Sequence[Cell], store: Store, kept: Kept, *, retry: Collection[Retry] = ()
+) -> Plan:
     """What the cells need, less what is recorded.
+
+    A record that cannot be trusted, or that came from another source of its recipe, stays as it is
+    unless it is asked for.
 
     Args:
         cells: the chosen ones.
         store: of records.
         kept: tells where weights are.
-        retry: whether to train again what is recorded as failed.
-
-    Raises:
-        RecordError: a record that is in the way cannot be read or trusted.
+        retry: what to train again although it is recorded.
     """
     runs: dict[str, AnyRun] = {}
     for cell in cells:
         for run in cell.run.family():
             runs.setdefault(run.identity, run)
-    states = {identity: state_of(run, store) for identity, run in runs.items()}
+    known = known_of(runs.values(), store)
+    again = frozenset(identity for identity, one in known.items() if one.is_retried(retry))
     train: set[str] = set()
     needed: set[str] = set()
     for identity, run in reversed(runs.items()):
-        state = states[identity]
-        if state is State.failed and not retry:
+        one = known[identity]
+        wanted = one.is_open or identity in again
+        if not (wanted or one.has_result):
             continue
         has_weights = isinstance(run, ImportedRun) or kept.has_weights(identity)
-        if state is not State.done or (identity in needed and not has_weights):
+        if wanted or (identity in needed and not has_weights):
             train.add(identity)
         if identity in train or identity in needed:
             # Also to load a run that is kept, its network is rebuilt from what it builds on.
             needed.update(role.identity for role in run.roles.values())
     todo = tuple(run for identity, run in runs.items() if identity in train)
-    return Plan(tuple(cells), tuple(runs.values()), states, todo)
-
-
-def state_of(run: AnyRun, store: Store) -> State:
-    """What the store knows of a run."""
-    path = store.path_of(run.spec)
-    if not path.exists():
-        return State.missing
-    record = store.read(path)
-    if record.identity != run.identity:
-        return State.stale
-    return State.done if record.status == "ok" else State.failed
+    return Plan(tuple(cells), tuple(runs.values()), known, todo, again)
 
 
 def grouped(ready: Sequence[AnyRun], kept: Kept, lead: Callable[[Run], int]) -> list[Group]:
@@ -222,6 +225,20 @@ def _sees(run: AnyRun, kept: Kept, lead: Callable[[Run], int]) -> tuple[object, 
         stand = (run.seed, lead(run), kept.epochs_done(run.identity, run.source))
         return (run.card.name, "trained", *geometry, *stand)
     return (run.card.name, "imported", *geometry)
+
+
+def _check_number(choice: Choice, recipes: int) -> None:
+    """Refuse a choice before minutes are spent on planning it."""
+    pairs = sum(
+        len(choice.pairs_of(card, card.protocol(choice.protocol))) for card in choice.datasets
+    )
+    cells = pairs * recipes * len(choice.seeds)
+    if cells > MOST_CELLS:
+        raise UsageError(
+            f"this is a choice of {cells:,} cells: {pairs} pairs × {recipes} recipes × "
+            f"{len(choice.seeds)} seeds. At most {MOST_CELLS:,} are planned at once: choose fewer "
+            "--seeds, or some of the --pair, --recipe, --dataset."
+        )
 
 
 def _check_that_teachers_are_used(cells: Sequence[Cell], choice: Choice) -> None:

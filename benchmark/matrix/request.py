@@ -17,6 +17,9 @@ from benchmark.recipe.pair import Pair
 from benchmark.records.schema import DRAW
 
 DEFAULT_SUITE = "quick"
+MOST_SEEDS = 1_000  # nobody needs so many, and a longer list takes minutes to plan
+LONGEST_WORD = 2_000  # characters of a word of the command line
+LONGEST_PART = 255  # bytes of a file's or folder's name, as disks have it
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Request:
         protocol: name.
         teachers: ``FILE`` or ``NETWORK=FILE``.
         paths: folders with further recipes and cards.
+
+    Raises:
+        UsageError: a word that cannot be shown or looked for: too long, or with control characters.
     """
 
     suite: str | None = None
@@ -40,6 +46,19 @@ class Request:
     protocol: str | None = None
     teachers: Sequence[str] = ()
     paths: Sequence[Path] = ()
+
+    def __post_init__(self) -> None:
+        files = [*self.teachers, *map(str, self.paths)]
+        names = [*self.datasets, *self.pairs, *self.recipes]
+        for word in (self.suite, self.seeds, self.protocol, *names, *files):
+            if word is not None:
+                _check_word(word)
+        for file in files:
+            if any(len(os.fsencode(part)) > LONGEST_PART for part in Path(file).parts):
+                raise UsageError(
+                    f"'{file[:80]}…' has a part of more than {LONGEST_PART} bytes: there can be no "
+                    "such file. Correct --path or --teacher-checkpoint."
+                )
 
 
 @dataclass(frozen=True)
@@ -67,16 +86,31 @@ class Choice:
         return [Pair.parse(text) for text in self.pairs or card.pairs_of(protocol)]
 
 
+def _check_word(word: str) -> None:
+    if len(word) > LONGEST_WORD:
+        raise UsageError(
+            f"'{word[:80]}…' has {len(word):,} characters. Write {LONGEST_WORD:,} at most."
+        )
+    if not word.isprintable():
+        raise UsageError(f"{word!a} has characters that cannot be shown. Write it without them.")
+
+
 def parse_seeds(text: str) -> list[int]:
     """Read ``3`` (the seeds 0, 1, 2) or a list such as ``0,2,5`` (those seeds).
 
     Raises:
-        UsageError: neither, or a seed that is kept for independent draws.
+        UsageError: neither, too many, or a seed that is kept for independent draws.
     """
     seeds: list[int] = []
-    if re.fullmatch(r"[1-9]\d*", text):
+    if re.fullmatch(r"[1-9][0-9]*", text):
+        # Compared as text: a number of a million digits is none that Python reads.
+        if len(text) > len(str(MOST_SEEDS)) or int(text) > MOST_SEEDS:
+            raise UsageError(
+                f"--seeds {text[:40]}: that is how many; write {MOST_SEEDS:,} at most, or one with "
+                f"a comma ({text[:6]},) for that seed alone."
+            )
         seeds = list(range(int(text)))
-    elif re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:
+    elif re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*,?", text) and "," in text:
         seeds = sorted({int(part) for part in text.split(",") if part})
     if seeds and seeds[-1] >= DRAW:
         raise UsageError(

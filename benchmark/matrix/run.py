@@ -9,11 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from benchmark.cards.card import Card, Protocol
 from benchmark.data.pictures import Pictures
-from benchmark.errors import RecipeError
+from benchmark.errors import RecipeError, UsageError
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.schema import IMPORTED, RoleRecord, RunSpec
+from benchmark.strict import faults
 
 if TYPE_CHECKING:
     from benchmark.recipe.contract import Recipe, RecipeInfo
@@ -42,7 +45,11 @@ class AnyRun(ABC):
     @property
     @abstractmethod
     def source(self) -> str:
-        """Sha256 of what the result comes from: the recipe's files, or the file of weights."""
+        """Digest of what the result comes from: the recipe's files, or the file of weights."""
+
+    def has_source(self, recorded: str) -> bool:
+        """Whether a record's ``recipe_source`` is of what the run comes from today."""
+        return recorded == self.source
 
     @property
     @abstractmethod
@@ -144,14 +151,18 @@ class Run(AnyRun):
 
     @property
     def source(self) -> str:
-        """Sha256 of the recipe's file and of those that it imports from."""
-        return self.recipe.digest
+        """What the recipe's file and those that it imports from mean."""
+        return self.recipe.source.meaning
+
+    def has_source(self, recorded: str) -> bool:
+        """Whether a record's ``recipe_source`` is of the recipe as it is today."""
+        return self.recipe.source.matches(recorded)
 
     @cached_property
     def spec(self) -> RunSpec:
         """What is asked for, without the accuracies of the roles."""
         defaults = self.recipe.cls.check_settings({})
-        return RunSpec(
+        return _spec_of(
             dataset=self.card.name,
             data_revision=self.card.revision,
             network=self.network,
@@ -236,6 +247,16 @@ class ImportedRun(AnyRun):
             seed=0,
             roles={},
         )
+
+
+def _spec_of(**values: Any) -> RunSpec:
+    try:
+        return RunSpec(**values)
+    except ValidationError as error:
+        raise UsageError(
+            f"a run of '{values['recipe']}' on {values['network']:.80} cannot be recorded: "
+            f"{'; '.join(faults(error)[:5]):.1000}.\nCorrect its settings or its protocol."
+        ) from None
 
 
 def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:

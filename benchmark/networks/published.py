@@ -91,9 +91,7 @@ def published_file(network: str) -> Path | None:
         except Exception as error:  # the HTTP library's own kinds are not OSErrors
             raise no_weights(network, first_line(error)) from error
     if here_only:
-        raise no_weights(
-            network, f"{hub.endpoint()} does not answer, and its local cache has no '{repository}'."
-        )
+        raise no_weights(network, hub.no_answer())
     raise no_weights(network, f"'{repository}' has none of {', '.join(_FILES)}.")
 
 

@@ -21,6 +21,7 @@ from benchmark.networks.outputs import Network, Outputs
 from benchmark.recipe.batch import Batch, Terms
 from benchmark.recipe.context import Context, Proposal
 from benchmark.recipe.pair import Pair, Role
+from benchmark.recipe.source import Source
 from benchmark.recipe.stage import Part, Stage
 from benchmark.strict import Later, has_mark
 
@@ -35,8 +36,8 @@ class RecipeInfo:
         trains: whether the network that it trains is a pair's student, or a teacher for one.
         path: the file; empty for a class that was typed in.
         summary: the first line of the file's docstring, the idea in one sentence.
-        digest: sha256 of the file, and of the recipe files that it imports from, as they were when
-            they were imported; a later edit does not change it.
+        source: of the file, and of the recipe files that it imports from, as they were when they
+            were imported; a later edit does not change it.
     """
 
     name: str
@@ -48,7 +49,7 @@ class RecipeInfo:
     trains: Trains
     path: str
     summary: str
-    digest: str
+    source: Source
 
 
 class Recipe(nn.Module):

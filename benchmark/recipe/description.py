@@ -40,6 +40,7 @@ class RecipeDescription:
         trains: ``student``, or ``teacher`` for a step of other methods.
         summary: the first line of the docstring.
         docstring: that of the file, without indentation.
+        source, source_text: of the recipe as it is now, see ``benchmark.recipe.source.Source``.
         error: why the file could not be imported; then the name is the file's and the rest empty.
     """
 
@@ -53,6 +54,8 @@ class RecipeDescription:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     summary: str = ""
     docstring: str = ""
+    source: str = ""
+    source_text: str = ""
     error: str | None = None
 
 
@@ -69,6 +72,8 @@ def describe_recipe(info: RecipeInfo) -> RecipeDescription:
         settings=_settings(info.cls),
         summary=info.summary,
         docstring=inspect.getdoc(sys.modules[info.cls.__module__]) or "",
+        source=info.source.meaning,
+        source_text=info.source.text,
     )
 
 

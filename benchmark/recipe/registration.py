@@ -1,20 +1,18 @@
-"""How a recipe class becomes known: its name, its settings, the digest of its source."""
+"""How a recipe class becomes known: its name, its settings, its source."""
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pydantic
 
 from benchmark.errors import RecipeError
 from benchmark.recipe.contract import Recipe, RecipeInfo, Trains
+from benchmark.recipe.source import source_of
 
 R = TypeVar("R", bound=Recipe)
 NEEDS = frozenset({"embedding", "maps", "class_maps"})
@@ -64,7 +62,7 @@ def register(
             trains=trains,
             path=path,
             summary=(inspect.getdoc(module) or "").partition("\n")[0],
-            digest=_source_digest(cls),
+            source=source_of(cls.__module__),
         )
         return cls
 
@@ -76,26 +74,6 @@ def _refuse_abstract(cls: type[Recipe], name: str) -> None:
     abstract = [m for m, value in members if getattr(value, "__isabstractmethod__", False)]
     if abstract:
         raise RecipeError(f"recipe '{name}' does not define {' and '.join(abstract)}.")
-
-
-def _source_digest(cls: type[Recipe]) -> str:
-    """Sha256 over a recipe's file and the recipe files that it imports from."""
-    package = cls.__module__.rpartition(".")[0]
-    names, contents = [cls.__module__], dict[str, bytes]()
-    while names:
-        name = names.pop()
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if name in contents or file is None:
-            continue
-        contents[name] = Path(file).read_bytes()
-        for node in ast.walk(ast.parse(contents[name])):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                found = [node.module] if node.module else [alias.name for alias in node.names]
-                names += [f"{package}.{stem}" for stem in found]
-    digest = hashlib.sha256()
-    for name in sorted(contents):
-        digest.update(contents[name])
-    return digest.hexdigest()
 
 
 def _settings_model(cls: type[Recipe]) -> type[pydantic.BaseModel]:

@@ -6,13 +6,16 @@ A loss term is called by its own name everywhere but in the file, where its colu
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from benchmark.errors import RecordError
-from benchmark.records.schema import Diagnostics, Metrics
+from benchmark.records.bounds import LARGEST_FILE
+from benchmark.records.schema import Diagnostics, Metrics, Record
 
 LOSS = "loss_"
 SCORES = ("top1", "top5", "nll")  # of an epoch that was evaluated; all of them, or none
@@ -139,6 +142,64 @@ def diagnostics_of(rows: Sequence[EpochRow]) -> Diagnostics:
     return Diagnostics(
         best_top1=best_top1, best_epoch=best_epoch, train_loss=last.loss, terms=dict(last.terms)
     )
+
+
+@dataclass(frozen=True)
+class HistoryFault:
+    """What is wrong with the history beside a record.
+
+    Attributes:
+        message: for a person.
+        contradicts: whether it is whole and says another last epoch than the record.
+    """
+
+    message: str
+    contradicts: bool = False
+
+
+def fault_of(path: Path, record: Record) -> HistoryFault | None:
+    """Whether the history beside a record is damaged, or contradicts it.
+
+    A record says which history was written with it; of older ones the last row is compared, and a
+    history that ends earlier was cut short. Neither is a fault of the record.
+
+    Args:
+        path: of the history; there need not be one.
+        record: that it should belong to.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return HistoryFault(f"there is no history {path}.") if record.history else None
+    except OSError as error:
+        return HistoryFault(f"cannot read the history {path}: {error}")
+    if record.history not in (None, hashlib.sha256(content).hexdigest()):
+        return HistoryFault(
+            f"the history {path} is not the one that was written. The record is not damaged."
+        )
+    try:
+        if len(content) > LARGEST_FILE:
+            raise RecordError(f"it has more than {LARGEST_FILE:,} bytes")
+        head, *rows = content.decode("utf-8").splitlines()
+        last = read_history(f"{head}\n{rows[-1]}\n")[0]
+    except (RecordError, ValueError, IndexError, csv.Error) as error:
+        return HistoryFault(f"the history {path} is damaged: {error}. The record is not.")
+    if record.metrics is None or record.cost is None:
+        return None
+    epochs = record.spec.protocol_values.get("epochs")
+    if isinstance(epochs, int) and last.epoch != epochs + record.cost.extra_epochs:
+        return HistoryFault(
+            f"the history {path} ends with epoch {last.epoch}: it is damaged. The record is not."
+        )
+    for name in SCORES:
+        told, recorded = getattr(last, name), getattr(record.metrics, name)
+        if told is not None and told != recorded:
+            return HistoryFault(
+                f"has {name} {recorded}, and its history {path.name} ends with {told}",
+                contradicts=True,
+            )
+    return None
 
 
 def _column(name: str) -> tuple[int, str]:

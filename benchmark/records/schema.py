@@ -5,10 +5,24 @@ Percentages are written as such (0 … 100). Times are seconds.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from benchmark.records.bounds import (
+    MOST_VALUES,
+    Amount,
+    Count,
+    Identity,
+    Message,
+    Name,
+    Number,
+    Percent,
+    Plain,
+    Seed,
+    SourceDigest,
+    Words,
+)
 from benchmark.strict import Strict
 
 SCHEMA_VERSION: Final = 1
@@ -19,8 +33,6 @@ DRAW = 1_000_000
 IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 EvaluatedSplit = Literal["test", "validation"]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class RoleRecord(Strict):
@@ -30,12 +42,19 @@ class RoleRecord(Strict):
         identity: of that run.
         network, recipe: what was trained, and how.
         top1: its accuracy in percent, as recorded when this run started.
+        weights: digest of the weights that taught, as the record of that run has it; None in
+            records that are older than the digest, which do not have this key.
     """
 
     identity: Identity
-    network: str
-    recipe: str
+    network: Name
+    recipe: Name
     top1: Percent | None = None
+    weights: Identity | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), "weights")
 
 
 class RunSpec(Strict):
@@ -66,22 +85,22 @@ class RunSpec(Strict):
             if they were trained as the recipe asks by default. Keeps the files of such runs apart.
     """
 
-    dataset: str
-    data_revision: str
-    network: str
-    pair: str | None
-    recipe: str
-    recipe_version: int
-    settings: dict[str, Any]
-    changed: dict[str, Any]
-    protocol: str
-    protocol_values: dict[str, Any]
+    dataset: Name
+    data_revision: Words
+    network: Name
+    pair: Words | None
+    recipe: Name
+    recipe_version: Count
+    settings: Plain
+    changed: Plain
+    protocol: Words
+    protocol_values: Plain
     default_protocol: bool
     ranked: bool
-    seed: int
-    starts_from: str = ""
-    roles: dict[str, RoleRecord]
-    variant: str = ""
+    seed: Seed
+    starts_from: Words = ""
+    roles: dict[Name, RoleRecord] = Field(max_length=MOST_VALUES)
+    variant: Words = ""
 
 
 class Metrics(Strict):
@@ -105,11 +124,17 @@ class Metrics(Strict):
     top1: Percent
     top5: Percent
     mean_per_class: Percent
-    nll: float
+    nll: Amount
     ece: Percent
     agreement: Percent | None = None
     evaluated_on: EvaluatedSplit
-    images: int
+    images: Number
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Metrics:
+        if self.top5 < self.top1:
+            raise ValueError(f"top5 {self.top5} is below top1 {self.top1}, which is a part of it")
+        return self
 
 
 class Diagnostics(Strict):
@@ -122,9 +147,9 @@ class Diagnostics(Strict):
     """
 
     best_top1: Percent
-    best_epoch: int
+    best_epoch: Number
     train_loss: float
-    terms: dict[str, float]
+    terms: dict[Name, float] = Field(max_length=MOST_VALUES)
 
 
 class Cost(Strict):
@@ -148,49 +173,47 @@ class Cost(Strict):
         group: identities of the other runs that trained side by side.
     """
 
-    parameters: int
-    macs: int
-    training_parameters: int
-    recipe_parameters: int
-    train_seconds: float
-    evaluation_seconds: float
-    group_seconds: float
-    images_per_s: float
-    peak_memory_mb: float
-    extra_epochs: int = 0
-    forwards_per_image: Annotated[float, Field(ge=0)] | None = None
-    backwards_per_image: Annotated[float, Field(ge=0)] | None = None
-    group: tuple[str, ...] = ()
+    parameters: Count
+    macs: Count
+    training_parameters: Count
+    recipe_parameters: Count
+    train_seconds: Amount
+    evaluation_seconds: Amount
+    group_seconds: Amount
+    images_per_s: Amount
+    peak_memory_mb: Amount
+    extra_epochs: Count = 0
+    forwards_per_image: Amount | None = None
+    backwards_per_image: Amount | None = None
+    group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        values: dict[str, Any] = write(self)
-        passes = ("forwards_per_image", "backwards_per_image")
-        return {k: v for k, v in values.items() if v is not None or k not in passes}
+        return _without(write(self), "forwards_per_image", "backwards_per_image")
 
 
 class Environment(Strict):
     """Where it ran."""
 
-    packages: dict[str, str]
-    python: str
-    platform: str
-    device: str
-    processes: int
-    threads: int
+    packages: dict[Name, Words] = Field(max_length=MOST_VALUES)
+    python: Words
+    platform: Words
+    device: Words
+    processes: Number
+    threads: Number
     precision: Literal["fp32", "bf16"]
-    git_commit: str | None
+    git_commit: Words | None
     git_dirty: bool | None
 
 
 class Failure(Strict):
     """Why a run has no result."""
 
-    kind: str
-    message: str
-    where: str
-    epoch: int | None = None
+    kind: Name
+    message: Message
+    where: Words
+    epoch: Count | None = None
 
 
 class Record(Strict):
@@ -201,9 +224,15 @@ class Record(Strict):
         identity: sha256 of the canonical specification.
         status: ``ok`` or what went wrong.
         spec: what was asked for.
-        recipe_source: sha256 of the recipe's file and of the recipe files that it imports from.
+        recipe_source: of the recipe's file and of the recipe files that it imports from, see
+            ``benchmark.recipe.source.Source``: of the meaning, ``tree1:…``, or in older records of
+            the text; of weights that were brought, sha256 of their file.
         published_weights: sha256 of the file with the weights that ``spec.starts_from`` names;
             None if there is none, or if timm fetched them from elsewhere than the hub.
+        weights: digest of the weights that the run left; None if it left none, or if the record is
+            older than the digest and does not have this key.
+        history: sha256 of the file with the history; None if there is none, or if the record is
+            older than the digest and does not have this key. Set by the store when it writes.
         finished: UTC time, ISO 8601.
         metrics, diagnostics, cost: None unless ``ok``.
         error: None if ``ok``.
@@ -214,9 +243,11 @@ class Record(Strict):
     identity: Identity
     status: Status
     spec: RunSpec
-    recipe_source: str
+    recipe_source: SourceDigest
     published_weights: Identity | None = None
-    finished: str
+    weights: Identity | None = None
+    history: Identity | None = None
+    finished: Words
     metrics: Metrics | None = None
     diagnostics: Diagnostics | None = None
     cost: Cost | None = None
@@ -228,6 +259,32 @@ class Record(Strict):
     def _complete(self) -> Record:
         if self.status == "ok" and (self.metrics is None or self.cost is None):
             raise ValueError("a record with status ok must have metrics and cost")
+        if self.status == "ok" and self.error is not None:
+            raise ValueError("a record with status ok must have no error")
         if self.status != "ok" and (self.error is None or self.metrics is not None):
             raise ValueError("a record that is not ok must have an error and no metrics")
         return self
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Record:
+        if not (self.metrics and self.cost and self.diagnostics):
+            return self
+        best, last = self.diagnostics.best_top1, self.metrics.top1
+        if best < last:
+            raise ValueError(f"best_top1 {best} is below the last epoch's top1 {last}")
+        epochs = self.spec.protocol_values.get("epochs")
+        if (
+            isinstance(epochs, int | float)
+            and self.diagnostics.best_epoch > epochs + self.cost.extra_epochs
+        ):
+            raise ValueError(f"best_epoch {self.diagnostics.best_epoch} is beyond {epochs} epochs")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), "weights", "history")
+
+
+def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Leave out what was not noted, so that an older record is written as it was read."""
+    return {key: value for key, value in values.items() if value is not None or key not in names}

@@ -1,30 +1,30 @@
 """The store of records: a folder of JSON files that git can merge.
 
 One run, one file, at a place that follows from what was asked for. A file is written whole or not
-at all, and is refused when it was changed by hand.
+at all, and is refused when it was changed by hand, or when it says what cannot be. What cannot be
+trusted is named, stops nothing, and is never overwritten.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from benchmark.errors import RecordError, suggestion
 from benchmark.files import write_whole
-from benchmark.records.canonical import canonical_json, digest, identity_of
-from benchmark.records.schema import SCHEMA_VERSION, Record, RunSpec
-from benchmark.strict import faults
+from benchmark.records.attestations import Attestation, Attested
+from benchmark.records.canonical import identity_of
+from benchmark.records.history import HistoryFault
+from benchmark.records.places import ATTESTED, place_of, record_files
+from benchmark.records.reading import read_attestation, read_record, sealed
+from benchmark.records.schema import Record, RunSpec
+from benchmark.records.writing import check_inside, put, set_aside
 
 MEASURED = ("metrics", "diagnostics", "cost")
-LONGEST_SUFFIX = 80
-_REMEDY = "Restore it (git checkout -- FILE) or delete it and run 'kdbench run' again."
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,20 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a store holds, in the order of the paths."""
+    """All that a store holds, in the order of the paths.
+
+    Attributes:
+        records: those that can be trusted.
+        problems: files that are no record to be trusted.
+        beside: files beside the records that cannot be trusted, histories and attestations; no
+            number depends on them.
+        attested: what is attested of the sources of recipes.
+    """
 
     records: tuple[Record, ...]
     problems: tuple[Unreadable, ...]
+    beside: tuple[Unreadable, ...] = ()
+    attested: Attested = field(default_factory=Attested)
 
 
 class Store:
@@ -54,15 +64,8 @@ class Store:
         self.root = Path(root)
 
     def path_of(self, spec: RunSpec) -> Path:
-        """Where the record of a run is: ``DATASET/TEACHER__STUDENT/RECIPE/seedK.json``.
-
-        Runs without roles are in ``DATASET/NETWORK/RECIPE``. Settings that are not the defaults, a
-        protocol that is not the default and a variant are added to the recipe's folder. Versions
-        of recipe and data are not in the path: a new result takes the place of the stale one.
-        """
-        return self.root.joinpath(
-            _spelled(spec.dataset), _networks(spec), _recipe(spec), f"seed{spec.seed}.json"
-        )
+        """Where the record of a run is; see ``benchmark.records.places.place_of``."""
+        return self.root / place_of(spec)
 
     def history_path(self, spec: RunSpec) -> Path:
         """Where the per-epoch history of a run is, beside its record."""
@@ -72,47 +75,35 @@ class Store:
         """Read one record and check that it is what was written.
 
         Raises:
-            RecordError: no such file, not JSON or cut short, another schema version, an unknown or
-                missing key, or changed since it was written; names the file and what to do.
+            RecordError: no such file, too large, not JSON or cut short, another schema version, an
+                unknown or missing key, a value that cannot be, changed since it was written, or
+                another last epoch than its history has; names the file and what to do.
         """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RecordError(f"there is no record {path}.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecordError(f"cannot read the record {path}: {error}") from None
-        except json.JSONDecodeError as error:
-            raise _refusal(path, f"is not whole JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise _refusal(path, "is not a record")
-        if values.get("schema_version") != SCHEMA_VERSION:
-            raise RecordError(
-                f"the record {path} has schema version {values.get('schema_version')!r}; this "
-                f"version of kdbench reads {SCHEMA_VERSION}. Use the version of kdbench that wrote "
-                f"it (environment.packages says which), or delete it and run again."
-            )
-        try:
-            record = Record.model_validate(values)
-        except ValidationError as error:
-            raise _refusal(path, f"does not fit the schema: {'; '.join(faults(error))}") from None
-        if record.identity != identity_of(record.spec):
-            raise _refusal(path, "has a 'spec' that was changed after the run")
-        # Over the text of the file rather than the model, so that no default stands in for a key.
-        if values.get("checksum") != _checksum(values):
-            raise _refusal(path, "was changed after the run: its checksum does not fit")
-        return record
+        return read_record(path)[0]
 
-    def find(self, spec: RunSpec) -> Record | None:
-        """The record of exactly this run, or None if there is none or only a stale one.
+    def look(self, spec: RunSpec) -> Record | Unreadable | None:
+        """What is at the place of a run.
 
-        Raises:
-            RecordError: there is one that cannot be read or trusted.
+        Returns:
+            The record, which may be a stale one of another identity; what is wrong if it cannot be
+            read or trusted, or was moved there; None if there is nothing.
         """
         path = self.path_of(spec)
-        if not path.exists():
+        if not os.path.exists(path):
             return None
-        record = self.read(path)
-        return record if record.identity == identity_of(spec) else None
+        try:
+            return self._in_place(path)[0]
+        except RecordError as error:
+            return Unreadable(path, str(error))
+
+    def find(self, spec: RunSpec) -> Record | None:
+        """The record of exactly this run.
+
+        Returns:
+            None if there is none, only a stale one, or one that cannot be trusted (``look`` tells).
+        """
+        found = self.look(spec)
+        return found if isinstance(found, Record) and found.identity == identity_of(spec) else None
 
     def lookup(self, cell: str) -> Record:
         """The record that a person means.
@@ -124,39 +115,58 @@ class Store:
             RecordError: there is no such record, or it cannot be read or trusted.
         """
         # Added rather than put in place of a suffix: folder names may hold dots.
-        for path in (Path(cell), self.root / cell, self.root / f"{cell}.json"):
-            if path.is_file():
-                return self.read(path)
-        known = {self._cell(path): path for path in self._files()}
+        for path in (cell, self.root / cell, self.root / f"{cell}.json"):
+            if os.path.isfile(path):
+                return self.read(Path(path))
+        known = {self._cell(path) for path in record_files(self.root)}
         raise RecordError(
             f"there is no record '{cell}' in {self.root}.{suggestion(cell, known)}\n"
             f"Write DATASET/TEACHER__STUDENT/RECIPE/seedK, as the folders there are called."
         )
 
     def all(self) -> Contents:
-        """Every record below the root; those that cannot be read or trusted are told apart."""
+        """Every record below the root; what cannot be read or trusted is told apart."""
         records: list[Record] = []
         problems: list[Unreadable] = []
-        for path in self._files():
+        beside: list[Unreadable] = []
+        for path in record_files(self.root):
             try:
-                record = self.read(path)
-                if path != (place := self.path_of(record.spec)):
-                    raise RecordError(f"the record {path} was moved; its place is {place}.")
+                record, fault = self._in_place(path)
             except RecordError as error:
                 problems.append(Unreadable(path, str(error)))
-            else:
-                records.append(record)
-        return Contents(tuple(records), tuple(problems))
+                continue
+            records.append(record)
+            if fault:
+                beside.append(Unreadable(path.with_suffix(".csv"), fault.message))
+        attested, refused = self.attested()
+        return Contents(tuple(records), tuple(problems), (*beside, *refused), attested)
 
-    def write(self, record: Record, history_csv: str | None = None) -> Record:
+    def attested(self) -> tuple[Attested, tuple[Unreadable, ...]]:
+        """The attestations, and files that are none to be trusted."""
+        found: list[Attestation] = []
+        refused: list[Unreadable] = []
+        for path in sorted(self.root.glob(f"{ATTESTED}/*/*.json")):
+            try:
+                found.append(read_attestation(path, self.root))
+            except RecordError as error:
+                refused.append(Unreadable(path, str(error)))
+        return Attested(tuple(found)), tuple(refused)
+
+    def write(
+        self, record: Record, history_csv: str | None = None, *, again: bool = False
+    ) -> Record:
         """Write a record and its history, whole or not at all.
 
-        Measured numbers are rounded to six significant digits. A record that is not ``ok`` never
-        takes the place of an ``ok`` one of the same identity.
+        Measured numbers are rounded to six significant digits. The first ``ok`` record of an
+        identity stays, whoever else has trained the same run. What cannot be trusted at this place
+        is moved aside, to ``seed0.json.damaged``.
 
         Args:
             record: its identity must be that of its spec.
             history_csv: text of the per-epoch history; None removes what an earlier run left.
+            again: whether the run was trained again on purpose: then the record takes the place of
+                an ``ok`` one that came from another source or was taught by other weights. One
+                that is not ``ok`` never does.
 
         Returns:
             The record that the store now holds.
@@ -168,21 +178,21 @@ class Store:
             raise RecordError(
                 "a record's identity must be that of its spec; use identity_of(spec)."
             )
+        path, history = self.path_of(record.spec), self.history_path(record.spec)
+        known = self.look(record.spec)
+        if isinstance(known, Record) and _stays(known, record, again=again):
+            return known
         values = record.model_dump(mode="json", exclude={"checksum"})
         for part in MEASURED:
             values[part] = _rounded(values[part])
-        values["checksum"] = _checksum(values)
-        path, history = self.path_of(record.spec), self.history_path(record.spec)
-        if record.status != "ok" and (kept := self._done(path, record.identity)):
-            return kept
-        text = json.dumps(values, indent=2, sort_keys=True, allow_nan=False)
+        if history_csv is not None:
+            values["history"] = hashlib.sha256(history_csv.encode()).hexdigest()
+        text = sealed(values)
+        check_inside(path.parent, self.root)
         try:
-            # The history goes first: where there is a record, its history is there as well.
-            if history_csv is None:
-                history.unlink(missing_ok=True)
-            else:
-                write_whole(history, history_csv, durable=True)
-            write_whole(path, text + "\n", durable=True)
+            if isinstance(known, Unreadable):
+                set_aside(path)
+            put(path, text, history, history_csv)
         except OSError as error:
             raise RecordError(
                 f"cannot write the record {path}: {error.strerror or error}. "
@@ -190,11 +200,29 @@ class Store:
             ) from error
         return Record.model_validate(values)
 
-    def check_writable(self) -> None:
-        """Refuse before any training what would be refused after it.
+    def attest(self, attestation: Attestation) -> Path:
+        """Write an attestation; returns its path.
 
         Raises:
-            RecordError: the folder cannot be made or written.
+            RecordError: the folder cannot be written.
+        """
+        path = self.root / attestation.place
+        check_inside(path.parent, self.root)
+        text = sealed(attestation.model_dump(mode="json", exclude={"checksum"}))
+        try:
+            write_whole(path, text, durable=True)
+        except OSError as error:
+            raise RecordError(f"cannot write {path}: {error.strerror or error}.") from error
+        return path
+
+    def check_writable(self, specs: Iterable[RunSpec] = ()) -> None:
+        """Refuse before any training what would be refused after it.
+
+        Args:
+            specs: of runs that will be recorded.
+
+        Raises:
+            RecordError: the folder cannot be made or written, or a record would lie outside.
         """
         probe = self.root / f".writable.{os.getpid()}"
         try:
@@ -206,79 +234,27 @@ class Store:
                 f"cannot write to the results folder {self.root}: {error.strerror or error}. "
                 f"Choose another one with --results."
             ) from None
+        for folder in {self.path_of(spec).parent for spec in specs}:
+            check_inside(folder, self.root)
 
-    def _files(self) -> Iterator[Path]:
-        for path in sorted(self.root.rglob("*.json")):
-            # Editors and notebooks keep copies in hidden folders.
-            hidden = any(part.startswith(".") for part in path.relative_to(self.root).parts)
-            if path.is_file() and not hidden:
-                yield path
+    def _in_place(self, path: Path) -> tuple[Record, HistoryFault | None]:
+        """A record that lies in its place: a copy elsewhere would count a run twice."""
+        record, fault = read_record(path)
+        if path != (place := self.path_of(record.spec)):
+            raise RecordError(f"the record {path} was moved; its place is {place}.")
+        return record, fault
 
     def _cell(self, path: Path) -> str:
         return path.relative_to(self.root).with_suffix("").as_posix()
 
-    def _done(self, path: Path, identity: str) -> Record | None:
-        try:
-            record = self.read(path)
-        except RecordError:
-            return None
-        return record if record.status == "ok" and record.identity == identity else None
 
-
-def _networks(spec: RunSpec) -> str:
-    if not spec.roles:
-        return _spelled(spec.network)
-    role = "teacher" if "teacher" in spec.roles else min(spec.roles)
-    return f"{_spelled(spec.roles[role].network)}__{_spelled(spec.network)}"
-
-
-def _recipe(spec: RunSpec) -> str:
-    folder = _spelled(spec.recipe) + _settings(spec.changed)
-    if not spec.default_protocol:
-        folder += "+" + _protocol(spec.protocol)
-    if spec.variant:
-        folder += "~" + digest(spec.variant)[:8]
-    return folder
-
-
-def _spelled(name: str) -> str:
-    """A name for a folder. Injective: what is not plain gets a digest behind a ``~``."""
-    base = name.removeprefix("timm/")
-    # No double underscore, which stands between teacher and student.
-    plain = re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?!_|$))*", base)
-    if plain and not base.startswith("timm-"):
-        return name.replace("/", "-")
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:40].strip(".-") + "~" + digest(name)[:8]
-
-
-def _settings(changed: Mapping[str, Any]) -> str:
-    """``,key=value,key=value`` or, if that is not safe or too long, a comma and a digest."""
-    if not changed:
-        return ""
-    parts = [f"{key}={_value(changed[key])}" for key in sorted(changed)]
-    text = "".join(f",{part}" for part in parts)
-    # Lower case only: some file systems do not tell Alpha from alpha.
-    safe = all(re.fullmatch(r"[a-z0-9_]+=[a-z0-9._-]+", part) for part in parts)
-    return text if safe and len(text) <= LONGEST_SUFFIX else "," + digest(dict(changed))[:12]
-
-
-def _value(value: Any) -> str:
-    """Text as it is, unless it could be taken for a number; else canonical JSON."""
-    text = canonical_json(value)
-    if not isinstance(value, str):
-        return text
-    try:
-        json.loads(value)
-    except json.JSONDecodeError:
-        return value
-    return text
-
-
-def _protocol(name: str) -> str:
-    plain = re.fullmatch(r"([a-z0-9_-]+)(?:\[([a-z0-9_]+=[a-z0-9._,=-]+)\])?", name)
-    if plain is None or len(name) > LONGEST_SUFFIX:
-        return _spelled(name.partition("[")[0]) + "," + digest(name)[:12]
-    return plain[1] + (f",{plain[2]}" if plain[2] else "")
+def _stays(known: Record, record: Record, *, again: bool) -> bool:
+    """Whether what is recorded stays although the run was trained again."""
+    if known.status != "ok" or known.identity != record.identity:
+        return False
+    if record.status != "ok" or not again:
+        return True
+    return known.recipe_source == record.recipe_source and known.spec == record.spec
 
 
 def _rounded(value: Any) -> Any:
@@ -287,11 +263,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return value
-
-
-def _checksum(values: Mapping[str, Any]) -> str:
-    return digest({key: value for key, value in values.items() if key != "checksum"})
-
-
-def _refusal(path: Path, fault: str) -> RecordError:
-    return RecordError(f"the record {path} {fault}.\n{_REMEDY.replace('FILE', str(path))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.matrix.run import AnyRun, Run
@@ -23,12 +23,14 @@ class Recorder:
         workspace: of weights and checkpoints.
         published: sha256 of published weights by network, as far as they are files.
         accuracies: top-1 in percent by identity, of runs that others build on.
+        again: identities of runs whose records are to be replaced, because someone asked.
     """
 
     store: Store
     workspace: Workspace
     published: Mapping[str, str | None] = field(default_factory=dict)
     accuracies: dict[str, float] = field(default_factory=dict)
+    again: Collection[str] = ()
 
     def remember(self, runs: Iterable[AnyRun]) -> None:
         """Know the accuracies of what is recorded already."""
@@ -57,7 +59,7 @@ class Recorder:
             return
         history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
-        if known is not None and known.status == "ok":
+        if known is not None and known.status == "ok" and run.identity not in self.again:
             # Trained for its weights alone. Its record is not replaced: others were taught by
             # what it speaks of; new students note the accuracy of these weights.
             self.accuracies[run.identity] = float(f"{ending.metrics.top1:.6g}")
@@ -67,7 +69,7 @@ class Recorder:
         self.workspace.drop_checkpoint(run.identity)
 
     def _write(self, record: Record, history: str | None) -> None:
-        written = self.store.write(record, history)
+        written = self.store.write(record, history, again=record.identity in self.again)
         if written.metrics is not None:
             self.accuracies[record.identity] = written.metrics.top1
 

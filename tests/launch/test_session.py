@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from benchmark.files import file_digest
 from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
+from benchmark.matrix.states import Retry
 from benchmark.networks.creation import create_network
 from tests.support.sessions import FIVE
 
@@ -119,8 +121,6 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(
         "raise ArithmeticError('this recipe always fails')", "return {'l': student.logits.mean()}"
     )
     (broken_folder / "explodes.py").write_text(fixed)
-    import sys
-
     del sys.modules["benchmark_recipes.explodes"]
     retried = execute(session(*names, paths=(broken_folder,), retry=True))
     assert list(retried.outcomes.values()) == [Outcome.recorded]
@@ -333,15 +333,77 @@ def test_imported_teacher_weights_stand_in_for_training(
     assert kd.spec.roles["teacher"].top1 == imported.metrics.top1  # type: ignore[union-attr]
 
 
-def test_a_hand_edited_record_is_refused(session: Make, execute: Execute) -> None:
-    made = session("vanilla")
+def test_a_hand_edited_record_is_named_and_stops_nothing(session: Make, execute: Execute) -> None:
+    made = session("vanilla", "kd")
     execute(made)
     path = made.store.path_of(made.cells[0].run.spec)
     values = json.loads(path.read_text())
-    values["metrics"]["top1"] = 99.0
+    values["metrics"]["nll"] = 0.1
     path.write_text(json.dumps(values))
-    with pytest.raises(RecordError, match="changed"):
-        session("vanilla").plan()
+    edited = path.read_bytes()
+
+    row, other = session("vanilla", "kd").coverage()
+    assert (row["damaged"], row["done"], other["done"]) == (1, 0, 1)
+    left = execute(session("vanilla", "kd"))
+    assert (left.exit_code, left.outcomes) == (1, {})
+    assert any("was changed after the run" in line for line in left.lines())
+    assert path.read_bytes() == edited
+
+    again = execute(session("vanilla", "kd", retry=[Retry.damaged]))
+    assert (again.exit_code, list(again.outcomes.values())) == (0, [Outcome.recorded])
+    assert path.with_name("seed0.json.damaged").read_bytes() == edited
+    assert [row["done"] for row in session("vanilla", "kd").coverage()] == [1, 1]
+
+
+EDITED = """
+import torch.nn.functional as F
+from benchmark import Recipe, register
+
+@register("mine", family="alone", paper="none")
+class Mine(Recipe):
+    def roles(self, pair):
+        return {}
+    def forward(self, batch, student, teacher):
+        return {"ce": 1.0 * F.cross_entropy(student.logits, batch.labels)}
+"""
+
+
+def test_an_edited_recipe_is_said_everywhere_and_trained_again_on_demand(
+    session: Make, execute: Execute, tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    file = tmp_path / "own" / "mine.py"
+
+    def made(text: str, **words: Any) -> Session:
+        file.write_text(text)
+        sys.modules.pop("benchmark_recipes.mine", None)
+        return session("mine", paths=(tmp_path / "own",), **words)
+
+    first = made(EDITED)
+    execute(first)
+    before = first.store.find(first.cells[0].run.spec)
+    said = "# The same.\n" + EDITED
+    assert made(said).coverage()[0]["done"] == 1
+
+    edited = EDITED.replace("1.0 *", "0.5 *")
+    changed = made(edited)
+    assert changed.coverage()[0]["changed"] == 1
+    assert changed.overview()["to_train"] == 0
+    assert "another source of mine" in changed.overview()["notes"][0]
+    left = execute(made(edited))
+    assert left.exit_code == 0
+    assert "--retry changed" in left.lines()[0]
+    assert changed.store.find(changed.cells[0].run.spec) == before
+
+    again = made(edited, retry=[Retry.changed])
+    assert list(execute(again).outcomes.values()) == [Outcome.recorded]
+    after = again.store.find(again.cells[0].run.spec)
+    assert before is not None
+    assert after is not None
+    assert after.identity == before.identity
+    assert after.recipe_source != before.recipe_source
+    assert made(edited).coverage()[0]["done"] == 1
+    assert made(EDITED).coverage()[0]["changed"] == 1
 
 
 def test_a_results_folder_that_cannot_be_written_is_refused_before_training(

@@ -135,8 +135,8 @@ def test_the_digest_is_that_of_the_file_when_it_was_imported(tmp_path: Path) -> 
     path = write_recipe(tmp_path, "mine.py", "mine")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     info = load_recipes([tmp_path]).get("mine")
-    path.write_text(path.read_text() + "# edited while a run goes on\n")
-    assert info.digest == digest
+    path.write_text(path.read_text() + "WEIGHT = 2  # edited while a run goes on\n")
+    assert info.source.text == digest
 
 
 UNFINISHED = """

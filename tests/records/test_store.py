@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -8,22 +10,26 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from benchmark.errors import RecordError
-from benchmark.records.canonical import canonical_json, identity_of
-from benchmark.records.schema import RoleRecord
-from benchmark.records.store import Store
+from benchmark.records.canonical import canonical_json, digest, identity_of
+from benchmark.records.schema import RoleRecord, RunSpec
+from benchmark.records.store import Store, Unreadable
 from tests.records.made_records import record, spec, taught, world
 
 TEACHER = RoleRecord(identity="a" * 64, network="resnet32x4", recipe="vanilla", top1=79.4)
 HEAD = RoleRecord(identity="b" * 64, network="resnet8", recipe="vanilla")
 
 
+HISTORY = "epoch,top1,images_per_s,loss_ce,seconds\n240,71.23,100,0.3,2.5\n"
+
+
 @pytest.fixture
 def written(store):
     """The path of one record in the store."""
     made = record(71.23)
-    store.write(made, "epoch,loss\n1,2.5\n")
+    store.write(made, HISTORY)
     return store.path_of(made.spec)
 
 
@@ -109,7 +115,8 @@ class TestPath:
             "a b",
             "a__b",
             "..",
-            "",
+            "n" * 81,
+            "n" * 200,
         ]
         places = {store.path_of(spec(network=name)) for name in names}
         assert len(places) == len(names)
@@ -208,7 +215,9 @@ class TestWriteAndRead:
 
     def test_the_same_record_gives_the_same_bytes(self, store, written):
         before = written.read_bytes()
-        store.write(store.read(written), "epoch,loss\n1,2.5\n")
+        made = store.read(written)
+        written.unlink()
+        store.write(made, HISTORY)
         assert written.read_bytes() == before
         assert b"\r" not in before
         assert before.endswith(b"}\n")
@@ -218,8 +227,8 @@ class TestWriteAndRead:
         assert keys == sorted(keys)
 
     def test_the_history_is_beside_it(self, store, written):
-        assert written.with_suffix(".csv").read_text() == "epoch,loss\n1,2.5\n"
-        store.write(record(70.0))
+        assert written.with_suffix(".csv").read_text() == HISTORY
+        store.write(record(70.0, recipe_version=2))
         assert not written.with_suffix(".csv").exists()
 
     def test_nothing_else_is_left_in_the_folder(self, written):
@@ -251,7 +260,7 @@ class TestFailures:
         kept = store.write(record(None, status="timeout"), "epoch,loss\n")
         assert kept.metrics.top1 == 71.23
         assert written.read_bytes() == before
-        assert written.with_suffix(".csv").read_text() == "epoch,loss\n1,2.5\n"
+        assert written.with_suffix(".csv").read_text() == HISTORY
 
     def test_a_failure_takes_the_place_of_what_cannot_be_read(self, store, written):
         written.write_text("{")
@@ -263,7 +272,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda values: values["metrics"].update(top1=99.0),
+            lambda values: values["metrics"].update(top1=71.0),
             lambda values: values["diagnostics"]["terms"].update(ce=0.0),
             lambda values: values["cost"].update(parameters=1),
             lambda values: values["spec"].update(ranked=False),
@@ -366,16 +375,41 @@ class TestDisk:
 
     @pytest.mark.parametrize("broken", ["replace", "fsync"])
     def test_a_crash_in_the_middle_leaves_the_old_record(self, store, written, monkeypatch, broken):
-        before = {path.name: path.read_bytes() for path in written.parent.iterdir()}
+        before = written.read_bytes()
 
         def crash(*arguments):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, broken, crash)
         with pytest.raises(RecordError, match="No space left on device"):
-            store.write(record(75.0), "epoch,loss\n1,9.9\n")
-        assert {path.name: path.read_bytes() for path in written.parent.iterdir()} == before
+            store.write(record(75.0, recipe_version=2), HISTORY)
+        assert written.read_bytes() == before
+        assert [path for path in written.parent.iterdir() if "partial" in path.name] == []
+        monkeypatch.undo()
         assert store.find(spec()).metrics.top1 == 71.23
+        assert store.all().problems == ()
+
+    @pytest.mark.parametrize("step", range(1, 9))
+    def test_a_history_never_lies_beside_a_record_that_is_not_its_own(
+        self, store, written, monkeypatch, step
+    ):
+        """Cut off at every step of replacing a record: what is left can be trusted."""
+        steps = itertools.count(1)
+        for name in ("replace", "fsync"):
+            whole = getattr(os, name)
+
+            def cut(*arguments, whole=whole):
+                if next(steps) == step:
+                    raise KeyboardInterrupt
+                return whole(*arguments)
+
+            monkeypatch.setattr(os, name, cut)
+        with contextlib.suppress(KeyboardInterrupt):
+            store.write(record(75.0, recipe_version=2), HISTORY.replace("71.23", "75"))
+        monkeypatch.undo()
+        contents = store.all()
+        assert contents.problems == ()
+        assert [found.metrics.top1 for found in contents.records] in ([71.23], [75.0])
 
 
 class TestLookup:
@@ -398,3 +432,198 @@ class TestLookup:
         teacher = store.write(record(69.5, network="resnet20"))
         student = store.write(taught(62.0, teacher, recipe="kd"))
         assert student.spec.roles["teacher"].identity == teacher.identity
+
+
+def seal(path, values):
+    """Write a record as one who forges it would: with the identity and the checksum that fit."""
+    with contextlib.suppress(ValidationError):
+        values["identity"] = identity_of(RunSpec.model_validate(values["spec"]))
+    values["checksum"] = digest({k: v for k, v in values.items() if k != "checksum"})
+    path.write_text(json.dumps(values))
+
+
+class TestWhatCannotBe:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda v: v["metrics"].update(top5=70.0), "top5 70.0 is below top1 71.23"),
+            (lambda v: v["metrics"].update(nll=-5.0), "metrics › nll"),
+            (lambda v: v["metrics"].update(images=0), "metrics › images"),
+            (lambda v: v["metrics"].update(top1=72.0), "its history seed0.csv ends with 71.23"),
+            (lambda v: v["diagnostics"].update(best_top1=71.0), "best_top1 71.0 is below"),
+            (lambda v: v["diagnostics"].update(best_epoch=241), "beyond 240 epochs"),
+            (lambda v: v["cost"].update(train_seconds=-1.0), "cost › train_seconds"),
+            (lambda v: v["cost"].update(macs=10**19), "cost › macs"),
+            (lambda v: v["environment"].update(threads=0), "environment › threads"),
+            (lambda v: v["spec"].update(dataset="a\x1b[31m"), "cannot be shown in a line"),
+            (lambda v: v["spec"].update(network="a\u202eb"), "cannot be shown in a line"),
+            (lambda v: v["spec"].update(recipe="n" * 300), "spec › recipe"),
+            (lambda v: v["spec"].update(settings={"a": "x" * 5000}), "more than 2000 characters"),
+            (lambda v: v["spec"].update(settings={"a": [0] * 2000}), "more than 1000 values"),
+            (lambda v: v.update(recipe_source="this one"), "recipe_source"),
+            (lambda v: v.update(error={"kind": "a", "message": "b", "where": "c"}), "no error"),
+        ],
+    )
+    def test_a_forged_record_is_refused(self, store, written, change, message):
+        values = json.loads(written.read_text())
+        change(values)
+        seal(written, values)
+        with pytest.raises(RecordError, match=re.escape(message)):
+            store.read(written)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 100_000,
+            '{"a":' * 70 + "1" + "}" * 70,
+            '{"schema_version": ' + "1" * 5000 + "}",
+            '{"schema_version": 1, "cost": {"macs": 1' + "0" * 400 + "}}",
+            '{"schema_version": NaN}',
+            '{"schema_version": 1, "identity": 1e999}',
+            '{"schema_version": 1, "spec": "\\ud800"}',
+            " " * 4_000_001,
+            '{"schema_version": [' + ",".join(["[]"] * 1000) + "]}",
+        ],
+    )
+    def test_a_hostile_file_is_a_record_that_is_refused(self, store, written, text):
+        written.write_text(text)
+        with pytest.raises(RecordError) as error:
+            store.read(written)
+        assert str(written) in str(error.value)
+        assert len(str(error.value)) < 4000
+        assert isinstance(store.look(spec()), Unreadable)
+
+    def test_a_pipe_is_not_waited_for(self, store, written):
+        written.unlink()
+        os.mkfifo(written)
+        with pytest.raises(RecordError):
+            store.read(written)
+        assert store.all().records == ()
+
+    def test_a_surrogate_in_a_name_is_refused(self, store, written):
+        values = json.loads(written.read_text())
+        values["spec"]["dataset"] = "a\ud800"
+        written.write_text(json.dumps(values))
+        with pytest.raises(RecordError, match="spec › dataset"):
+            store.read(written)
+
+    def test_a_long_message_of_a_failure_loses_its_middle(self, store):
+        made = record(None)
+        long = made.error.model_copy(update={"message": ""}).model_dump() | {
+            "message": "begin" + "x" * 5_000_000 + "end"
+        }
+        kept = store.write(made.model_validate(made.model_dump() | {"error": long}))
+        assert len(kept.error.message) < 5000
+        assert kept.error.message.startswith("begin")
+        assert kept.error.message.endswith("end")
+
+
+class TestHistory:
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            b"",
+            b"\xff\xfe\x00",
+            HISTORY.encode()[:-5],
+            HISTORY.replace("240", "239").encode(),
+            HISTORY.replace("71.23", "71.24").encode(),
+            b"epoch," * 10_000,
+        ],
+    )
+    def test_a_damaged_history_is_named_and_harmless(self, store, written, damage):
+        before = store.read(written)
+        written.with_suffix(".csv").write_bytes(damage)
+        contents = store.all()
+        assert contents.records == (before,)
+        assert contents.problems == ()
+        assert [fault.path for fault in contents.beside] == [written.with_suffix(".csv")]
+
+    @pytest.mark.parametrize("damage", ["", "240", "239,71.23,100,0.3,2.5", "a,b,c,d,e"])
+    def test_of_a_record_without_its_digest_the_last_epoch_is_compared(
+        self, store, written, damage
+    ):
+        edit(written, lambda values: values.pop("history"))
+        seal(written, json.loads(written.read_text()))
+        history = written.with_suffix(".csv")
+        history.write_text(HISTORY.splitlines()[0] + "\n" + damage)
+        assert len(store.all().records) == len(store.all().beside) == 1
+        history.write_text(HISTORY.replace("71.23", "80"))
+        with pytest.raises(RecordError, match=r"its history seed0.csv ends with 80"):
+            store.read(written)
+
+    def test_a_history_that_is_gone_is_named(self, store, written):
+        written.with_suffix(".csv").unlink()
+        assert "there is no history" in store.all().beside[0].message
+        assert len(store.all().records) == 1
+
+
+class TestWritersOfOneRun:
+    def test_the_first_stays(self, store, written):
+        before = written.read_bytes()
+        assert store.write(record(75.0), HISTORY).metrics.top1 == 71.23
+        assert store.write(record(75.0), HISTORY, again=True).metrics.top1 == 71.23
+        assert store.write(record(None), again=True).metrics.top1 == 71.23
+        assert written.read_bytes() == before
+
+    def test_one_of_another_source_is_replaced_on_purpose_alone(self, store, written):
+        other = record(75.0).model_copy(update={"recipe_source": "tree1:" + "e" * 64})
+        assert store.write(other).metrics.top1 == 71.23
+        assert store.write(other, again=True).metrics.top1 == 75.0
+        assert store.all().problems == ()
+
+    def test_a_failure_is_replaced(self, store):
+        store.write(record(None, status="oom"))
+        assert store.write(record(None, status="timeout")).status == "timeout"
+        assert store.write(record(70.0)).status == "ok"
+
+    def test_what_cannot_be_trusted_is_moved_aside(self, store, written):
+        for bad in ("{", "[]"):
+            written.write_text(bad)
+            assert isinstance(store.look(spec()), Unreadable)
+            assert store.find(spec()) is None
+            store.write(record(70.0), HISTORY.replace("71.23", "70"))
+            assert store.find(spec()).metrics.top1 == 70.0
+        assert written.with_name("seed0.json.damaged").read_text() == "{"
+        assert written.with_name("seed0.json.damaged2").read_text() == "[]"
+        assert store.all().problems == ()
+
+    def test_a_record_that_was_moved_here_is_not_overwritten(self, store, written):
+        place = store.path_of(spec(seed=3))
+        place.write_bytes(written.read_bytes())
+        assert "was moved" in store.look(spec(seed=3)).message
+        store.write(record(70.0, seed=3))
+        assert place.with_name("seed3.json.damaged").read_bytes() == written.read_bytes()
+
+
+class TestLinks:
+    def test_a_linked_data_set_is_read_by_all_and_by_find_alike(self, store, written, tmp_path):
+        folder = store.root / "cifar100"
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+        assert store.find(spec()).metrics.top1 == 71.23
+        assert [found.metrics.top1 for found in store.all().records] == [71.23]
+
+    def test_nothing_is_written_outside(self, store, written, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        (store.root / "aircraft").symlink_to(tmp_path / "elsewhere")
+        asked = spec(dataset="aircraft")
+        with pytest.raises(RecordError, match="is a link to"):
+            store.check_writable([asked])
+        with pytest.raises(RecordError, match="is a link to"):
+            store.write(record(70.0, dataset="aircraft"))
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+        store.check_writable([spec()])
+
+    def test_links_in_a_circle_and_to_the_same_results_count_nothing_twice(self, store, written):
+        (store.root / "again").symlink_to(store.root / "cifar100")
+        (store.root / "cifar100" / "up").symlink_to(store.root)
+        (store.root / "round").symlink_to(store.root / "round")
+        contents = store.all()
+        assert len(contents.records) == 1
+        assert contents.problems == ()
+
+
+def test_every_committed_record_is_accepted():
+    contents = Store(Path(__file__).resolve().parents[2] / "results").all()
+    assert len(contents.records) >= 136
+    assert contents.problems == contents.beside == ()

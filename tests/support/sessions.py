@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from benchmark.launch.means import Means
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
 from benchmark.matrix.request import Request
+from benchmark.matrix.states import Retry
 
 Make = Callable[..., Session]
 Execute = Callable[..., Summary]
@@ -24,7 +25,10 @@ def session(card_folder: Path, tmp_path: Path) -> Callable[..., Session]:
     """Sessions that share one folder of results and one of checkpoints."""
 
     def make(
-        *recipes: str, retry: bool = False, paths: tuple[Path, ...] = (), **words: Any
+        *recipes: str,
+        retry: bool | Collection[Retry] = False,
+        paths: tuple[Path, ...] = (),
+        **words: Any,
     ) -> Session:
         request = Request(
             datasets=("tiny",),

@@ -11,9 +11,10 @@ do not depend on the number of workers.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,10 +40,11 @@ from benchmark.data.loaders.batches import (
     epoch_order,
     stable_seed,
 )
+from benchmark.data.loaders.watching import LOOK_EVERY_S, Board, Watched, start_worker
 from benchmark.data.pictures import Pictures
 from benchmark.data.shrink import short_side
 from benchmark.data.splits import ImageSplit
-from benchmark.errors import DataError
+from benchmark.errors import BenchmarkError, DisturbanceError, first_line
 
 if TYPE_CHECKING:
     import albumentations
@@ -94,17 +96,22 @@ class WorkersLoader:
         self._plan = _Plan()
         if workers is None:
             workers = default_workers()
-        self._batches: DataLoader[Any] = DataLoader(
-            _Samples(split, make_compose(split, pictures, train=train), seed),
+        board = Board(workers)
+        batches: DataLoader[Any] = DataLoader(
+            _Samples(split, make_compose(split, pictures, train=train), seed, board),
             batch_sampler=self._plan,
             num_workers=workers,
             collate_fn=_collate,
-            worker_init_fn=_one_thread,
+            worker_init_fn=functools.partial(_start, board, os.getpid()),
+            timeout=LOOK_EVERY_S if workers else 0,
             persistent_workers=workers > 0,
             pin_memory=self._device.type == "cuda",
             # A generator of its own: otherwise every epoch would draw from the global one, and
             # dropout would depend on the loader.
             generator=torch.Generator().manual_seed(stable_seed(seed, "workers")),
+        )
+        self._batches: Iterable[Tensor | BenchmarkError] = (
+            Watched(batches, board) if workers else batches
         )
 
     @property
@@ -121,6 +128,7 @@ class WorkersLoader:
 
         Raises:
             DataError: an image cannot be decoded.
+            DisturbanceError: a worker died, hangs, or failed otherwise.
         """
         order = torch.arange(len(self._labels))
         if self._train:
@@ -131,8 +139,8 @@ class WorkersLoader:
             for part in own
         ]
         for chunk, index, pixels in zip(self._chunks, own, self._batches, strict=True):
-            if isinstance(pixels, str):
-                raise DataError(pixels)
+            if isinstance(pixels, BenchmarkError):
+                raise pixels
             images = self._normalise(pixels.to(self._device, non_blocking=True))
             first, *views = images.chunk(self._views) if self._views > 1 else (images,)
             yield LoadedBatch(
@@ -214,24 +222,33 @@ def _seeded(seed: int) -> Iterator[None]:
         generator.set_state(before)
 
 
-class _Samples(Dataset[Tensor | str]):
-    """Augmented images by epoch, position and view; what goes wrong is handed over as text."""
+class _Samples(Dataset[Tensor | BenchmarkError]):
+    """Augmented images by epoch, position and view; what goes wrong is handed over as it is."""
 
-    def __init__(self, split: ImageSplit, compose: albumentations.Compose, seed: int) -> None:
-        self._split, self._compose, self._seed = split, compose, seed
+    def __init__(
+        self, split: ImageSplit, compose: albumentations.Compose, seed: int, board: Board
+    ) -> None:
+        self._split, self._compose, self._seed, self._board = split, compose, seed, board
 
-    def __getitem__(self, key: Key) -> Tensor | str:
+    def __getitem__(self, key: Key) -> Tensor | BenchmarkError:
         """Pixels uint8 (S, S, 3)."""
         epoch, position, view = key
+        self._board.at(position)
         again = (view,) if view else ()
         seed = stable_seed(self._seed, epoch, "augment", position, *again)
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
             with _seeded(seed):
                 image = self._compose(image=self._read(position))["image"]
-        except DataError as error:
-            # An exception would arrive with the worker's traceback as its message.
-            return str(error)
+        except BenchmarkError as error:
+            # Raised here, it would arrive with the worker's traceback as its message.
+            return error
+        except Exception as error:  # augmentations fail in many ways
+            return DisturbanceError(
+                f"the image in position {position:,} cannot be prepared: {type(error).__name__}: "
+                f"{first_line(error)}. Correct the augmentation in card or protocol.",
+                lasting=True,
+            )
         return torch.from_numpy(np.array(image))
 
     def _read(self, position: int) -> NDArray[np.uint8]:
@@ -252,11 +269,11 @@ class _Plan(Sampler[list[Key]]):
         return len(self.batches)
 
 
-def _collate(samples: list[Tensor | str]) -> Tensor | str:
+def _collate(samples: list[Tensor | BenchmarkError]) -> Tensor | BenchmarkError:
     """Pixels (B, S, S, 3), or what went wrong."""
     pixels = []
     for sample in samples:
-        if isinstance(sample, str):
+        if isinstance(sample, BenchmarkError):
             return sample
         pixels.append(sample)
     # It stacks them where the main process can read them; torch.stack would need another copy.
@@ -274,8 +291,9 @@ def default_workers() -> int:
     return min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
-def _one_thread(worker: int) -> None:
-    """Keep OpenCV's own threads from fighting over the processors that the workers share."""
+def _start(board: Board, parent: int, worker: int) -> None:
+    """What a worker does first."""
     import cv2
 
-    cv2.setNumThreads(0)
+    start_worker(board, parent, worker)
+    cv2.setNumThreads(0)  # its threads would fight over the processors that the workers share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from benchmark import hub
@@ -64,17 +65,15 @@ def fetch(
             local_dir=to,
         )
     except Exception as error:  # the HTTP library's own kinds are not OSErrors
-        reason = f"{hub.endpoint()} does not answer, and its local cache has no such files."
-        if reachable:
-            reason = first_line(error)
+        reason = first_line(error) if reachable else hub.no_answer()
         looked = f" It was not in {data_dir} either." if data_dir else ""
         # Some repositories hold far more than the card's two splits.
-        files = " ".join(f'--include "{glob}"' for glob in globs)
+        files = " ".join(f"--include {shlex.quote(glob)}" for glob in globs)
         raise DataError(
             f"cannot fetch '{source.hub}' from the Hugging Face hub: {reason}{looked}\n"
             "Where there is a connection, run\n"
             f"  hf download --repo-type dataset {source.hub} --revision {source.revision} "
-            f"{files} --local-dir DIR/{source.folder}\n"
+            f"{files} --local-dir DIR/{shlex.quote(source.folder)}\n"
             f"and then give --data DIR, or set KDBENCH_DATA=DIR.{_archives(source)}"
         ) from None
     return Path(snapshot) / source.inside

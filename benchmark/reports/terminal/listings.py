@@ -47,6 +47,8 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
     )
     for reason in overview["left_out"]:
         yield Text(f"left out: {reason}", style="yellow")
+    for note in overview["notes"]:
+        yield Text(note, style="yellow")
     if not overview["to_train"]:
         return
     table = _table("step", "group", "seed", "runs that train side by side")

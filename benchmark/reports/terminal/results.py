@@ -21,6 +21,7 @@ BEST = "*"
 INTERVAL_FROM = 3  # seeds
 LONGEST_LABEL = 24
 STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
+SELDOM = {"changed": "yellow", "damaged": "red"}  # states that are shown where there is one
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
 
 
@@ -48,25 +49,27 @@ def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
 
     Args:
         rows: each with ``dataset``, ``protocol``, ``recipe`` and the numbers ``done``, ``failed``,
-            ``stale``, ``missing``; rows that share the names (other pairs) are added up.
+            ``stale``, ``missing``, ``changed`` and ``damaged``; rows that share the names (other
+            pairs) are added up.
     """
     sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         key = (row["dataset"], row["protocol"], row["recipe"])
-        sums[key].update({state: row[state] for state in STATES})
+        sums[key].update({state: row.get(state, 0) for state in STATES | SELDOM})
     total = sum(sums.values(), Counter[str]())
+    states = STATES | {state: style for state, style in SELDOM.items() if total[state]}
     table = _empty()
     table.show_footer = True
     table.add_column("data set", Text("all"), overflow="fold")
     table.add_column("protocol", overflow="fold")
     table.add_column("recipe", overflow="fold")
-    for state in STATES:
+    for state in states:
         table.add_column(state, Text(str(total[state])), justify="right", no_wrap=True)
     previous = ("", "")
     for (dataset, protocol, recipe), counts in sorted(sums.items()):
         # The names once a block: the eye finds the data sets.
         names = ("", "") if (dataset, protocol) == previous else (dataset, protocol)
-        numbers = (_count(counts[state], style) for state, style in STATES.items())
+        numbers = (_count(counts[state], style) for state, style in states.items())
         table.add_row(*map(Text, names), Text(recipe), *numbers)
         previous = (dataset, protocol)
     return table

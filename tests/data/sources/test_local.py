@@ -309,7 +309,7 @@ def test_a_split_may_be_made_of_two_of_the_hubs(hub_cache: Path, tmp_path: Path)
 def test_without_network_the_official_archive_is_named_too(hub_cache: Path, tmp_path: Path) -> None:
     expect(
         lambda: load_data(official("cub"), None, tmp_path / "cache"),
-        "forest/mini", "does not answer", "hf download", '--include "data/train-*.parquet"',
+        "forest/mini", "does not answer", "hf download", "--include 'data/train-*.parquet'",
         "CUB_200_2011.tgz", "--data DIR",
     )  # fmt: skip
 
