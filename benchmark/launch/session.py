@@ -129,8 +129,7 @@ class Session:
                     results=self.store.root,
                     retry=self.retry,
                 )
-                folder = self.workspace.root.resolve() / "slurm"
-                ended_by = train_in_jobs(words, means, folder, order, listener)
+                ended_by = train_in_jobs(words, means, order, self.workspace, listener)
         finally:
             listener.close()
         return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)

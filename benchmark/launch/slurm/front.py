@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from benchmark.errors import RecordError, TrainingError
 from benchmark.events import Listener
 from benchmark.launch.means import Means
 from benchmark.launch.order import Order, Outcome
+from benchmark.launch.progress import at_work
 from benchmark.launch.slurm.jobs import Jobs, submit
 from benchmark.launch.slurm.worker import Worker
 from benchmark.matrix.run import AnyRun
+from benchmark.training.keeping.workspace import Workspace
 
 LOOK_S = 5.0  # seldom enough for a controller with thousands of jobs
+TELL_S = 60.0  # between two lines about one run that is being trained
 AFTER_S = 10.0  # for what a job wrote at its end to be seen from here
 
 
@@ -29,14 +31,18 @@ class Front:
     Args:
         order: of the plan that they train.
         jobs: that were submitted.
+        workspace: where they keep checkpoints and weights.
         listener: is told of what is seen.
         look_s: between two looks.
     """
 
     order: Order
     jobs: Jobs
+    workspace: Workspace
     listener: Listener
-    look_s: float = LOOK_S
+    look_s: float
+    _told: dict[str, int] = field(default_factory=dict, init=False)
+    _told_at: float = field(default=0.0, init=False)
 
     def watch(self) -> int | None:
         """Look until all is done, or no job is left.
@@ -68,6 +74,7 @@ class Front:
                 if not self._see():
                     self._explain()
                     return
+            self._tell_of_work()
             time.sleep(self.look_s)
         self.jobs.drop_waiting()
 
@@ -80,6 +87,19 @@ class Front:
                 self._end(run, outcome, self._score(run))
                 seen = True
         return seen
+
+    def _tell_of_work(self) -> None:
+        """Say from time to time who trains what, and how far it is."""
+        if time.monotonic() - self._told_at < TELL_S:
+            return
+        self._told_at = time.monotonic()
+        for work in at_work(self.order.open.values(), self.workspace):
+            name = f"{work.dataset}, {work.protocol}, seed {work.seed}: {work.label}"
+            if work.host and self._told.get(name) != work.epoch:
+                self._told[name] = work.epoch
+                self.listener.note(
+                    f"{work.host} trains {name}, epoch {work.epoch} of {work.epochs}"
+                )
 
     def _score(self, run: AnyRun) -> str:
         try:
@@ -106,15 +126,15 @@ class Front:
 
 
 def train_in_jobs(
-    words: tuple[str, ...], means: Means, folder: Path, order: Order, listener: Listener
+    words: tuple[str, ...], means: Means, order: Order, workspace: Workspace, listener: Listener
 ) -> int | None:
     """Submit jobs, and watch them unless the user wants to leave at once.
 
     Args:
         words: of the command that each runs.
         means: what was chosen.
-        folder: of scripts and logs.
         order: of the plan.
+        workspace: where they keep checkpoints and weights, and Slurm's scripts and logs.
         listener: hears of the progress.
 
     Returns:
@@ -124,12 +144,13 @@ def train_in_jobs(
         UsageError: Slurm is not here, or refuses the jobs.
         TrainingError: all jobs ended without a result.
     """
+    folder = workspace.root.resolve() / "slurm"
     jobs = submit(Worker(words), means, folder)
     listener.note(f"submitted {len(jobs.logs)} jobs as {jobs.number}; their logs are in {folder}")
     if means.options.get("detach"):
         listener.note(_how_to_go_on(jobs))
         return None
-    return Front(order, jobs, listener).watch()
+    return Front(order, jobs, workspace, listener, LOOK_S).watch()
 
 
 def _how_to_go_on(jobs: Jobs) -> str:
