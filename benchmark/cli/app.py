@@ -18,6 +18,7 @@ from benchmark.cli import board, matrix
 from benchmark.cli.data import data_app
 from benchmark.cli.new import new_app
 from benchmark.cli.output import console, say
+from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": matrix.status,
     "list": board.list_,
     "show": board.show,
+    "verify": verify,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
     "speed": matrix.speed,

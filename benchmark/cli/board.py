@@ -34,17 +34,23 @@ def show(
         str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
     ],
     results: ResultsOption = Path("results"),
+    path: PathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one record for a person."""
+    from benchmark.catalogues.today import current, sources
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
 
-    record = Store(results).lookup(cell)
+    store = Store(results)
+    record = store.lookup(cell)
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
-    else:
-        console().print(record_view(record))
+        return
+    known = sources(path or [], cache_folder(), store.attested()[0])
+    reason = current(path or [], cache_folder()).reason(record.spec)
+    stale = [f"Stale: its {reason} is not that of today."] if reason else []
+    console().print(record_view(record, source=known.group(record), notes=stale))
 
 
 def leaderboard(
@@ -59,13 +65,18 @@ def leaderboard(
     path: PathOption = None,
 ) -> None:
     """Write the leaderboard from the records and from published numbers in their reported/."""
-    from benchmark.catalogues.today import current
+    from benchmark.catalogues.today import current, sources
     from benchmark.reports import leaderboard as board
     from benchmark.reports.formats import load_formats
 
     form = load_formats(path or []).get(format_)
     target = output or Path(form.output)
-    text, problems = board.compose(results, form, current(path or [], cache_folder()))
+    text, problems = board.compose(
+        results,
+        form,
+        current(path or [], cache_folder()),
+        origins=lambda attested: sources(path or [], cache_folder(), attested).group,
+    )
     aside = console(stderr=True)
     for problem in problems:
         say(aside, f"Left out: {problem}")

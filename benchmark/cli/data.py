@@ -47,7 +47,7 @@ def check(
             f"cannot write the picture {picture}: name a file that ends in .png, in a folder that "
             "exists."
         )
-    found = open_data(card, data, cache_folder(), listener=aside)
+    found = open_data(card, data, cache_folder(), listener=aside, thorough=True)
     with aside.progress(f"reading {card.title}", sum(card.splits.values())) as advance:
         report = inspect(found, advance=advance)
     try:

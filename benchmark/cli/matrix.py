@@ -178,10 +178,12 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
 
 
 def _show_results(session: Session, summary: Summary, out: Console) -> None:
+    from benchmark.catalogues.today import sources
     from benchmark.reports.board.aggregate import aggregate
     from benchmark.reports.terminal.results import result_table
 
-    for table in result_table(aggregate(session.records())):
+    known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
+    for table in result_table(aggregate(session.records(), origin=known.group)):
         out.print(table)
     for line in summary.lines():
         out.print(line, markup=False, highlight=False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from benchmark.cards.card import Card
 from benchmark.cards.fields import SplitName
 from benchmark.data.splits import ImageSplit
+from benchmark.data.sums import Sums
 from benchmark.events import Listener
 
 
@@ -21,11 +25,20 @@ class Surroundings:
         data_dir: folder that is looked at before anything is fetched (``--data``).
         cache_dir: where what was unpacked, decoded or drawn is kept.
         listener: hears of the progress of what takes long.
+        thorough: files of the user's are read and compared, also those that seem unchanged.
     """
 
     data_dir: Path | None
     cache_dir: Path
     listener: Listener = field(default_factory=Listener)
+    thorough: bool = False
+
+    def sums(self, card: Card, root: Path) -> Sums:
+        """What the files of a card in a folder held when they were first read."""
+        parts = json.dumps([card.source.revision, str(root.resolve())])
+        digest = hashlib.sha256(parts.encode()).hexdigest()[:16]
+        path = self.cache_dir / card.name / f"{digest}.sums"
+        return Sums(path, self.listener, self.thorough)
 
 
 @dataclass(frozen=True)
@@ -65,9 +78,11 @@ class Found:
         read: gives the images.
         decodes: whether reading decodes or draws every image, so that its result is worth keeping;
             otherwise images are decoded when they are asked for.
+        files: on the disk that the contents are read from, if they are known.
     """
 
     origin: str
     version: tuple[object, ...]
     read: Callable[[], Contents]
     decodes: bool = False
+    files: tuple[Path, ...] = ()

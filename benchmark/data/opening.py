@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,12 @@ def load_data(
 
 
 def open_data(
-    card: Card, data_dir: Path | None, cache_dir: Path, *, listener: Listener | None = None
+    card: Card,
+    data_dir: Path | None,
+    cache_dir: Path,
+    *,
+    listener: Listener | None = None,
+    thorough: bool = False,
 ) -> DataSet:
     """Find a data set and check it against its card; images of different sizes stay encoded.
 
@@ -82,14 +88,21 @@ def open_data(
         data_dir: folder that is looked at before anything is fetched (``--data``).
         cache_dir: where decoded images of one size are kept.
         listener: hears of the progress of decoding, drawing and fetching.
+        thorough: every file is read and compared with what it held at first, also one whose size
+            and time of change are the same.
 
     Raises:
         DataError: the data are missing, damaged, or not what the card says.
     """
-    found = _find(card, Surroundings(data_dir, cache_dir, listener or Listener()))
+    listener = listener or Listener()
+    around = Surroundings(data_dir, cache_dir, listener, thorough)
+    found = _find(card, around)
+    if found.files:
+        root = Path(os.path.commonpath([path.parent for path in found.files]))
+        around.sums(card, root).compare(found.files)
     if found.decodes:
         name = _kept_name(card, cache_dir, card.image_size, found.version)
-        contents = keep_decoded(name.with_suffix(".safetensors"), found.read)
+        contents = keep_decoded(name.with_suffix(".safetensors"), found.read, listener)
     else:
         contents = found.read()
     check(contents, card, found.origin)

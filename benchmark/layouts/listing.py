@@ -16,6 +16,7 @@ from benchmark.errors import DataError
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """Endings of the files that count as images, in lower case."""
+_TABLES = frozenset((".csv", ".mat", ".txt"))
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,14 @@ class Places:
                 f"{more}. Unpack the archive again, or copy what is missing there."
             )
         return found
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """The files beside the images that say which is which, near the top of the folders."""
+        near = (
+            path for root in self.roots for glob in ("*", "*/*") for path in sorted(root.glob(glob))
+        )
+        return tuple(path for path in near if path.suffix in _TABLES and path.is_file())
 
     def __str__(self) -> str:
         return str(self.roots[0])

@@ -138,7 +138,7 @@ def _known(
         words = frozenset({Retry.damaged, Retry.all})
         return Known(State.damaged, found.message, words=words)
     if found.identity != run.identity:
-        return Known(State.stale, _difference(run, found))
+        return Known(State.stale, difference(run, found))
     changes = [*_source_change(run, found, sources), *_role_changes(found, records)]
     words = frozenset({Retry.changed, Retry.all}) if changes else frozenset[Retry]()
     if found.status != "ok":
@@ -186,7 +186,7 @@ def _attested(record: Record, sources: Sources) -> str:
     return f"recorded with another source of {record.spec.recipe}, which agrees {shown}"
 
 
-def _difference(run: AnyRun, record: Record) -> str:
+def difference(run: AnyRun, record: Record) -> str:
     """In what a stale record differs, as far as one word says it."""
     now, then = run.spec, record.spec
     for reason, one, other in (

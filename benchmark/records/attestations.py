@@ -145,8 +145,18 @@ def contradiction(one: Attestation, record: Record) -> str | None:
     """
     if record.identity != one.identity or record.recipe_source != one.old:
         return None
-    measured = record.metrics.model_dump() if record.metrics else {}
+    values = measured(record)
     for name, compared in one.metrics.items():
-        if measured.get(name) != compared.recorded:
-            return f"{name} of {one.cell} is {measured.get(name)}, not {compared.recorded}"
+        if values.get(name) != compared.recorded:
+            return f"{name} of {one.cell} is {values.get(name)}, not {compared.recorded}"
     return None
+
+
+def measured(record: Record) -> dict[str, float]:
+    """The numbers of a record that a second training must give again, by name."""
+    if record.metrics is None:
+        return {}
+    values = record.metrics.model_dump(exclude_none=True, exclude={"evaluated_on", "images"})
+    if record.diagnostics is not None:
+        values |= record.diagnostics.model_dump(include={"best_top1", "train_loss"})
+    return {name: float(value) for name, value in values.items()}

@@ -113,7 +113,7 @@ Words = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(printable)
 Message = Annotated[str, BeforeValidator(_shortened)]
 Count = Annotated[int, Field(ge=0, le=10**18)]
 Number = Annotated[int, Field(ge=1, le=10**18)]
-Amount = Annotated[float, Field(ge=0, le=1e18)]
+Amount = Annotated[float, Field(ge=0, le=1e39)]  # a loss in float32 may end above 1e38
 Seed = Annotated[int, Field(ge=0, le=10**12)]
 Plain = Annotated[dict[Name, Any], AfterValidator(_plain)]
 Percent = Annotated[float, Field(ge=0, le=100)]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmark.errors import RecordError, UsageError
 from benchmark.files import write_whole
+from benchmark.records.attestations import Attested
 from benchmark.records.reported import Reported, read_reported
-from benchmark.records.store import Store
+from benchmark.records.store import Store, Unreadable
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.comparison import compare
 from benchmark.reports.board.metrics import TOP1, Metric
+from benchmark.reports.board.provenance import OriginOf, recorded
 from benchmark.reports.board.staleness import Current
 from benchmark.reports.board.tables import Board
 from benchmark.reports.formats import Format
@@ -42,7 +44,12 @@ def render(board: Board, form: Format, reported: Sequence[Reported] = ()) -> str
 
 
 def compose(
-    results: Path, form: Format, current: Current | None = None, *, metric: Metric = TOP1
+    results: Path,
+    form: Format,
+    current: Current | None = None,
+    *,
+    origins: Callable[[Attested], OriginOf] | None = None,
+    metric: Metric = TOP1,
 ) -> tuple[str, tuple[str, ...]]:
     """The leaderboard of a results folder, and what could not be read there.
 
@@ -50,6 +57,8 @@ def compose(
         results: folder of records, and of numbers that others report in its ``reported/``.
         form: how it is written.
         current: what is not stale; None takes every record as it is.
+        origins: tells, from what is attested in the folder, which source of its recipe a record
+            comes from; None knows no recipe of today.
         metric: what is averaged, compared and ranked.
 
     Returns:
@@ -63,8 +72,20 @@ def compose(
     contents = Store(results).all()
     reported, refused = read_reported(results)
     problems = [*contents.problems, *refused]
-    board = aggregate(contents.records, current, metric=metric, unreadable=len(problems))
+    board = aggregate(
+        contents.records,
+        current,
+        metric=metric,
+        damaged=_names(problems, results),
+        beside=_names(contents.beside, results),
+        origin=origins(contents.attested) if origins else recorded,
+    )
     return render(board, form, reported), tuple(problem.message for problem in problems)
+
+
+def _names(problems: Iterable[Unreadable], results: Path) -> tuple[str, ...]:
+    """The files by their places in the folder: wherever that lies, the page is the same."""
+    return tuple(problem.path.relative_to(results).as_posix() for problem in problems)
 
 
 def difference(text: str, file: Path) -> str | None:

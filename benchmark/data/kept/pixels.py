@@ -29,9 +29,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
-import os
 import shutil
+import struct
+import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -48,15 +48,23 @@ from benchmark.data.kept.decoded import explained
 from benchmark.data.loaders.workers import default_workers
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.splits import ImageList
-from benchmark.errors import BenchmarkError, DataError, first_line
+from benchmark.errors import BenchmarkError, DataError, DisturbanceError, first_line
 from benchmark.events import Listener
+from benchmark.files import whole
 
 Image = NDArray[np.uint8]
 
 _LEAST_IMAGES = 256  # of a file: at most so many are decoded again after an interruption
 _MOST_FILES = 128  # every process holds them open
 _SAMPLE = 32  # images whose size is taken for that of all when the room on the disk is compared
-_FIELDS = [("pixels", pa.large_binary()), ("height", pa.int32()), ("width", pa.int32())]
+# What opening or reading a damaged file may end in.
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, pa.ArrowException)
+_FIELDS = [
+    ("pixels", pa.large_binary()),
+    ("height", pa.int32()),
+    ("width", pa.int32()),
+    ("checksum", pa.uint32()),
+]
 
 
 @dataclass(frozen=True)
@@ -137,20 +145,32 @@ class KeptImages:
         """One image (H, W, 3), which cannot be written to.
 
         Raises:
-            DataError: its file was damaged.
+            DisturbanceError: its file is damaged.
         """
         number, row = divmod(int(self._rows[position]), self._files.per_file)
         try:
             batch = self._readers[number].get_batch(row)
             # The buffers themselves: Arrow's scalars would cost a third of the time.
-            pixels, height, width = (column.buffers()[-1] for column in batch.columns)
-            shape = *np.frombuffer(height, np.int32, 1), *np.frombuffer(width, np.int32, 1), 3
-            return np.frombuffer(pixels, np.uint8, math.prod(shape)).reshape(shape)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise DataError(
-                f"{self._files.paths[number]} is damaged: {first_line(error)}. Delete it; the "
-                "next run makes it again."
-            ) from None
+            pixels, height, width, sum_ = (column.buffers()[-1] for column in batch.columns)
+            (high,), (wide,) = (
+                np.frombuffer(side, np.int32, 1).tolist() for side in (height, width)
+            )
+            image = np.frombuffer(pixels, np.uint8, 3 * high * wide).reshape(high, wide, 3)
+            if _checksum(image, int(self._rows[position])) != np.frombuffer(sum_, np.uint32, 1)[0]:
+                raise ValueError("a checksum in it is another")
+        except _UNREADABLE as error:
+            raise self._damaged(number, error) from None
+        return image
+
+    def _damaged(self, number: int, error: Exception) -> DisturbanceError:
+        """What is said of a file, which is taken away so that the next start makes it again."""
+        path = self._files.paths[number]
+        taken = " It was taken away, and the next start makes it again."
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as fault:
+            taken = f" Delete it ({fault.strerror}), and the next start makes it again."
+        return DisturbanceError(f"{path} is damaged: {first_line(error)}.{taken}")
 
     def select(self, positions: Sequence[int]) -> KeptImages:
         """Some of the images, in the given order, from the same files."""
@@ -176,7 +196,7 @@ class KeptImages:
     def __setstate__(self, state: dict[str, Any]) -> None:
         try:
             self._open(state["files"])
-        except (OSError, ValueError) as error:
+        except _UNREADABLE as error:
             folder = state["files"].folder
             raise DataError(f"{folder} cannot be opened again: {first_line(error)}") from None
         self._original, self._rows = None, state["rows"]
@@ -208,16 +228,18 @@ def keep_pixels(
         DataError: an image cannot be decoded, or a file cannot be written.
     """
     files = _Files(folder, len(images), short_side(image_size))
-    # Whole files are trusted, so whether all are there is all there is to ask.
-    with contextlib.suppress(OSError, ValueError):
+    # Every image is compared with its checksum when it is read, so a look at the ends is enough.
+    with contextlib.suppress(*_UNREADABLE):
         return KeptImages(files, original=images)
     with explained(folder), _alone(folder, title, listener):
+        for left in folder.glob(".*.partial"):
+            left.unlink(missing_ok=True)  # of a process that was killed; the lock is ours
         missing = _missing(files, listener)
         with listener.progress(f"decoding {title}", len(images)) as advance:
             _build(images, files, missing, title, advance)
     try:
         return KeptImages(files, original=images)
-    except (OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"{folder} cannot be read back after writing: {first_line(error)}. The disk may be "
             "damaged."
@@ -232,7 +254,7 @@ def _missing(files: _Files, listener: Listener) -> list[int]:
             files.open(number)
         except FileNotFoundError:
             missing.append(number)
-        except (OSError, ValueError) as error:
+        except _UNREADABLE as error:
             listener.note(f"{path} is made anew: {first_line(error)}")
             missing.append(number)
     return missing
@@ -266,31 +288,30 @@ def _build(
 def _write(
     files: _Files, number: int, images: Iterable[Image], advance: Callable[[int], None]
 ) -> None:
-    """Write a file whole or not at all, and be sure that it is on the disk: it is trusted."""
-    path = files.paths[number]
-    partial = path.with_suffix(".partial")  # the lock is ours
-    try:
-        with (
-            pa.OSFile(str(partial), "wb") as file,
-            pa.ipc.new_file(file, files.schema) as writer,
-        ):
-            for image in images:
-                writer.write_batch(_batch(image, files.schema))
-                advance(1)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a file whole or not at all, and be sure that it is on the disk."""
+    with (
+        whole(files.paths[number], durable=True) as partial,
+        pa.OSFile(str(partial), "wb") as file,
+        pa.ipc.new_file(file, files.schema) as writer,
+    ):
+        for position, image in zip(files.positions(number), images, strict=True):
+            writer.write_batch(_batch(image, position, files.schema))
+            advance(1)
 
 
-def _batch(image: Image, schema: pa.Schema) -> pa.RecordBatch:
+def _batch(image: Image, position: int, schema: pa.Schema) -> pa.RecordBatch:
     """A record batch of one image; its pixels are not copied."""
     height, width = image.shape[:2]
     ends = pa.py_buffer(np.array([0, image.nbytes], dtype=np.int64))
     pixels = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(image)])
     sides = (pa.array([side], pa.int32()) for side in (height, width))
-    return pa.record_batch([pixels, *sides], schema=schema)
+    sum_ = pa.array([_checksum(image, position)], pa.uint32())
+    return pa.record_batch([pixels, *sides, sum_], schema=schema)
+
+
+def _checksum(image: Image, position: int) -> int:
+    """Tells an image in its place from a damaged one, and from another of the same file."""
+    return zlib.crc32(image.data, zlib.crc32(struct.pack("<3q", position, *image.shape[:2])))
 
 
 def _read(images: ImageList, position: int, short: int, title: str) -> Image:

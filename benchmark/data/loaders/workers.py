@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import random
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,8 @@ class WorkersLoader:
             _Samples(split, make_compose(split, pictures, train=train), seed, board),
             batch_sampler=self._plan,
             num_workers=workers,
+            # Whatever this process was started by: a worker must be its child, and soon there.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             collate_fn=_collate,
             worker_init_fn=functools.partial(_start, board, os.getpid()),
             timeout=LOOK_EVERY_S if workers else 0,

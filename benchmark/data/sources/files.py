@@ -57,11 +57,12 @@ def read_layout(source: InLayout, places: Places) -> Listing:
     return listing
 
 
-def found_files(origin: str, listing: Listing, *, keep: int | None = None) -> Found:
+def found_files(origin: str, places: Places, listing: Listing, *, keep: int | None = None) -> Found:
     """The images of a listing; no file is opened.
 
     Args:
         origin: for a person: where they are.
+        places: where they are.
         listing: the files with their labels.
         keep: only the first so many classes are taken; None takes all.
     """
@@ -74,4 +75,5 @@ def found_files(origin: str, listing: Listing, *, keep: int | None = None) -> Fo
             splits[split] = ImageSplit(FileImages(tuple(path for path, _ in items)), labels)
         return Contents(splits, listing.class_names).first(keep)
 
-    return Found(origin, listing.stamps(), read)
+    images = (path for split in SPLITS for path, _ in listing.items[split])
+    return Found(origin, listing.stamps(), read, files=(*images, *places.tables))

@@ -19,7 +19,8 @@ def open(card: Card, source: FolderSource, around: Surroundings) -> Found:
             than the card was made for.
     """
     folder = _find(source, around.data_dir)
-    return found_files(f"images in {folder}", _read(source, folder))
+    places = Places((folder,))
+    return found_files(f"images in {folder}", places, _read(source, places, folder))
 
 
 def _find(source: FolderSource, data_dir: Path | None) -> Path:
@@ -35,9 +36,9 @@ def _find(source: FolderSource, data_dir: Path | None) -> Path:
     )
 
 
-def _read(source: FolderSource, folder: Path) -> Listing:
+def _read(source: FolderSource, places: Places, folder: Path) -> Listing:
     """List the folder and compare it with the card's fingerprint."""
-    listing = read_layout(source, Places((folder,)))
+    listing = read_layout(source, places)
     if source.fingerprint and (found := listing.fingerprint(folder)) != source.fingerprint:
         raise DataError(
             f"the images in {folder} are not those that the card was made for: their fingerprint "

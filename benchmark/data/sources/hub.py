@@ -26,6 +26,7 @@ def open(card: Card, source: HubSource, around: Surroundings) -> Found:
                 f"revision {source.revision} of '{source.hub}' has no {globs}. Correct hub, "
                 "revision and files in the card."
             )
+        around.sums(card, folder).compare(shards.all_files)
         return read_shards(shards, card, source, around)
 
     return Found(

@@ -26,13 +26,13 @@ def open(card: Card, source: HubSource, around: Surroundings) -> Found | None:
     inside = around.data_dir / source.folder
     bases = [base for base in (inside, around.data_dir) if base.is_dir()]
     for copy in source.local:
-        if (places := _places(copy, bases, around.cache_dir)) is not None:
+        if (places := _places(copy, card, bases, around.cache_dir)) is not None:
             origin = f"official archive {places} (layout '{copy.layout}')"
-            return found_files(origin, read_layout(copy, places), keep=source.keep)
+            return found_files(origin, places, read_layout(copy, places), keep=source.keep)
     return None
 
 
-def _places(copy: LocalCopy, bases: list[Path], cache_dir: Path) -> Places | None:
+def _places(copy: LocalCopy, card: Card, bases: list[Path], cache_dir: Path) -> Places | None:
     layout = layout_of(copy)
     for base in bases:
         if (base / copy.folder).is_dir():
@@ -42,7 +42,7 @@ def _places(copy: LocalCopy, bases: list[Path], cache_dir: Path) -> Places | Non
     for base in bases:
         packed = [base / name for name in copy.archives if (base / name).is_file()]
         if packed:
-            folders = [unpacked(path, cache_dir) for path in packed]
+            folders = [unpacked(path, card, cache_dir) for path in packed]
             name = Path(copy.folder).name
             inner = [folder / name for folder in folders if (folder / name).is_dir()]
             # What lies beside archives belongs to them.

@@ -28,6 +28,7 @@ def open(card: Card, source: HubSource, around: Surroundings) -> Found | None:
         tuple(stamps),
         lambda: read_shards(shards, card, source, around),
         decodes=not source.mixed_sizes,
+        files=tuple(shards.all_files),
     )
 
 
@@ -53,7 +54,7 @@ def read_shards(shards: Shards, card: Card, source: HubSource, around: Surroundi
     """
     names = check_counts(shards, card, source)
     if source.mixed_sizes:
-        encoded = open_encoded(shards, source, around.cache_dir)
+        encoded = open_encoded(shards, source)
         return Contents(encoded, names).first(source.keep)
     splits: dict[SplitName, ImageSplit] = {}
     total = sum(card.splits.values())

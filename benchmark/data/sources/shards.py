@@ -1,8 +1,8 @@
 """Parquet shards in the layout of the Hugging Face hub: finding, checking and decoding them.
 
-``datasets`` reads the same files, and ``encoded.py`` lets it where images differ in size. It does
-not miss a shard that is not there; and small images of one size, which are decoded once and kept,
-it would copy into an Arrow file that nothing reads again (150 MB for CIFAR-100).
+``datasets`` reads the same files. It does not miss a shard that is not there; and it would copy all
+images into an Arrow file, without a checksum, for which nothing here has a use: those of one size
+are decoded and kept, the others found by row (``encoded.py``).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def check_counts(shards: Shards, card: Card, source: HubSource) -> tuple[str, ..
     for split in SPLITS:
         rows = 0
         for path in shards.files[split]:
-            with _explained(path), pq.ParquetFile(path) as file:
+            with explained(path), pq.ParquetFile(path) as file:
                 rows += file.metadata.num_rows
                 columns, notes = file.schema_arrow.names, file.schema_arrow.metadata or {}
             for column in (source.image, source.label):
@@ -141,8 +141,10 @@ def read_tables(
         DataError: a file is damaged.
     """
     for path in shards.files[split]:
-        with _explained(path):
-            table = pq.read_table(path, columns=[source.image, source.label])
+        with explained(path):
+            table = pq.read_table(
+                path, columns=[source.image, source.label], page_checksum_verification=True
+            )
         yield str(path), table
 
 
@@ -169,7 +171,7 @@ def decode(
     Raises:
         DataError: an image cannot be decoded or has another size, or there are more or fewer.
     """
-    pixels = np.empty((images, edge, edge, 3), dtype=np.uint8)
+    pixels = _room(images, edge)
     labels = np.empty(images, dtype=np.int64)
     done = 0
     for origin, table in tables:
@@ -177,7 +179,7 @@ def decode(
             done += len(table)
             break
         labels[done : done + len(table)] = _labels(table[source.label], origin)
-        for row, encoded in enumerate(_encoded(table[source.image], origin)):
+        for row, encoded in enumerate(encoded_images(table[source.image], origin)):
             image = decode_image(encoded, f"{origin}, row {row}")
             if image.shape[:2] != (edge, edge):
                 height, width = image.shape[:2]
@@ -196,7 +198,18 @@ def decode(
     return torch.from_numpy(pixels), torch.from_numpy(labels)
 
 
-def _encoded(column: pa.ChunkedArray, origin: str) -> Iterator[bytes]:
+def _room(images: int, edge: int) -> NDArray[np.uint8]:
+    """Memory for the pixels (N, S, S, 3) of all images."""
+    try:
+        return np.empty((images, edge, edge, 3), dtype=np.uint8)
+    except MemoryError:
+        raise DataError(
+            f"{images:,} decoded images of {edge}x{edge} pixels do not fit into the memory. Set "
+            "mixed_sizes = true in the card's source, so that they are read one by one."
+        ) from None
+
+
+def encoded_images(column: pa.ChunkedArray, origin: str) -> Iterator[bytes]:
     """The image files of a column of bytes, or of structs ``{bytes, path}``."""
     for chunk in column.chunks:
         values = chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk
@@ -205,6 +218,17 @@ def _encoded(column: pa.ChunkedArray, origin: str) -> Iterator[bytes]:
             if not isinstance(encoded, bytes):
                 raise DataError(f"{origin}: there are rows without an image inside the file.")
             yield encoded
+
+
+def labels_of(path: Path, column: str) -> NDArray[np.int64]:
+    """The labels of a file, (N,).
+
+    Raises:
+        DataError: the file is damaged, or these are no labels.
+    """
+    with explained(path):
+        table = pq.read_table(path, columns=[column], page_checksum_verification=True)
+    return _labels(table[column], str(path))
 
 
 def _labels(column: pa.ChunkedArray, origin: str) -> NDArray[np.int64]:
@@ -223,7 +247,7 @@ def _class_names(notes: dict[bytes, bytes], label: str) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn pyarrow's errors about a file into one that names the file."""
     try:
         yield

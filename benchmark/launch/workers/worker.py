@@ -79,10 +79,12 @@ def do(number: int, work: Work, place: Place, listener: Telling) -> Ended | Refu
 
 
 def _plain(error: BenchmarkError) -> BenchmarkError:
-    """The error without what cannot travel: some are built from more than their message."""
-    plain = type(error).__new__(type(error))
-    plain.args = (str(error),)
-    return plain
+    """The error, or its message where it cannot travel: some are built from more than that."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return BenchmarkError(str(error))
+    return error
 
 
 def _prefer_to_be_ended() -> None:

@@ -1,21 +1,31 @@
 """From records to the tables of a board: one cell per pair and method, over the seeds.
 
-Only the last epoch enters, never the best one. Nothing here depends on the order of the records.
+Only the last epoch enters, never the best one. Records that are not comparable are never in one
+mean: they have columns, or rows, of their own. Nothing here depends on the order of the records.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from benchmark.records.canonical import recipe_label
 from benchmark.records.schema import ALONE, DRAW, IMPORTED, Record, RunSpec
+from benchmark.reports.board.cells import Judge, by_method, gain_of, method_of
+from benchmark.reports.board.footnotes import shared
 from benchmark.reports.board.metrics import TOP1, Metric
 from benchmark.reports.board.notes import notes_on
+from benchmark.reports.board.provenance import (
+    Alike,
+    Kinds,
+    OriginOf,
+    evaluated_on,
+    recorded,
+)
 from benchmark.reports.board.staleness import Current, stale_records
-from benchmark.reports.board.statistics import Difference, Summary, paired, summarise
 from benchmark.reports.board.tables import Board, Cell, Column, NetworkRow, Table
+
+__all__ = ["aggregate", "method_of"]
 
 
 def aggregate(
@@ -24,6 +34,9 @@ def aggregate(
     *,
     metric: Metric = TOP1,
     unreadable: int = 0,
+    damaged: Sequence[str] = (),
+    beside: Sequence[str] = (),
+    origin: OriginOf = recorded,
 ) -> Board:
     """Bring records into tables.
 
@@ -32,41 +45,43 @@ def aggregate(
         current: what is not stale; None takes every record as it is.
         metric: what is averaged, compared and ranked.
         unreadable: number of files that could not be read, to be told to the reader.
+        damaged: their names, as far as they are known.
+        beside: names of other files of the folder that cannot be trusted.
+        origin: which source of its recipe a record comes from.
     """
     known = sorted(records, key=lambda record: (record.finished, record.identity))
     stale = stale_records(known, current) if current else {}
     scores = {r.identity: score for r in known if (score := metric.of(r)) is not None}
-    tables: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    judge = Judge(metric, scores, Kinds(known, origin))
+    tables: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     imported = {r.identity: r for r in known if r.spec.recipe == IMPORTED}
     for record in known:
         if record.identity not in stale and record.identity not in imported:
-            tables[record.spec.dataset, record.spec.protocol].append(record)
+            spec = record.spec
+            tables[spec.dataset, spec.protocol, evaluated_on(record)].append(record)
     for members in tables.values():
         # Weights that were brought belong to no protocol: they stand where they taught.
         roles = {role.identity for member in members for role in member.spec.roles.values()}
         members += [record for identity, record in imported.items() if identity in roles]
-    made = [_table(members, metric, scores) for members in tables.values()]
+    made = [_table(members, judge) for members in tables.values()]
     return Board(
-        tables=tuple(sorted(made, key=lambda t: (t.dataset, not t.ranked, t.protocol))),
+        tables=tuple(
+            sorted(made, key=lambda t: (t.dataset, not t.ranked, t.protocol, t.evaluated_on))
+        ),
         stale=dict(sorted(Counter(stale.values()).items())),
-        unreadable=unreadable,
+        unreadable=max(unreadable, len(damaged)),
+        damaged=tuple(damaged),
+        beside=tuple(beside),
         metric=metric,
     )
 
 
-def method_of(spec: RunSpec) -> str:
-    """The label of a method: ``NAME``, ``NAME[key=value,…]``, with the variant behind it."""
-    label = recipe_label(spec.recipe, spec.changed)
-    return f"{label} ({spec.variant})" if spec.variant else label
-
-
-def _table(records: Sequence[Record], metric: Metric, scores: Mapping[str, float]) -> Table:
+def _table(records: Sequence[Record], judge: Judge) -> Table:
     """One table.
 
     Args:
         records: that stand in it, in the order of their time.
-        metric: of the board.
-        scores: the metric of all records by identity, for the teachers.
+        judge: of the board.
     """
     taught: dict[tuple[str, str], list[Record]] = defaultdict(list)
     alone: dict[str, list[Record]] = defaultdict(list)
@@ -82,19 +97,23 @@ def _table(records: Sequence[Record], metric: Metric, scores: Mapping[str, float
     trained = [record for record in records if record.spec.recipe != IMPORTED]
     ranked = all(record.spec.ranked for record in trained)
     columns = [
-        _column(pair, members, alone[pair[1]], metric=metric, scores=scores, ranked=ranked)
+        column
         for pair, members in sorted(taught.items())
+        for column in _columns(pair, members, alone[pair[1]], judge=judge, ranked=ranked)
     ]
     students = {student for _, student in taught}
+    networks = tuple(_networks(alone, steps, students, judge))
+    few, many = shared(_noted(columns, networks))
     return Table(
         dataset=records[0].spec.dataset,
         protocol=records[0].spec.protocol,
         ranked=ranked,
-        evaluated_on=_evaluated_on(records),
+        evaluated_on=evaluated_on(records[0]),
         columns=tuple(columns),
-        networks=tuple(_networks(alone, steps, students, metric)),
-        notes=tuple(notes_on(records)),
-        metric=metric,
+        networks=networks,
+        notes=(*notes_on(records, judge.kinds.origin), *many),
+        footnotes=few,
+        metric=judge.metric,
     )
 
 
@@ -103,126 +122,93 @@ def _is_control(spec: RunSpec) -> bool:
     return "teacher" in spec.roles and spec.pair is None
 
 
-def _column(
+def _columns(
     pair: tuple[str, str],
     taught: Sequence[Record],
     alone: Sequence[Record],
     *,
-    metric: Metric,
-    scores: Mapping[str, float],
+    judge: Judge,
     ranked: bool,
-) -> Column:
+) -> Iterator[Column]:
+    """The columns of a pair: one, unless its records were not trained under equal conditions."""
     # A method without a teacher, or with one of its own, competes in every pair of its student.
-    baseline = [record for record in alone if method_of(record.spec) == ALONE]
-    others = [
-        record
-        for record in alone
-        if method_of(record.spec) != ALONE and record.spec.recipe != IMPORTED
-    ]
-    members = [*taught, *others]
+    known = [*taught, *(record for record in alone if record.spec.recipe != IMPORTED)]
+    for alike in judge.kinds.apart(known, judge.kinds.setting):
+        if any(method_of(record.spec) != ALONE for record in alike.records):
+            yield _column(pair, alike, judge=judge, ranked=ranked)
+
+
+def _column(pair: tuple[str, str], alike: Alike, *, judge: Judge, ranked: bool) -> Column:
+    methods = by_method(alike.records)
+    baseline = methods.pop(ALONE, [])
+    members = [record for of_method in methods.values() for record in of_method]
     seeds = {record.spec.seed for record in members}
-    reference = _cell(baseline, seeds, metric) if baseline else None
+    reference = _alone(baseline, seeds, judge) if baseline else None
     cells = {}
-    for method, of_method in _by_method(members).items():
-        cell = _cell(of_method, seeds, metric)
-        gain = paired(cell.by_seed, reference.by_seed) if reference else None
-        cells[method] = replace(cell, gain=gain, teacher=_teachers(of_method, metric, scores))
-    if ranked:
-        cells = _rank(cells, metric)
-    usual = [r for r in taught if r.spec.roles["teacher"].recipe == ALONE and not r.spec.variant]
+    for of_method in methods.values():
+        for part in judge.kinds.apart(of_method, judge.kinds.method):
+            cell = judge.cell(part, seeds)
+            gain = gain_of(cell, reference) if reference else None
+            teacher, _ = judge.teachers(part.records)
+            cells[cell.method] = replace(cell, gain=gain, teacher=teacher)
+    with_teacher = [r for r in members if "teacher" in r.spec.roles and not _is_control(r.spec)]
+    usual = [
+        r for r in with_teacher if r.spec.roles["teacher"].recipe == ALONE and not r.spec.variant
+    ]
+    teacher_score, teacher_notes = judge.teachers(usual or with_teacher)
     return Column(
         teacher=pair[0],
         student=pair[1],
         seeds=tuple(sorted(seeds)),
-        teacher_score=_teachers(usual or taught, metric, scores),
+        teacher_score=teacher_score,
         alone=reference,
-        cells=cells,
-        protocol_values=taught[-1].spec.protocol_values,
+        cells=judge.ranked(cells) if ranked else cells,
+        protocol_values=(with_teacher or members)[-1].spec.protocol_values,
+        mark=alike.mark,
+        teacher_notes=teacher_notes,
     )
 
 
-def _cell(records: Sequence[Record], seeds: Iterable[int], metric: Metric) -> Cell:
-    """Put the seeds of one method together; ``records`` are in the order of their time."""
-    latest = {record.spec.seed: record for record in records}
-    return Cell(
-        method=method_of(records[0].spec),
-        recipe=records[0].spec.recipe,
-        metric=metric,
-        records=dict(sorted(latest.items())),
-        missing=tuple(sorted(set(seeds) - latest.keys())),
-    )
-
-
-def _rank(cells: Mapping[str, Cell], metric: Metric) -> dict[str, Cell]:
-    """Mark the best mean and what is not shown to be worse.
-
-    Only cells with all seeds can be best: where seeds failed, the others are a favourable choice.
-    """
-    scores = {name: cell.score for name, cell in cells.items()}
-    means = {
-        name: metric.sign * score.mean
-        for name, score in scores.items()
-        if score and cells[name].complete
-    }
-    if not means:
-        return dict(cells)
-    best = cells[max(means, key=lambda name: means[name])].by_seed
-    ranked = {}
-    for name, cell in cells.items():
-        lead = paired(best, cell.by_seed)
-        if means.get(name) == max(means.values()):
-            ranked[name] = replace(cell, rank="best")
-        # With one seed nothing can be shown, and a mark on every cell would say nothing.
-        elif scores[name] and len(best) > 1 and not _is_shown(lead, metric):
-            ranked[name] = replace(cell, rank="open")
-        else:
-            ranked[name] = cell
-    return ranked
-
-
-def _is_shown(lead: Difference | None, metric: Metric) -> bool:
-    """Whether the interval of the best method's lead leaves out that there is none."""
-    if lead is None or lead.low is None or lead.high is None:
-        return False
-    return lead.low > 0 if metric.better == "higher" else lead.high < 0
+def _alone(baseline: Sequence[Record], seeds: Iterable[int], judge: Judge) -> Cell:
+    """The student trained alone; of several kinds the one with the most records."""
+    part, *others = judge.kinds.apart(baseline, judge.kinds.method)
+    cell = judge.cell(part, seeds)
+    if not others:
+        return cell
+    note = f"Of {len(others) + 1} kinds of the student alone, the one with {part.mark}."
+    return replace(cell, notes=(note, *cell.notes))
 
 
 def _networks(
     alone: Mapping[str, Sequence[Record]],
     steps: Mapping[str, Sequence[Record]],
     students: set[str],
-    metric: Metric,
+    judge: Judge,
 ) -> Iterable[NetworkRow]:
     for network in sorted(alone.keys() | steps.keys()):
-        for method, records in _by_method(alone.get(network, ())).items():
+        for method, records in by_method(alone.get(network, ())).items():
             if method == ALONE or records[0].spec.recipe == IMPORTED or network not in students:
-                yield NetworkRow(network, _cell(records, (), metric))
+                yield from _rows(network, records, judge)
         by_roles: dict[str, list[Record]] = defaultdict(list)
         for record in steps.get(network, ()):
             roles = (f"{name} {role.network}" for name, role in sorted(record.spec.roles.items()))
             by_roles[f"{method_of(record.spec)}, {', '.join(roles)}"].append(record)
         for label, records in sorted(by_roles.items()):
-            yield NetworkRow(network, replace(_cell(records, (), metric), method=label))
+            yield from _rows(network, records, judge, label)
 
 
-def _teachers(
-    records: Iterable[Record], metric: Metric, scores: Mapping[str, float]
-) -> Summary | None:
-    roles = (r.spec.roles["teacher"] for r in records if "teacher" in r.spec.roles)
-    # What the student's own record says of its teacher comes first: that one taught it.
-    known = (
-        scores.get(role.identity) if (told := metric.of_role(role)) is None else told
-        for role in {role.identity: role for role in roles}.values()
-    )
-    return summarise(value for value in known if value is not None)
+def _rows(
+    network: str, records: Sequence[Record], judge: Judge, label: str = ""
+) -> Iterable[NetworkRow]:
+    for part in judge.kinds.apart(records, judge.kinds.whole):
+        yield NetworkRow(network, judge.cell(part, (), label))
 
 
-def _by_method(records: Iterable[Record]) -> dict[str, list[Record]]:
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[method_of(record.spec)].append(record)
-    return dict(sorted(groups.items()))
-
-
-def _evaluated_on(records: Iterable[Record]) -> str:
-    return " and ".join(sorted({r.metrics.evaluated_on for r in records if r.metrics})) or "test"
+def _noted(columns: Iterable[Column], networks: Iterable[NetworkRow]) -> Iterable[Sequence[str]]:
+    """The notes of every row of a table."""
+    for column in columns:
+        yield column.teacher_notes
+        for cell in (column.alone, *column.cells.values()):
+            yield cell.notes if cell else ()
+    for row in networks:
+        yield row.cell.notes

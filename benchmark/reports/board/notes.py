@@ -8,16 +8,19 @@ from typing import TypeVar
 
 from benchmark.records.canonical import canonical_json
 from benchmark.records.schema import IMPORTED, Record
+from benchmark.reports.board.footnotes import notes_on_places
+from benchmark.reports.board.provenance import OriginOf, recorded
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
-def notes_on(records: Sequence[Record]) -> Iterable[str]:
+def notes_on(records: Sequence[Record], origin: OriginOf = recorded) -> Iterable[str]:
     """One sentence for each thing that weakens a comparison, or that costs more than is seen.
 
     Args:
         records: all that stand in the table.
+        origin: which source of its recipe a record comes from.
     """
     total = len(records)
     if dirty := sum(record.environment.git_dirty is True for record in records):
@@ -26,6 +29,7 @@ def notes_on(records: Sequence[Record]) -> Iterable[str]:
         yield f"{spread} of {total} records were trained by several processes."
     if half := sum(record.environment.precision == "bf16" for record in records):
         yield f"{half} of {total} records were trained in bf16."
+    yield from notes_on_places(records)
     yield from _costs(records)
     lengths = {
         canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
@@ -34,8 +38,8 @@ def notes_on(records: Sequence[Record]) -> Iterable[str]:
     }
     if len(lengths) > 1:
         yield "The records were trained with different values of this protocol."
-    sources = _grouped((record.spec.recipe, record.recipe_source) for record in records)
-    if edited := sorted(recipe for recipe, files in sources.items() if len(files) > 1):
+    sources = _grouped((record.spec.recipe, origin(record).key) for record in records)
+    if edited := sorted(recipe for recipe, keys in sources.items() if len(keys) > 1):
         yield f"The recipe's file changed between records of one version: {', '.join(edited)}."
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from benchmark.records.schema import Record
 from benchmark.reports.board.metrics import TOP1, Metric
+from benchmark.reports.board.provenance import provenance
 from benchmark.reports.board.statistics import Difference, Summary, summarise
 
 
@@ -21,9 +22,12 @@ class Cell:
         metric: the board's; score, gain, teacher and rank are of it.
         records: the latest one of every seed, by seed; failed ones too.
         missing: seeds that other methods of the pair have and this one has no record of.
+        mark: in what its records differ from others of the same method, which may not stand in one
+            mean with them; a part of ``method``. Empty if there are no others.
         gain: over the student alone, paired by seed.
         teacher: score of the teachers used; None without a teacher.
         rank: ``best``, or ``open`` if it is not shown to be worse than the best, or None.
+        notes: what its mean averages and a reader should know, a sentence each.
     """
 
     method: str
@@ -31,9 +35,16 @@ class Cell:
     metric: Metric
     records: Mapping[int, Record]
     missing: tuple[int, ...]
+    mark: str = ""
     gain: Difference | None = None
     teacher: Summary | None = None
     rank: Literal["best", "open"] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def provenance(self) -> Mapping[str, tuple[str, ...]]:
+        """What the mean averages: every distinct value by what it is."""
+        return provenance(self.records.values())
 
     def values(self, metric: Metric) -> dict[int, float]:
         """Any metric by seed, of the seeds that have it."""
@@ -84,6 +95,9 @@ class Column:
         alone: the student trained alone, if there is a record of it.
         cells: by method.
         protocol_values: what the protocol asked of the student, in the latest record.
+        mark: in what its records differ from those of other columns of the pair, with which they
+            cannot be compared; empty if there are no others.
+        teacher_notes: what a reader should know of the teachers, a sentence each.
     """
 
     teacher: str
@@ -93,6 +107,8 @@ class Column:
     alone: Cell | None
     cells: Mapping[str, Cell]
     protocol_values: Mapping[str, Any]
+    mark: str = ""
+    teacher_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,7 @@ class Table:
     Attributes:
         evaluated_on: ``test``, or ``validation`` if the protocol holds out a part for tuning.
         notes: what a reader must know before comparing.
+        footnotes: what a reader should know of some of the rows; their place counts from 1.
         metric: the board's.
     """
 
@@ -120,7 +137,12 @@ class Table:
     columns: tuple[Column, ...]
     networks: tuple[NetworkRow, ...]
     notes: tuple[str, ...]
+    footnotes: tuple[str, ...] = ()
     metric: Metric = TOP1
+
+    def numbers(self, notes: Sequence[str]) -> tuple[int, ...]:
+        """The numbers of those notes of a cell that stand as footnotes below the table."""
+        return tuple(n for n, note in enumerate(self.footnotes, start=1) if note in notes)
 
     def methods(self, columns: Sequence[Column] | None = None) -> list[str]:
         """The order of the rows.
@@ -153,10 +175,15 @@ class Board:
         tables: ranked protocols first within each data set.
         stale: number of records left out, by reason.
         unreadable: number of files left out, of records and of reported numbers.
+        damaged: their names, as far as they are known.
+        beside: names of files beside the records, histories and attestations, that cannot be
+            trusted; no number is of them.
         metric: what the scores of all tables are.
     """
 
     tables: tuple[Table, ...]
     stale: Mapping[str, int]
     unreadable: int
+    damaged: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     metric: Metric = TOP1

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from benchmark.records.reported import RULES, STUDENT, TEACHER, EpochRule, Reported, ReportedNumber
 from benchmark.reports.board.comparison import Comparison, Row, Section
 from benchmark.reports.board.statistics import Summary
+from benchmark.reports.escape import markdown as escape
+from benchmark.reports.escape import markdown_link
 from benchmark.reports.wording import numbers as wording
 from benchmark.reports.wording.markdown import grid
 
@@ -31,7 +33,7 @@ number was reproduced.
 
 def markdown(section: Section) -> Iterable[str]:
     """The section of one data set: pairs that ours has, the other pairs, and the sources."""
-    yield f"## {section.dataset}, numbers published by others\n"
+    yield f"## {escape(section.dataset)}, numbers published by others\n"
     yield INTRODUCTION
     if section.comparisons:
         yield BESIDE_OURS
@@ -41,7 +43,7 @@ def markdown(section: Section) -> Iterable[str]:
         yield "There is no record of ours yet of the pairs that follow.\n"
     for remainder in section.rest:
         source = remainder.source
-        yield f"### {source.name}, {COLUMNS[source.epoch_rule]}\n"
+        yield f"### {escape(source.name)}, {COLUMNS[source.epoch_rule]}\n"
         yield _alone(source, remainder.pairs)
     yield "### Sources\n"
     yield "".join(f"{line}\n" for line in _sources(section))
@@ -50,7 +52,8 @@ def markdown(section: Section) -> Iterable[str]:
 def _beside_ours(comparison: Comparison) -> Iterable[str]:
     column, table = comparison.column, comparison.table
     unusual = "" if table.ranked else " (not ranked)"
-    yield f"### {wording.pair(column)}, ours: protocol {table.protocol}{unusual}\n"
+    ours = escape(f"{wording.pair(column)}, ours: protocol {table.protocol}{unusual}")
+    yield f"### {ours}\n"
     rules = [
         rule for rule in RULES if any(row.source.epoch_rule == rule for row in comparison.rows)
     ]
@@ -60,11 +63,13 @@ def _beside_ours(comparison: Comparison) -> Iterable[str]:
             _number(row.number) if rule == row.source.epoch_rule else wording.NOTHING
             for rule in rules
         ]
-        rows.append([row.method, *theirs, row.source.name, _ours(row), _difference(row)])
+        names = escape(row.method), escape(row.source.name)
+        rows.append([names[0], *theirs, names[1], _ours(row), _difference(row)])
     yield grid(rows)
     differing = {row.source.name: row.differing for row in comparison.rows if _is_marked(row)}
     if differing:
-        yield "".join(f"* {OTHER} {name}: {', '.join(w)}.\n" for name, w in differing.items())
+        notes = (f"{OTHER} {name}: {', '.join(words)}." for name, words in differing.items())
+        yield "".join(f"* {escape(note)}\n" for note in notes)
 
 
 def _ours(row: Row) -> str:
@@ -88,11 +93,11 @@ def _alone(source: Reported, pairs: Sequence[str]) -> str:
     methods = {method: None for pair in pairs for method in source.top1[pair]}
     first = [method for method in (TEACHER, STUDENT) if method in methods]
     methods = dict.fromkeys([*first, *methods])
-    rows = [["", *methods]]
+    rows = [["", *map(escape, methods)]]
     for pair in pairs:
         numbers = source.top1[pair]
         cells = [_number(numbers[m]) if m in numbers else wording.NOTHING for m in methods]
-        rows.append([pair.replace(":", " → "), *cells])
+        rows.append([escape(pair.replace(":", " → ")), *cells])
     lying = grid(rows), grid([list(row) for row in zip(*rows, strict=True)])
     return min(lying, key=lambda text: text.index("\n"))
 
@@ -104,15 +109,23 @@ def _number(number: ReportedNumber) -> str:
 def _sources(section: Section) -> Iterable[str]:
     for source in section.sources:
         rule = COLUMNS[source.epoch_rule]
-        facts = [f"{rule} ([where that is said]({source.rule_from}))" if source.rule_from else rule]
+        facts = [f"{rule} ({_said(source.rule_from)})" if source.rule_from else rule]
         if source.runs:
             facts.append(f"mean of {source.runs} runs")
         epochs = source.protocol.epochs
         facts.append(f"{epochs} epochs" if epochs else "epochs not known")
         if source.note:
-            facts.append(source.note)
-        yield f"* **{source.name}**: [{source.title}]({source.url}); {'; '.join(facts)}."
+            facts.append(escape(source.note))
+        where = markdown_link(source.title, source.url)
+        yield f"* **{escape(source.name)}**: {where}; {'; '.join(facts)}."
         for pair, numbers in source.top1.items():
             for method, number in numbers.items():
                 if number.note:
-                    yield f"  * {pair.replace(':', ' → ')}, {method}: {number.note}."
+                    note = f"{pair.replace(':', ' → ')}, {method}: {number.note}."
+                    yield f"  * {escape(note)}"
+
+
+def _said(where: str) -> str:
+    """A link to where the rule is said, or the words for the place if it is not of the web."""
+    link = markdown_link("where that is said", where)
+    return link if link.startswith("[") else escape(where)

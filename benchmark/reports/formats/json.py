@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from benchmark.reports.board.comparison import Row, Section
 from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
 from benchmark.reports.board.statistics import Difference, Summary
 from benchmark.reports.board.tables import Board, Cell, Column, Table
+from benchmark.reports.escape import json_text
 from benchmark.reports.formats import Format
 from benchmark.reports.wording import numbers as wording
 from benchmark.reports.wording.numbers import rounded
@@ -23,7 +23,7 @@ KEYS: dict[EpochRule, str] = {
 }
 
 
-def json_text(board: Board, sections: Sequence[Section]) -> str:
+def json_board(board: Board, sections: Sequence[Section]) -> str:
     """Everything that the other formats show, and the score of every seed.
 
     Args:
@@ -37,8 +37,10 @@ def json_text(board: Board, sections: Sequence[Section]) -> str:
         "reported": [_section(section) for section in sections],
         "stale": dict(board.stale),
         "unreadable": board.unreadable,
+        "damaged": list(board.damaged),
+        "beside": list(board.beside),
     }
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(value)
 
 
 def _unit(metric: Metric) -> str:
@@ -61,8 +63,10 @@ def _pair(table: Table, column: Column) -> dict[str, Any]:
     return {
         "teacher": column.teacher,
         "student": column.student,
+        "mark": column.mark,
         "seeds": list(column.seeds),
         f"teacher_{table.metric.name}": _summary(column.teacher_score),
+        "teacher_notes": list(column.teacher_notes),
         "alone": _cell(column.alone) if column.alone else None,
         "methods": [_cell(column.cells[m]) for m in table.methods([column])],
     }
@@ -81,6 +85,9 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "parameters": cell.latest(PARAMETERS),
         "macs": cell.latest(MACS),
         "rank": cell.rank,
+        "mark": cell.mark,
+        "provenance": {name: list(values) for name, values in cell.provenance.items()},
+        "notes": list(cell.notes),
     }
 
 
@@ -158,4 +165,4 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-FORMAT = Format("json", json_text, shows_reported=True)
+FORMAT = Format("json", json_board, shows_reported=True)

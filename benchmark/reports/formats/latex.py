@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmark.reports.board.comparison import Section
 from benchmark.reports.board.metrics import Metric
-from benchmark.reports.board.tables import Board, Cell, Table
+from benchmark.reports.board.tables import Board, Cell, Column, Table
+from benchmark.reports.escape import latex as latex_text
 from benchmark.reports.formats import Format
 from benchmark.reports.wording import numbers as wording
 
@@ -17,23 +18,25 @@ def latex(board: Board, sections: Sequence[Section]) -> str:
     for table in board.tables:
         if table.columns:
             parts.append(_latex(table))
-    if left_out := wording.left_out(board):
-        parts.append(f"% {left_out}\n")
+    if lines := [*filter(None, [wording.left_out(board)]), *wording.damaged(board)]:
+        parts.append("".join(f"% {latex_text(line)}\n" for line in lines))
     return "\n".join(parts)
 
 
 def _latex(table: Table) -> str:
     columns = table.columns
     rows = [
-        ["teacher", *(_tex(wording.teacher(column.teacher_score)) for column in columns)],
-        ["student alone", *(_tex(wording.score(column.alone)) for column in columns)],
+        ["teacher", *(_tex_teacher(table, column) for column in columns)],
+        ["student alone", *(_tex_cell(table, column.alone) for column in columns)],
     ]
     methods = [
-        [_tex(method), *(_tex_cell(column.cells.get(method)) for column in columns)]
+        [latex_text(method), *(_tex_cell(table, column.cells.get(method)) for column in columns)]
         for method in table.methods()
     ]
-    head = " & ".join(["", *(_tex(wording.pair(column)) for column in columns)])
-    caption = f"Last-epoch {_tex(_headline(table.metric))}, {_tex(wording.heading(table))}."
+    head = " & ".join(["", *(latex_text(wording.pair(column)) for column in columns)])
+    caption = (
+        f"Last-epoch {latex_text(_headline(table.metric))}, {latex_text(wording.heading(table))}."
+    )
     if any(c.rank == "open" for column in columns for c in column.cells.values()):
         caption += " $\\dagger$: not shown to be below the best."
     lines = [
@@ -49,6 +52,7 @@ def _latex(table: Table) -> str:
         *_tex_rows(methods),
         "\\bottomrule",
         "\\end{tabular}",
+        *(f"\\par\\footnotesize {note}" for note in _tex_footnotes(table)),
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -62,35 +66,27 @@ def _tex_rows(rows: Sequence[Sequence[str]]) -> list[str]:
     return [" & ".join(row) + " \\\\" for row in rows]
 
 
-def _tex_cell(cell: Cell | None) -> str:
-    text = _tex(wording.score(cell))
-    if cell is None or cell.rank is None:
+def _tex_cell(table: Table, cell: Cell | None) -> str:
+    text = latex_text(wording.score(cell))
+    if cell is None:
         return text
-    return f"\\textbf{{{text}}}" if cell.rank == "best" else f"{text}$^\\dagger$"
+    marked = {"best": f"\\textbf{{{text}}}", "open": f"{text}$^\\dagger$", None: text}[cell.rank]
+    return marked + _raised(table, cell.notes)
 
 
-_TEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "→": r"$\rightarrow$",
-        "—": "---",
-        "[": "{[}",  # a row that begins with a bracket would be read as an argument of \\
-    }
-)
+def _tex_teacher(table: Table, column: Column) -> str:
+    text = latex_text(wording.teacher(column.teacher_score))
+    return text + _raised(table, column.teacher_notes)
 
 
-def _tex(text: str) -> str:
-    return text.translate(_TEX)
+def _raised(table: Table, notes: Sequence[str]) -> str:
+    numbers = ",".join(map(str, table.numbers(notes)))
+    return f"$^{{{numbers}}}$" if numbers else ""
+
+
+def _tex_footnotes(table: Table) -> Iterable[str]:
+    for number, note in enumerate(table.footnotes, start=1):
+        yield f"$^{{{number}}}$ {latex_text(note)}"
 
 
 FORMAT = Format("latex", latex)

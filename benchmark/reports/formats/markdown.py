@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from benchmark.reports.board.comparison import Section
 from benchmark.reports.board.metrics import MACS, PARAMETERS, TOP1, Metric
 from benchmark.reports.board.tables import Board, Cell, Column, Table
+from benchmark.reports.escape import markdown as escape
 from benchmark.reports.formats import Format, _reported
 from benchmark.reports.wording import numbers as wording
 from benchmark.reports.wording.markdown import grid
@@ -41,13 +42,15 @@ LEGEND = """\
 
 def markdown(board: Board, sections: Sequence[Section]) -> str:
     """The whole page: ours by data set and protocol, how to read it, then what others report."""
-    parts = [HEADER.format(what=_headline(board.metric))]
+    parts = [HEADER.format(what=escape(_headline(board.metric)))]
     if not board.tables:
         parts.append("There is no record to show yet.\n")
     for table in board.tables:
         parts.extend(_section(table))
     if left_out := wording.left_out(board):
-        parts.append(f"{left_out}\n")
+        parts.append(f"{escape(left_out)}\n")
+    if damaged := wording.damaged(board):
+        parts.append(_bullets(damaged))
     parts.append(LEGEND)
     for section in sections:
         parts.extend(_reported.markdown(section))
@@ -61,40 +64,44 @@ def _headline(metric: Metric) -> str:
 
 
 def _section(table: Table) -> Iterable[str]:
-    yield f"## {wording.heading(table)}\n"
+    yield f"## {escape(wording.heading(table))}\n"
     if len(table.columns) == 1:
         yield grid(_single(table, table.columns[0]))
     elif table.columns:
         yield grid(_scores(table))
         yield "Gain over the student alone:\n"
         yield grid(_gains(table))
-    if notes := wording.notes(table):
-        yield "".join(f"* {note}\n" for note in notes)
+    if notes := [*wording.notes(table), *wording.footnotes(table)]:
+        yield _bullets(notes)
     if table.networks:
         yield "Networks trained alone and as a step of a method:\n"
         yield grid(_networks(table))
 
 
+def _bullets(notes: Iterable[str]) -> str:
+    return "".join(f"* {escape(note)}\n" for note in notes)
+
+
 def _single(table: Table, column: Column) -> list[list[str]]:
     rows = [
-        [wording.pair(column), table.metric.label, "gain over the student alone"],
-        ["teacher", wording.teacher(column.teacher_score), ""],
-        ["student alone", wording.score(column.alone), ""],
+        [escape(wording.pair(column)), escape(table.metric.label), "gain over the student alone"],
+        ["teacher", _teacher(table, column), ""],
+        ["student alone", _marked(table, column.alone), ""],
     ]
     for method in table.methods():
         cell = column.cells[method]
-        rows.append([method, _marked(cell), wording.gain(cell)])
+        rows.append([escape(method), _marked(table, cell), wording.gain(cell)])
     return rows
 
 
 def _scores(table: Table) -> list[list[str]]:
     columns = table.columns
     return [
-        ["", *map(wording.pair, columns)],
-        ["teacher", *(wording.teacher(column.teacher_score) for column in columns)],
-        ["student alone", *(wording.score(column.alone) for column in columns)],
+        ["", *(escape(wording.pair(column)) for column in columns)],
+        ["teacher", *(_teacher(table, column) for column in columns)],
+        ["student alone", *(_marked(table, column.alone) for column in columns)],
         *(
-            [method, *(_marked(column.cells.get(method)) for column in columns)]
+            [escape(method), *(_marked(table, column.cells.get(method)) for column in columns)]
             for method in table.methods()
         ),
     ]
@@ -102,28 +109,34 @@ def _scores(table: Table) -> list[list[str]]:
 
 def _gains(table: Table) -> list[list[str]]:
     return [
-        ["", *map(wording.pair, table.columns)],
+        ["", *(escape(wording.pair(column)) for column in table.columns)],
         *(
-            [method, *(wording.gain(column.cells.get(method)) for column in table.columns)]
+            [escape(method), *(wording.gain(column.cells.get(method)) for column in table.columns)]
             for method in table.methods()
         ),
     ]
 
 
 def _networks(table: Table) -> list[list[str]]:
-    rows = [["network", "trained as", table.metric.label, "parameters", "MACs"]]
+    rows = [["network", "trained as", escape(table.metric.label), "parameters", "MACs"]]
     for row in table.networks:
         cell = row.cell
         sizes = [wording.size(cell.latest(metric)) for metric in (PARAMETERS, MACS)]
-        rows.append([row.network, cell.method, wording.score(cell), *sizes])
+        score = wording.numbered(wording.score(cell), table, cell.notes)
+        rows.append([escape(row.network), escape(cell.method), score, *sizes])
     return rows
 
 
-def _marked(cell: Cell | None) -> str:
+def _teacher(table: Table, column: Column) -> str:
+    return wording.numbered(wording.teacher(column.teacher_score), table, column.teacher_notes)
+
+
+def _marked(table: Table, cell: Cell | None) -> str:
     text = wording.score(cell)
-    if cell is None or cell.rank is None:
+    if cell is None:
         return text
-    return f"**{text}**" if cell.rank == "best" else f"{text} {wording.OPEN}"
+    marked = {"best": f"**{text}**", "open": f"{text} {wording.OPEN}", None: text}[cell.rank]
+    return wording.numbered(marked, table, cell.notes)
 
 
 FORMAT = Format("md", markdown, output="leaderboard.md", shows_reported=True)

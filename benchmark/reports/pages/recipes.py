@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
+from benchmark.reports.escape import markdown as escape
+from benchmark.reports.escape import plain
 from benchmark.reports.wording import settings as wording
 from benchmark.reports.wording.markdown import arxiv_link, code, fence, grid, prose
 
@@ -73,7 +76,7 @@ def _index(recipes: Sequence[Entry]) -> str:
     rows = [["name", "family", "idea", "paper", "reads"]]
     rows += [
         [
-            f"[{recipe['name']}](#{recipe['name']})",
+            f"[{escape(recipe['name'])}](#{quote(recipe['name'])})",
             prose(recipe["family"]),
             prose(recipe["summary"]),
             _paper(recipe),
@@ -87,12 +90,13 @@ def _index(recipes: Sequence[Entry]) -> str:
 def _section(recipe: Entry, folder: Path) -> dict[str, Any]:
     file = Path(recipe["path"])
     return {
-        "name": recipe["name"],
+        "title": escape(recipe["name"]),
+        "name": plain(recipe["name"]),
         "paper": _paper(recipe),
         "reads": _reads(recipe),
         "version": recipe["version"],
-        "file": f"{file.parent.name}/{file.name}",
-        "link": Path(os.path.relpath(file, folder.resolve())).as_posix(),
+        "file": escape(f"{file.parent.name}/{file.name}"),
+        "link": quote(Path(os.path.relpath(file, folder.resolve())).as_posix()),
         "text": _text(recipe["docstring"]),
         "settings": _settings(recipe["settings"]),
         "example": _example(recipe),
@@ -105,7 +109,7 @@ def _paper(recipe: Entry) -> str:
 
 
 def _reads(recipe: Entry) -> str:
-    return ", ".join(["logits", *recipe["needs"]])
+    return ", ".join(["logits", *map(escape, recipe["needs"])])
 
 
 def _text(docstring: str) -> str:
@@ -156,5 +160,5 @@ def _example(recipe: Entry) -> str | None:
     """``th-kd[form=paper]``: the recipe with its first setting that has another obvious value."""
     for name, setting in wording.own_first(recipe["settings"]).items():
         if (value := wording.another_value(setting)) is not None:
-            return f"{recipe['name']}[{name}={value}]"
+            return plain(f"{recipe['name']}[{name}={value}]")
     return None

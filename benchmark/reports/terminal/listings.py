@@ -8,9 +8,9 @@ from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from benchmark.reports.terminal.screen import Rows, words
 from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
@@ -28,27 +28,27 @@ def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Renderable
     broken = [entry for entry in entries if entry.get("error")]
     notes: list[RenderableType] = []
     if kind == "networks":
-        notes.append(Text("and every classification model of timm as timm/NAME", style="dim"))
+        notes.append(words("and every classification model of timm as timm/NAME", style="dim"))
     if kind == "recipes":
         page = "Equations, and what settings may be: docs/recipes.md, or 'kdbench pages'"
-        notes.append(Text(page, style="dim"))
+        notes.append(words(page, style="dim"))
     if broken:
-        notes.append(Text(f"\n{len(broken)} broken, left out:", style="red"))
-        notes += [Text(f"  {entry['path']}: {entry['error']}") for entry in broken]
+        notes.append(words(f"\n{len(broken)} broken, left out:", style="red"))
+        notes += [words(f"  {entry['path']}: {entry['error']}") for entry in broken]
     return Group(table, *notes)
 
 
 def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
     """What a run would do, level by level."""
-    yield Text(
+    yield words(
         f"cells: {overview['cells']}; runs that they need: {overview['runs']}, of which "
         f"{overview['recorded']} recorded and "
         f"{overview['to_train']} to train."
     )
     for reason in overview["left_out"]:
-        yield Text(f"left out: {reason}", style="yellow")
+        yield words(f"left out: {reason}", style="yellow")
     for note in overview["notes"]:
-        yield Text(note, style="yellow")
+        yield words(note, style="yellow")
     if not overview["to_train"]:
         return
     table = _table("step", "group", "seed", "runs that train side by side")
@@ -81,12 +81,12 @@ def speed_table(figures: Mapping[str, Any]) -> RenderableType:
     table.add_row(label, f"{group['images_per_s']:,.0f}", "")
     peak = figures["peak"]
     return Group(
-        Text(
+        words(
             f"{figures['dataset']}, {figures['pair']}, batch {figures['batch_size']}, "
             f"{figures['precision']} on {figures['device']} with {figures['threads']} threads"
         ),
         table,
-        Text(
+        words(
             f"The group takes 1/{group['speedup_over_apart']:.2f} of the time of its members "
             f"trained apart. Peak: {peak['fp32_gflops']:,.0f} GFLOP/s in fp32, "
             f"{peak['bf16_gflops']:,.0f} in bf16.",
@@ -109,20 +109,20 @@ def data_table(report: Mapping[str, Any]) -> RenderableType:
             f"{part['broken']:,}",
         )
     problems = report["problems"]
-    lines = [Text(problem, style="red") for problem in problems[:MOST_PROBLEMS]]
+    lines = [words(problem, style="red") for problem in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
-        lines.append(Text(f"and {len(problems) - MOST_PROBLEMS} more; --json names all."))
+        lines.append(words(f"and {len(problems) - MOST_PROBLEMS} more; --json names all."))
     return Group(
-        Text(f"{report['dataset']}: {report['classes']} classes, {report['origin']}"),
+        words(f"{report['dataset']}: {report['classes']} classes, {report['origin']}"),
         table,
-        *(lines or [Text("Nothing is wrong with it.", style="green")]),
+        *(lines or [words("Nothing is wrong with it.", style="green")]),
     )
 
 
 def cache_table(files: Sequence[Mapping[str, Any]], *, deleted: bool) -> RenderableType:
     """All that is kept, the largest first, with the sum."""
     if not files:
-        return Text("Nothing is kept.")
+        return words("Nothing is kept.")
     table = _table("data set", "what", "MB", "changed", "where")
     for file in files:
         day = datetime.fromtimestamp(file["changed"]).strftime("%Y-%m-%d")
@@ -132,25 +132,25 @@ def cache_table(files: Sequence[Mapping[str, Any]], *, deleted: bool) -> Rendera
     total = sum(file["bytes"] for file in files) / 1e6
     what = "deleted" if deleted else "in all; --clear deletes them, and runs make them again"
     count = f"{len(files)} file" if len(files) == 1 else f"{len(files)} files"
-    return Group(table, Text(f"{count}, {total:,.1f} MB {what}."))
+    return Group(table, words(f"{count}, {total:,.1f} MB {what}."))
 
 
-def _recipes(entries: Sequence[Mapping[str, Any]]) -> Table:
+def _recipes(entries: Sequence[Mapping[str, Any]]) -> Rows:
     table = _table("name", "family", "what it minimises, paper, needs, settings")
     for entry in entries:
         settings = own_first(entry["settings"]).items()
         needs = ", ".join(["logits", *entry["needs"]])
         lines = [
-            Text(entry["summary"]),
-            Text(", ".join(filter(None, (entry["paper"], f"reads {needs}"))), style="dim"),
-            Text(", ".join(f"{name}={shown(setting['default'])}" for name, setting in settings)),
+            words(entry["summary"]),
+            words(", ".join(filter(None, (entry["paper"], f"reads {needs}"))), style="dim"),
+            words(", ".join(f"{name}={shown(setting['default'])}" for name, setting in settings)),
         ]
         table.add_row(entry["name"], entry["family"], Text("\n").join(filter(None, lines)))
         table.add_section()
     return table
 
 
-def _datasets(entries: Sequence[Mapping[str, Any]]) -> Table:
+def _datasets(entries: Sequence[Mapping[str, Any]]) -> Rows:
     table = _table("name", "title", "classes", "pixels", "train", "test", "protocols")
     for entry in entries:
         numbers = (str(entry[key]) for key in ("classes", "image_size", "train", "test"))
@@ -158,21 +158,21 @@ def _datasets(entries: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _networks(entries: Sequence[Mapping[str, Any]]) -> Table:
+def _networks(entries: Sequence[Mapping[str, Any]]) -> Rows:
     table = _table("name", "parameters", "MACs")
     for entry in entries:
         table.add_row(entry["name"], f"{entry['parameters']:,}", f"{entry['macs']:,}")
     return table
 
 
-def _suites(entries: Sequence[Mapping[str, Any]]) -> Table:
+def _suites(entries: Sequence[Mapping[str, Any]]) -> Rows:
     table = _table("name", "seeds", "what for, and of what")
     for entry in entries:
         pairs = entry["pairs"] or ["the usual pairs"]
         recipes = ["every method" if name == "*" else name for name in entry["recipes"]]
         lines = [
-            Text(entry["title"]),
-            Text(
+            words(entry["title"]),
+            words(
                 f"{', '.join(entry['datasets'])}; protocol {entry['protocol'] or 'default'}; "
                 f"{', '.join(pairs)}; {', '.join(recipes)}",
                 style="dim",
@@ -185,13 +185,15 @@ def _suites(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 def _run(run: Mapping[str, Any]) -> Text:
     state = "" if run["state"] == "missing" else f"  ({run['state']})"
-    return Text(f"{run['label']}{state}")
+    return words(f"{run['label']}{state}")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def _table(*columns: str) -> Rows:
+    table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
                "of peak", "seed", "step", "images", "broken", "MB"}  # fmt: skip
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        table.add_column(
+            words(column), justify="right" if column in numbers else "left", overflow="fold"
+        )
     return table

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchmark.records.schema import Record
+from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import method_of
 from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
+from benchmark.reports.board.provenance import engines, weights
 from benchmark.reports.board.tables import Board, Cell, Column, Table
+from benchmark.reports.terminal.screen import Rows, words
 from benchmark.reports.wording import numbers as wording
 
 BEST = "*"
 INTERVAL_FROM = 3  # seeds
 LONGEST_LABEL = 24
+LONGEST_MESSAGE = 4_000  # signs
 STATES = {"done": "green", "failed": "red", "stale": "yellow", "missing": ""}
 SELDOM = {"changed": "yellow", "damaged": "red"}  # states that are shown where there is one
+STANDINGS = {
+    Standing.today: "that of today",
+    Standing.attested: "older than that of today, and attested to give the same numbers",
+    Standing.changed: "not that of today: 'kdbench run --retry changed' trains it again, and "
+    "'kdbench verify' shows whether the numbers are the same",
+    Standing.unknown: "of a recipe that is not here; --path names folders with others",
+}
 LEGEND = f"{BEST} best mean of those with all seeds   {wording.OPEN} not shown to be below it"
 
 
@@ -35,60 +45,74 @@ def result_table(board: Board) -> Iterator[RenderableType]:
             yield _results(table, column)
         if any(cell.rank for column in table.columns for cell in column.cells.values()):
             yield _aside(LEGEND)
-        for note in wording.notes(table):
+        for note in [*wording.notes(table), *wording.footnotes(table)]:
             yield _aside(note)
         if table.networks:
             yield _title(f"{wording.heading(table)}: networks")
             yield _networks(table)
     if left_out := wording.left_out(board):
         yield _aside(left_out)
+    for line in wording.damaged(board):
+        yield _aside(f"  {line}")
 
 
 def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
     """What of a choice of cells is done, by data set, protocol and recipe, with sums at the foot.
 
     Args:
-        rows: each with ``dataset``, ``protocol``, ``recipe`` and the numbers ``done``, ``failed``,
-            ``stale``, ``missing``, ``changed`` and ``damaged``; rows that share the names (other
-            pairs) are added up.
+        rows: each with ``dataset``, ``protocol``, ``recipe`` and the number of cells in every
+            state, by its word; rows that share the names (other pairs) are added up. A state that
+            is not among the usual ones has a column if a cell is in it.
     """
+    rows = list(rows)
     sums: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         key = (row["dataset"], row["protocol"], row["recipe"])
-        sums[key].update({state: row.get(state, 0) for state in STATES | SELDOM})
+        sums[key].update({name: n for name, n in row.items() if isinstance(n, int)})
     total = sum(sums.values(), Counter[str]())
-    states = STATES | {state: style for state, style in SELDOM.items() if total[state]}
+    # The order of the rows is that of the states.
+    told = dict.fromkeys(name for row in rows for name, n in row.items() if isinstance(n, int))
+    styles = STATES | SELDOM
+    states = [state for state in told if state in STATES or total[state]] or list(STATES)
     table = _empty()
     table.show_footer = True
     table.add_column("data set", Text("all"), overflow="fold")
     table.add_column("protocol", overflow="fold")
     table.add_column("recipe", overflow="fold")
     for state in states:
-        table.add_column(state, Text(str(total[state])), justify="right", no_wrap=True)
+        table.add_column(words(state), Text(str(total[state])), justify="right", no_wrap=True)
     previous = ("", "")
     for (dataset, protocol, recipe), counts in sorted(sums.items()):
         # The names once a block: the eye finds the data sets.
         names = ("", "") if (dataset, protocol) == previous else (dataset, protocol)
-        numbers = (_count(counts[state], style) for state, style in states.items())
-        table.add_row(*map(Text, names), Text(recipe), *numbers)
+        numbers = (_count(counts[state], styles.get(state, "")) for state in states)
+        table.add_row(*names, recipe, *numbers)
         previous = (dataset, protocol)
     return table
 
 
-def record_view(record: Record) -> RenderableType:
-    """One record for a person: what was asked for, the result, the cost, where it ran."""
+def record_view(
+    record: Record, *, source: SourceGroup | None = None, notes: Sequence[str] = ()
+) -> RenderableType:
+    """One record for a person: what was asked for, the result, the cost, where it came from.
+
+    Args:
+        record: to show.
+        source: how its recipe's source stands to that of today, if that is known.
+        notes: what else a reader should know of it, a sentence each.
+    """
     spec = record.spec
-    table = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Rows(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    blocks = (_asked(record), _result(record), _cost(record), _provenance(record))
+    blocks = (_asked(record), _result(record), _cost(record), _provenance(record, source))
     for number, block in enumerate(blocks):
         if number and block:
             table.add_row()
         for name, value in block.items():
-            table.add_row(name, Text(value))
+            table.add_row(name, value)
     where = f"{spec.dataset}, {spec.pair or spec.network}, {method_of(spec)}, seed {spec.seed}"
-    return Group(_title(where), table)
+    return Group(_title(where), table, *map(_aside, notes))
 
 
 def _asked(record: Record) -> Mapping[str, str]:
@@ -115,7 +139,7 @@ def _result(record: Record) -> Mapping[str, str]:
     values: dict[str, str] = {"status": record.status}
     if error:
         epoch = "" if error.epoch is None else f", epoch {error.epoch}"
-        values["error"] = f"{error.kind}: {error.message}"
+        values["error"] = bounded(f"{error.kind}: {error.message}")
         values["where"] = f"{error.where}{epoch}"
     if metrics:
         values["top-1"] = f"{metrics.top1:.2f} % of {metrics.images} {metrics.evaluated_on} images"
@@ -153,38 +177,57 @@ def _cost(record: Record) -> Mapping[str, str]:
     return values
 
 
-def _provenance(record: Record) -> Mapping[str, str]:
+def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]:
     environment = record.environment
     commit = (environment.git_commit or "unknown")[:12]
     dirty = ", with uncommitted changes" if environment.git_dirty else ""
-    return {
-        "device": f"{environment.device}, {environment.precision}",
+    number = environment.processes
+    processes = "1 process" if number == 1 else f"{number} processes"
+    values = {
+        "device": f"{environment.device}, {environment.precision}, {processes} "
+        f"with {environment.threads} threads",
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
-        "finished": record.finished,
-        "identity": record.identity,
+        "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),
     }
+    if before := engines(record)[:-1]:
+        values["continued"] = "\n".join(f"began with {engine}" for engine in before)
+    if digest := weights(record):
+        values["weights"] = digest
+    if record.published_weights:
+        values["started from"] = record.published_weights
+    return values | {"finished": record.finished, "identity": record.identity}
 
 
-def _results(table: Table, column: Column) -> RichTable:
+def bounded(message: str) -> str:
+    """A message of bearable length: of a longer one the beginning and the end."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]}\n… {len(message) - 2 * half:,} more …\n{message[-half:]}"
+
+
+def _results(table: Table, column: Column) -> Rows:
     rich = _empty()
     rich.add_column("", overflow="fold")
-    rich.add_column(_headed(table.metric), no_wrap=True)
+    rich.add_column(words(_headed(table.metric)), no_wrap=True)
     rich.add_column("", no_wrap=True)
     rich.add_column("seeds", overflow="fold")
     rich.add_column("gain [95 %]", no_wrap=True)
     if teacher := column.teacher_score:
-        rich.add_row(Text("teacher"), wording.spread(teacher), "", str(teacher.n), "")
+        number = wording.numbered("", table, column.teacher_notes).strip()
+        rich.add_row(Text("teacher"), wording.spread(teacher), number, str(teacher.n), "")
     if column.alone:
-        _row(rich, column.alone, "student alone")
+        _row(rich, table, column.alone, "student alone")
     rich.add_section()
     for method in table.methods([column]):
-        _row(rich, column.cells[method], method)
+        _row(rich, table, column.cells[method], method)
     return rich
 
 
-def _row(rich: RichTable, cell: Cell, name: str) -> None:
+def _row(rich: Rows, table: Table, cell: Cell, name: str) -> None:
     mark = {"best": BEST, "open": wording.OPEN, None: ""}[cell.rank]
+    mark = wording.numbered(mark, table, cell.notes).strip()
     gain = "" if cell.gain is None else _gain(cell)
     style = "bold" if cell.rank == "best" else ("red" if cell.failures and not cell.score else "")
     rich.add_row(_label(name), _spread(cell), mark, wording.seeds(cell), gain, style=style)
@@ -201,24 +244,24 @@ def _gain(cell: Cell) -> str:
 def _label(method: str) -> Text:
     """A method's label that breaks between settings, not within one."""
     if len(method) <= LONGEST_LABEL:
-        return Text(method)
-    return Text(method.replace("[", "[\n  ").replace(",", ",\n  "))
+        return words(method)
+    return words(method.replace("[", "[\n  ").replace(",", ",\n  "))
 
 
-def _networks(table: Table) -> RichTable:
+def _networks(table: Table) -> Rows:
     rich = _empty()
     rich.add_column("network", overflow="fold")
     rich.add_column("trained as", overflow="fold")
-    rich.add_column(_headed(table.metric), no_wrap=True)
+    rich.add_column(words(_headed(table.metric)), no_wrap=True)
     rich.add_column("seeds", overflow="fold")
     rich.add_column("params", justify="right", no_wrap=True)
     rich.add_column("MACs", justify="right", no_wrap=True)
     for row in table.networks:
         cell = row.cell
         rich.add_row(
-            Text(row.network),
+            row.network,
             _label(cell.method),
-            _spread(cell),
+            wording.numbered(_spread(cell), table, cell.notes),
             wording.seeds(cell),
             wording.size(cell.latest(PARAMETERS)),
             wording.size(cell.latest(MACS)),
@@ -236,8 +279,8 @@ def _spread(cell: Cell) -> str:
     return "failed" if cell.failures else wording.NOTHING
 
 
-def _empty() -> RichTable:
-    return RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+def _empty() -> Rows:
+    return Rows(box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _count(number: int, style: str) -> Text:
@@ -246,12 +289,11 @@ def _count(number: int, style: str) -> Text:
 
 def _title(text: str) -> Text:
     # Not the title of the rich table, which would be wrapped to the width of its columns.
-    return Text(text, style="bold")
+    return words(text, style="bold")
 
 
 def _aside(text: str) -> Text:
-    # Text, so that brackets in names are not taken for styles.
-    return Text(text, style="dim")
+    return words(text, style="dim")
 
 
 def _pairs(values: Mapping[str, object], equals: str = "=") -> str:

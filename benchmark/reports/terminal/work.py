@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
+
+from benchmark.reports.terminal.screen import Rows, words
 
 SILENT_S = 30  # longer than a holder ever is between two signs, unless its disk or it is stuck
 
@@ -21,15 +22,15 @@ def work_tables(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
         rows: each with ``dataset``, ``protocol``, ``seed``, ``label``, ``epoch``, ``epochs``,
             ``host``, ``pid``, ``silent_s``.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Rows(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("data set", "run", "seed", "epoch", "where"):
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(
-            Text(row["dataset"]),
-            Text(row["label"]),
-            Text(str(row["seed"])),
-            Text(f"{row['epoch']}/{row['epochs']}" if row["epochs"] else ""),
+            row["dataset"],
+            row["label"],
+            str(row["seed"]),
+            f"{row['epoch']}/{row['epochs']}" if row["epochs"] else "",
             _where(row),
         )
     return [table] if table.row_count else []
@@ -67,7 +68,7 @@ def watching(console: Console) -> Iterator[Callable[[Sequence[RenderableType]], 
 def _where(row: Mapping[str, Any]) -> Text:
     if not row["host"]:
         return Text("half trained; 'kdbench run' goes on with it", style="dim")
-    text = Text(f"{row['host']}, process {row['pid']}")
+    text = words(f"{row['host']}, process {row['pid']}")
     if row["silent_s"] > SILENT_S:
         text.append(f", silent for {row['silent_s']:.0f} s", style="yellow")
     return text

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmark.reports.board.statistics import Difference, Summary
 from benchmark.reports.board.tables import Board, Cell, Column, Table
 
 NOTHING = "—"
 OPEN = "†"
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+MOST_FILES = 20  # that are named; the others are counted
 
 
 def score(cell: Cell | None) -> str:
@@ -54,12 +58,28 @@ def points(difference: Difference) -> str:
 
 def size(count: float | None) -> str:
     """``1.23 M``."""
-    return NOTHING if count is None else f"{count / 1e6:.2f} M"
+    if count is None:
+        return NOTHING
+    try:
+        return f"{count / 1e6:.2f} M"
+    except OverflowError:  # no number of anything real
+        return "more than 10³⁰⁸"
 
 
 def pair(column: Column) -> str:
-    """How a pair is headed."""
-    return f"{column.teacher} → {column.student}"
+    """How a pair is headed; what tells it from other columns of the pair stands in brackets."""
+    name = f"{column.teacher} → {column.student}"
+    return f"{name} ({column.mark})" if column.mark else name
+
+
+def numbered(text: str, table: Table, notes: Sequence[str]) -> str:
+    """A text with the numbers of its footnotes: ``62.10 ± 0.20 (3) ¹ ²``."""
+    return " ".join([text, *(str(number).translate(RAISED) for number in table.numbers(notes))])
+
+
+def footnotes(table: Table) -> list[str]:
+    """The footnotes, each with its number in front."""
+    return [f"{str(n).translate(RAISED)} {note}" for n, note in enumerate(table.footnotes, start=1)]
 
 
 def heading(table: Table) -> str:
@@ -79,6 +99,23 @@ def left_out(board: Board) -> str:
         files = "file" if board.unreadable == 1 else "files"
         parts.append(f"{board.unreadable} unreadable {files}")
     return f"Left out: {', '.join(parts)}." if parts else ""
+
+
+def damaged(board: Board) -> list[str]:
+    """The files that cannot be trusted by name, and what to do; nothing without any."""
+    files = [
+        *board.damaged,
+        *(f"{name}, beside a record: no number is of it" for name in board.beside),
+    ]
+    if not files:
+        return []
+    more = len(files) - MOST_FILES
+    return [
+        *files[:MOST_FILES],
+        *([f"and {more} more"] if more > 0 else []),
+        "Restore such a file (git checkout -- FILE), or correct it if it was written by hand, or "
+        "delete it; 'kdbench run' trains again what has no record.",
+    ]
 
 
 def notes(table: Table) -> list[str]:

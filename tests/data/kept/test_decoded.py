@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,8 @@ from benchmark.data.kept.decoded import keep_decoded
 from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.errors import DataError
-from tests.support.small_pictures import Mosaics, as_file, write_shards
+from tests.support.listeners import Noting
+from tests.support.small_pictures import CLASSES, Mosaics, as_file, write_shards
 
 MakeCard = Callable[..., Card]
 
@@ -46,13 +48,17 @@ def test_a_second_start_reads_what_the_first_kept(
     assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
-def test_changed_files_are_decoded_anew(
+def test_changed_files_are_refused_until_that_is_wanted(
     card: Card, data_dir: Path, tmp_path: Path, train: Mosaics, test: Mosaics
 ) -> None:
     load_data(card, data_dir, tmp_path / "cache")
     swapped = Mosaics(train.images[::-1].copy(), train.labels)
     files = [as_file(image) for image in swapped.images]
     write_shards(data_dir / "trees", "train", files, train.labels, shards=3)
+    with pytest.raises(DataError, match="3 of the files hold something else than when they were"):
+        load_data(card, data_dir, tmp_path / "cache")
+    (sums,) = (tmp_path / "cache").rglob("*.sums")
+    sums.unlink()
     assert_holds(load_data(card, data_dir, tmp_path / "cache"), swapped, test)
 
 
@@ -72,6 +78,35 @@ def test_a_damaged_cache_is_made_anew(
     damaged = {"flipped": content, "short": content[:-9], "empty": b"", "foreign": b"PK" * 99}
     path.write_bytes(damaged[damage])
     assert_holds(load_data(card, data_dir, tmp_path / "cache"), train, test)
+
+
+def test_every_flipped_byte_is_noticed(
+    card: Card, data_dir: Path, tmp_path: Path, train: Mosaics, test: Mosaics
+) -> None:
+    load_data(card, data_dir, tmp_path / "cache")
+    (path,) = kept_files(tmp_path / "cache")
+    content = path.read_bytes()
+    heard = 0
+    for place in [*range(0, 700, 7), *range(700, len(content), 411)]:
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        listener = Noting()
+        data = load_data(card, data_dir, tmp_path / "cache", listener=listener)
+        assert_holds(data, train, test)
+        assert data.class_names == CLASSES
+        heard += any(f"{path} is damaged" in note for note in listener.notes)
+    assert heard > 90
+
+
+def test_a_file_that_is_cut_while_it_is_used_changes_nothing(
+    card: Card, data_dir: Path, tmp_path: Path, train: Mosaics, test: Mosaics
+) -> None:
+    load_data(card, data_dir, tmp_path / "cache")
+    data = load_data(card, data_dir, tmp_path / "cache")
+    (path,) = kept_files(tmp_path / "cache")
+    os.truncate(path, 100)  # of a mapped file, the process would end here
+    assert_holds(data, train, test)
 
 
 def test_only_one_of_two_makes_what_both_want(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from benchmark.data.pictures import Pictures
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.sources.shards import decode_image
 from benchmark.data.splits import ImageSplit
-from benchmark.errors import DataError
+from benchmark.errors import DataError, DisturbanceError
 from tests.support.listeners import Noting
 from tests.support.small_pictures import Mosaics, as_file, write_shards
 
@@ -367,8 +367,41 @@ def test_a_file_that_is_damaged_later_is_named(photos: Photos, path: Path) -> No
     (file,) = path.iterdir()
     with file.open("r+b") as opened:
         opened.truncate(2000)
-    with pytest.raises(DataError, match=rf"{file} is damaged: .* Delete it"):
+    with pytest.raises(DisturbanceError, match=rf"{file} is damaged: .* was taken away"):
         found[39]
+    assert_same(make(photos, path), photos.images)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_every_flipped_byte_is_noticed_before_it_is_a_pixel(photos: Photos, path: Path) -> None:
+    make(photos, path)
+    file = sorted(path.iterdir())[1]
+    whole = file.read_bytes()
+    noticed = 0
+    for place in range(0, len(whole), 13):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        file.write_bytes(changed)
+        try:
+            assert_same(make(photos, path), photos.images)
+        except DisturbanceError:
+            assert not file.exists()
+            noticed += 1
+            assert_same(make(photos, path), photos.images)
+    assert noticed > len(whole) / 13 / 2
+
+
+def test_images_of_one_file_cannot_change_places(photos: Photos, path: Path) -> None:
+    even = Photos.random([(9, 9)] * 4)
+    found = make(even, path)
+    (file,) = path.iterdir()
+    content = file.read_bytes()
+    first, second = found[0].tobytes(), found[1].tobytes()
+    swapped = content.replace(first, b"?").replace(second, first).replace(b"?", second)
+    if len(swapped) == len(content):
+        file.write_bytes(swapped)
+        with pytest.raises(DisturbanceError):
+            make(even, path)[0]
 
 
 def test_a_broken_image_stops_the_build_with_its_name(photos: Photos, path: Path) -> None:

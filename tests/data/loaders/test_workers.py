@@ -153,7 +153,7 @@ def test_an_image_that_cannot_be_decoded_is_one_short_error(
     assert isinstance(card.source, HubSource)
     shards = find_shards([tmp_path / "trees"], card.source)
     assert shards is not None
-    encoded = open_encoded(shards, card.source, tmp_path / "cache")
+    encoded = open_encoded(shards, card.source)
     with pytest.raises(DataError, match="row 7: the image cannot be decoded") as caught:
         list(load(encoded["train"], card, workers=workers).epoch(0))
     assert "Traceback" not in str(caught.value)

@@ -134,7 +134,7 @@ def test_shards_without_names_get_numbers(
 def test_the_listener_hears_of_the_progress(card: Card, data_dir: Path, tmp_path: Path) -> None:
     listener = Noting()
     load_data(card, data_dir, tmp_path / "cache", listener=listener)
-    assert listener.titles == {"decoding Trees": 42}
+    assert listener.titles == {"comparing files": 4, "decoding Trees": 42}
 
 
 # What is refused
