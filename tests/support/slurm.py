@@ -127,9 +127,9 @@ class SlurmCluster:
         lines = self.ask("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
-    def jobs(self) -> list[str]:
-        """The ids of all jobs that are not over, each task of an array once."""
-        return self.ask("squeue", "-h", "-r", "-o", "%i").split()
+    def jobs(self, states: str = "PENDING,RUNNING") -> list[str]:
+        """The ids of all jobs in some states, each task of an array once."""
+        return self.ask("squeue", "-h", "-r", "-t", states, "-o", "%i").split()
 
     def logs(self) -> str:
         """The ends of the daemons' logs."""
@@ -140,7 +140,7 @@ class SlurmCluster:
         """Cancel all jobs, end the daemons and what they started, remove the folder."""
         self.ask("scancel", "--signal=KILL", "--user", getpass.getuser())
         self.ask("scancel", "--user", getpass.getuser())
-        _wait_until(lambda: not self.jobs(), 10)
+        _wait_until(lambda: not self.jobs("PENDING,RUNNING,COMPLETING"), 10)
         for name in ("slurmd", "slurmctld", "munge/munged"):
             _end(self.folder / f"{name}.pid")
         shutil.rmtree(self.folder, ignore_errors=True)
