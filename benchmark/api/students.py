@@ -82,7 +82,8 @@ class _House:
         setting = Setting(self._pictures(record), torch.empty(0, dtype=torch.int64))
         with torch.random.fork_rng():  # the seed of the weights that are replaced here
             network = make_network(job, setting, load=True)
-        network.load_state_dict(self.workspace.load_weights(record.identity))
+        weights = self.workspace.load_weights(record.identity, record.weights)
+        network.load_state_dict(weights.tensors)
         return network.eval().requires_grad_(False)
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from benchmark.launch.launcher import Died, Ended, Heard, Launcher, Message, Ope
 from benchmark.launch.order import Order, Outcome
 from benchmark.launch.retries import Retries, shared_out
 from benchmark.launch.workers.telling import Retelling
+from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.run import AnyRun
 from benchmark.records.schema import Environment, Failure, Status
 from benchmark.training.ending import Disturbed, Ending, Failed, Finished, Stopped
@@ -118,7 +119,9 @@ class Conductor:
                 return
             number = self._next()
             self._running[number] = runs
-            spec = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths)
+            family = {run.identity: run for top in runs for run in top.family()}
+            recorded = recorded_weights(family.values(), self.order.store)
+            spec = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths, recorded=recorded)
             self.launcher.start(number, spec)
 
     def _claimed(self) -> list[AnyRun]:

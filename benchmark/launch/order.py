@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 
 from benchmark.errors import RecordError
-from benchmark.matrix.plan import Group, Kept, Plan, grouped
-from benchmark.matrix.run import AnyRun, ImportedRun, Run
+from benchmark.matrix.plan import Group, Kept, Plan, grouped, has_weights
+from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
 
@@ -76,14 +76,14 @@ class Order:
         record = self._record(run)
         known = self.plan.known[run.identity]
         if known.has_result and run.identity not in self.plan.again:  # open for its weights alone
-            return Outcome.recorded if self.kept.has_weights(run.identity) else None
+            return Outcome.recorded if has_weights(run, self.store, self.kept) else None
         if record is None or self._mark(record) == self._found[run.identity]:
             return None
         if record.status != "ok":
             return Outcome.failed
         wanted = any(run.identity in _built_on(other) for other in self.open.values())
-        if wanted and isinstance(run, Run) and not self.kept.has_weights(run.identity):
-            return None  # its weights went, or come in a moment
+        if wanted and not has_weights(run, self.store, self.kept):
+            return None  # its weights went
         return Outcome.recorded
 
     def _settle(self) -> list[tuple[AnyRun, Outcome]]:
@@ -108,8 +108,8 @@ class Order:
             return None
         if role.identity in self.outcomes:
             return self.outcomes[role.identity]
-        has_weights = isinstance(role, ImportedRun) or self.kept.has_weights(role.identity)
-        return Outcome.recorded if has_weights else Outcome.failed
+        there = has_weights(role, self.store, self.kept)
+        return Outcome.recorded if there else Outcome.failed
 
     def _record(self, run: AnyRun) -> Record | None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmark.launch.claims import living
 from benchmark.matrix.run import AnyRun, Run
+from benchmark.training.keeping.stand import BEGINNING
 from benchmark.training.keeping.workspace import Workspace
 
 
@@ -49,5 +50,5 @@ def at_work(runs: Iterable[AnyRun], workspace: Workspace) -> Iterator[AtWork]:
         if (found := holders.get(workspace.folder(run.identity).name)) is not None:
             holder, age = found
             yield AtWork(*names, holder.epoch, holder.epochs, holder.host, holder.pid, age)
-        elif epoch := workspace.epochs_done(run.identity, run.source):
-            yield AtWork(*names, epoch, run.protocol.epochs)
+        elif (stand := workspace.stands(run.identity, run.source)[0]) > BEGINNING:
+            yield AtWork(*names, stand.epoch, run.protocol.epochs)

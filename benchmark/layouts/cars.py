@@ -12,9 +12,10 @@ name first, label last).
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.errors import DataError
@@ -54,7 +55,10 @@ def _class_names(places: Places) -> tuple[str, ...]:
         lines = [line.partition(",")[2] for line in read_lines(path)[1:]]
         return tuple(name.strip().strip('"') for name in lines)
     names = _mat(path, "class_names").ravel()
-    return tuple(str(name[0]) for name in names)
+    try:
+        return tuple(str(name[0]) for name in names)
+    except (IndexError, TypeError):
+        raise DataError(f"{path} holds no names of classes. Fetch it again.") from None
 
 
 def _annotations(places: Places, split: SplitName) -> Path:
@@ -80,12 +84,18 @@ def _rows_of_mat(path: Path) -> list[tuple[str, str]]:
             f"{path} has no {' and no '.join(sorted(lacking))} in its annotations, only "
             f"{', '.join(fields)}. Take the devkit's file with labels."
         )
-    return [(str(row["fname"].item()), str(row["class"].item())) for row in annotations]
+    try:
+        return [(str(row["fname"].item()), str(row["class"].item())) for row in annotations]
+    except (AttributeError, ValueError):
+        raise DataError(f"{path} holds no names and labels. Fetch it again.") from None
 
 
 def _rows_of_csv(path: Path) -> list[tuple[str, str]]:
     """File names and labels: the first and the last column, below a heading if there is one."""
-    rows = [row for row in csv.reader(read_lines(path)) if row]
+    try:
+        rows = [row for row in csv.reader(read_lines(path)) if row]
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}. Fetch it again.") from None
     if rows and not rows[0][-1].strip().isdecimal():
         rows = rows[1:]
     return [(row[0].strip(), row[-1].strip()) for row in rows]
@@ -96,12 +106,39 @@ def _mat(path: Path, key: str) -> Any:
     import scipy.io  # takes a tenth of a second, and one layout alone needs it
 
     try:
+        _check_unpacked(path)
         return scipy.io.loadmat(str(path))[key]
     except Exception as error:  # a damaged file can fail in any way
         raise DataError(
             f"{path} cannot be read as a MATLAB file with '{key}': {error}. Fetch it again."
         ) from None
 
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse a MATLAB file whose packed parts are without measure.
+
+    Raises:
+        ValueError: they are, or it is no such file.
+        zlib.error: a part is damaged.
+    """
+    if path.stat().st_size > _MOST_MAT_BYTES:
+        raise ValueError(f"it is larger than {_MOST_MAT_BYTES:,} bytes")
+    content, place, left = path.read_bytes(), 128, _MOST_MAT_BYTES  # behind the file's heading
+    order: Literal["big", "little"] = "big" if content[126:128] == b"MI" else "little"
+    while place + 8 <= len(content):
+        kind, size = (
+            int.from_bytes(content[start : start + 4], order) for start in (place, place + 4)
+        )
+        if kind == _PACKED:
+            part = content[place + 8 : place + 8 + size]
+            left -= len(zlib.decompressobj().decompress(part, left + 1))
+            if left < 0:
+                raise ValueError(f"unpacked it is larger than {_MOST_MAT_BYTES:,} bytes")
+        place += 8 + size
+
+
+_MOST_MAT_BYTES = 64 << 20  # the devkit's have less than one
+_PACKED = 15  # the kind of a part that zlib packed
 
 LAYOUT = Layout(
     name="cars",

@@ -12,14 +12,23 @@ from pathlib import Path
 
 from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.errors import DataError
-from benchmark.layouts.listing import Layout, Listing, Places, inside
+from benchmark.layouts.listing import (
+    MOST_LIST_BYTES,
+    Layout,
+    Listing,
+    Places,
+    inside,
+    is_number,
+)
 
 _COLUMNS = ("path", "label", "split")
 
 
 def read(places: Places, options: Mapping[str, str]) -> Listing:
     """List the images in the order of the table."""
-    table = places.need(LAYOUT.option(options, "file"))
+    name = LAYOUT.option(options, "file")
+    inside(places.roots[0], name, "the option file of the layout")
+    table = places.need(name)
     rows = _rows(table)
     number_of = _numbers([row["label"] for row in rows], table)
     items: dict[SplitName, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
@@ -43,6 +52,8 @@ def read(places: Places, options: Mapping[str, str]) -> Listing:
 def _rows(table: Path) -> list[dict[str, str]]:
     """The three columns of every line."""
     try:
+        if table.stat().st_size > MOST_LIST_BYTES:
+            raise ValueError(f"it is larger than {MOST_LIST_BYTES:,} bytes")
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             if lacking := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
@@ -51,7 +62,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
                     f"'{','.join(reader.fieldnames or ())}'. Write path,label,split there."
                 )
             rows = [{name: (row[name] or "").strip() for name in _COLUMNS} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{table} cannot be read: {error}. Save it as CSV in UTF-8.") from None
     for line, row in enumerate(rows, 2):
         if empty := [name for name in _COLUMNS if not row[name]]:
@@ -64,7 +75,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
 def _numbers(labels: list[str], table: Path) -> dict[str, int]:
     """The number of every label as it is written, in the order of the numbers."""
     written = set(labels)
-    if not all(label.isdecimal() for label in written):
+    if not all(map(is_number, written)):
         return {label: number for number, label in enumerate(sorted(written))}
     numbers = sorted(map(int, written))
     if numbers != list(range(len(written))):

@@ -21,6 +21,7 @@ from benchmark.layouts.listing import (
     Places,
     from_one,
     inside,
+    is_number,
     read_lines,
 )
 
@@ -65,7 +66,7 @@ def _numbered(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     for line, text in enumerate(read_lines(path), 1):
         number, space, value = text.strip().partition(" ")
-        if not space or not number.isdecimal():
+        if not space or not is_number(number):
             raise DataError(
                 f"{path}, line {line}: '{text}' is not a number and a value. Unpack the archive "
                 "again."

@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from benchmark.cards.fields import SPLITS, SplitName
-from benchmark.errors import DataError
+from benchmark.cards.fields import SPLITS, SplitName, leads_out
+from benchmark.errors import DataError, printable
+from benchmark.strict import read_text
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """Endings of the files that count as images, in lower case."""
+MOST_LIST_BYTES = 1 << 30  # of a list of images; ten million lines
+_MOST_DIGITS = 18
 _TABLES = frozenset((".csv", ".mat", ".txt"))
 
 
@@ -149,14 +152,14 @@ def inside(folder: Path, name: str, place: str) -> Path:
     Raises:
         DataError: the path is empty, absolute, or leads out of the folder.
     """
-    parts = PurePosixPath(name.replace("\\", "/"))
-    drive = name[1:2] == ":"
-    if not parts.parts or parts.is_absolute() or ".." in parts.parts or drive:
+    path = name.replace("\\", "/")
+    if leads_out(path):
         raise DataError(
-            f"{place}: the path '{name}' leaves the folder {folder}. Paths must be relative to it "
-            "and without '..'; correct the list, and trust no other line of it unseen."
+            f"{place}: the path '{printable(name[:200])}' leaves the folder {folder}. Paths must "
+            "be relative to it and without '..'; correct the list, and trust no other line of it "
+            "unseen."
         )
-    return folder / parts
+    return folder / PurePosixPath(path)
 
 
 def from_one(label: str, classes: int, place: str) -> int:
@@ -165,12 +168,17 @@ def from_one(label: str, classes: int, place: str) -> int:
     Raises:
         DataError: it is no number in 1 … K.
     """
-    if not label.isdecimal() or not 1 <= int(label) <= classes:
+    if not is_number(label) or not 1 <= int(label) <= classes:
         raise DataError(
-            f"{place}: the label is '{label}', but this layout counts the {classes} classes from "
-            f"1 to {classes}. The file was changed or belongs to another version of the archive."
+            f"{place}: the label is '{printable(label[:200])}', but this layout counts the "
+            f"{classes} classes from 1 to {classes}. The file was changed or belongs to another version of the archive."
         )
     return int(label) - 1
+
+
+def is_number(text: str) -> bool:
+    """Whether a text of a list is a whole number, and not one without measure."""
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def read_lines(path: Path) -> list[str]:
@@ -180,8 +188,8 @@ def read_lines(path: Path) -> list[str]:
         DataError: it cannot be read, or is no text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path, most_bytes=MOST_LIST_BYTES).rstrip().splitlines()
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}. Unpack or write it again.") from None
 
 

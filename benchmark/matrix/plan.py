@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.cards.brackets import split_brackets
 from benchmark.cards.card import Card
-from benchmark.errors import IncompatiblePair, UsageError
+from benchmark.errors import IncompatiblePair, RecordError, UsageError
 from benchmark.matrix.request import Choice
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.matrix.states import Known, Retry, State, known_of
 from benchmark.records.store import Store
 from benchmark.registry import Catalogue
+from benchmark.training.keeping.stand import BEGINNING, Stand, side_by_side
 
 if TYPE_CHECKING:
     from benchmark.recipe.contract import RecipeInfo
@@ -28,12 +29,15 @@ Group = tuple[AnyRun, ...]
 class Kept(Protocol):
     """What a plan asks of the folder of checkpoints and weights."""
 
-    def has_weights(self, identity: str) -> bool:
-        """Whether the weights of a finished run are here and can be read."""
+    def has_weights(self, identity: str, recorded: str | None) -> bool:
+        """Whether the weights of a finished run are here: those that its record has the digest of.
+
+        None stands for a record that is older than digests.
+        """
         ...
 
-    def epochs_done(self, identity: str, source: str) -> int:
-        """Epochs that can be continued from, 0 without a checkpoint of this recipe source."""
+    def stands(self, identity: str, source: str) -> tuple[Stand, ...]:
+        """Places at which a run can go on, the newest first; its beginning if nowhere else."""
         ...
 
 
@@ -182,8 +186,7 @@ def make_plan(
         wanted = one.is_open or identity in again
         if not (wanted or one.has_result):
             continue
-        has_weights = isinstance(run, ImportedRun) or kept.has_weights(identity)
-        if wanted or (identity in needed and not has_weights):
+        if wanted or (identity in needed and not has_weights(run, store, kept)):
             train.add(identity)
         if identity in train or identity in needed:
             # Also to load a run that is kept, its network is rebuilt from what it builds on.
@@ -201,9 +204,9 @@ def grouped(ready: Sequence[AnyRun], kept: Kept, lead: Callable[[Run], int]) -> 
     """
     by_batches: dict[tuple[object, ...], list[AnyRun]] = {}
     for run in ready:
-        by_batches.setdefault(_sees(run, kept, lead), []).append(run)
+        by_batches.setdefault(_sees(run, lead), []).append(run)
     groups = []
-    for runs in by_batches.values():
+    for runs in _standing_together(by_batches.values(), kept):
         teachers: dict[str, list[AnyRun]] = {}
         alone = []
         for run in runs:
@@ -217,13 +220,52 @@ def grouped(ready: Sequence[AnyRun], kept: Kept, lead: Callable[[Run], int]) -> 
     return groups
 
 
-def _sees(run: AnyRun, kept: Kept, lead: Callable[[Run], int]) -> tuple[object, ...]:
-    """What runs of one group have in common: their batches, and where they stand."""
+def has_weights(run: AnyRun, store: Store, kept: Kept) -> bool:
+    """Whether the network of a run can be built on: it is done, and its weights are here."""
+    if isinstance(run, ImportedRun):
+        return True
+    found = recorded_weights([run], store)
+    return run.identity in found and kept.has_weights(run.identity, found[run.identity])
+
+
+def recorded_weights(runs: Iterable[AnyRun], store: Store) -> dict[str, str | None]:
+    """Digests of the weights that runs gave, by identity, as their records have them.
+
+    None stands for a record that is older than digests; runs that are not done are left out.
+    """
+    found = {}
+    for run in runs:
+        try:
+            record = store.find(run.spec)
+        except RecordError:
+            continue  # whoever plans says it
+        if record is not None and record.status == "ok":
+            found[run.identity] = record.weights
+    return found
+
+
+def _standing_together(
+    groups: Iterable[Sequence[AnyRun]], kept: Kept
+) -> Iterator[Sequence[AnyRun]]:
+    """The groups, each in parts that stand at one place of their training."""
+    for runs in groups:
+        yield from side_by_side(
+            [
+                (
+                    run,
+                    kept.stands(run.identity, run.source) if isinstance(run, Run) else (BEGINNING,),
+                )
+                for run in runs
+            ]
+        )
+
+
+def _sees(run: AnyRun, lead: Callable[[Run], int]) -> tuple[object, ...]:
+    """What runs of one group have in common: their batches."""
     protocol = run.protocol
     geometry = (protocol.epochs, protocol.batch_size, protocol.validation, protocol.image_size)
     if isinstance(run, Run):
-        stand = (run.seed, lead(run), kept.epochs_done(run.identity, run.source))
-        return (run.card.name, "trained", *geometry, *stand)
+        return (run.card.name, "trained", *geometry, run.seed, lead(run))
     return (run.card.name, "imported", *geometry)
 
 

@@ -71,16 +71,17 @@ class AnyRun(ABC):
         """Sha256 of everything that changes the result."""
         return identity_of(self.spec)
 
-    def recorded_spec(self, accuracies: Mapping[str, float]) -> RunSpec:
+    def recorded_spec(self, accuracies: Mapping[str, float], weights: Mapping[str, str]) -> RunSpec:
         """What a record says of the run.
 
         Args:
             accuracies: top-1 in percent by identity, for the roles.
+            weights: digests of the roles' weights by identity, as far as they are known.
         """
-        roles = {
-            name: role.model_copy(update={"top1": accuracies.get(role.identity)})
-            for name, role in self.spec.roles.items()
-        }
+        roles = {}
+        for name, role in self.spec.roles.items():
+            known = {"top1": accuracies.get(role.identity), "weights": weights.get(role.identity)}
+            roles[name] = role.model_copy(update=known)
         return self.spec.model_copy(update={"roles": roles})
 
     @property

@@ -11,6 +11,7 @@ import timm
 from benchmark import hub
 from benchmark.errors import NetworkError, UnknownName, first_line
 from benchmark.networks.names import TIMM_PREFIX, has_no_weights
+from benchmark.networks.weights import check_size
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -80,11 +81,13 @@ def published_file(network: str) -> Path | None:
     here_only = not hub.reachable()
     for name in (config.hf_hub_filename,) if config.hf_hub_filename else _FILES:
         try:
-            return Path(
+            file = Path(
                 huggingface_hub.hf_hub_download(
                     repository, name, revision=revision or None, local_files_only=here_only
                 )
             )
+            check_size(file)  # timm reads it
+            return file
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError) and not here_only:
                 raise no_weights(network, first_line(error)) from error

@@ -2,22 +2,25 @@
 
 Read are state dicts, alone or in a checkpoint under ``model`` or ``state_dict``, as .pt, .pth or
 .safetensors, with or without the prefixes that wrappers leave on the names.
+
+Such files come from anywhere. Nothing in them is run (``weights_only``), one that unpacks to far
+more than it is itself is not unpacked, shapes are compared before anything of a tensor is copied,
+and numbers that are not finite are refused: nothing was ever trained to them.
 """
 
 from __future__ import annotations
 
 import argparse
-import pickle
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from benchmark.errors import NetworkError
+from benchmark.errors import NetworkError, printable
 from benchmark.networks.heads import classifier_key
 from benchmark.networks.outputs import Network
 
@@ -25,18 +28,10 @@ State = dict[str, Tensor]
 CONTAINERS = ("model", "state_dict")
 # Prefixes that DataParallel, torch.compile and our own wrapper of timm's models leave.
 WRAPPERS = ("module.", "_orig_mod.", "model.")
-# What the libraries raise for files that are truncated, damaged, or something else altogether.
-UNREADABLE = (
-    safetensors.SafetensorError,
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    AttributeError,
-)
 SHOWN = 3
+_MOST_RATIO = 4  # of unpacked to packed; torch and safetensors do not pack at all
+_FREE_BYTES = 64 << 20  # for which the ratio is not looked at
+_MOST_LEVELS = 4  # of containers in each other
 
 
 def load_weights(network: Network, path: str | Path) -> None:
@@ -54,6 +49,7 @@ def load_weights(network: Network, path: str | Path) -> None:
     _check_names(state, wanted, path)
     state = {key: _fit_shape(value, wanted[key]) for key, value in state.items()}
     _check_shapes(state, wanted, path, classifier=f"{classifier_key(network)}.weight")
+    _check_numbers(state, path)
     network.load_state_dict(state)
 
 
@@ -67,7 +63,8 @@ def _read(path: Path) -> State:
         raise NetworkError(f"there is no file of weights at {path}.")
     try:
         content = _parse(path)
-    except UNREADABLE as error:
+    # The libraries end in anything for files that are truncated, damaged, or something else.
+    except Exception as error:
         raise NetworkError(
             f"{path} is not a checkpoint that can be read: it is truncated, or another kind of "
             f"file, or holds more than tensors.\n{type(error).__name__}: {_first_sentence(error)}"
@@ -81,7 +78,22 @@ def _read(path: Path) -> State:
     return state
 
 
+def check_size(path: Path) -> None:
+    """Refuse a file that unpacks to far more than it is itself.
+
+    Raises:
+        ValueError: it does.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as packed:
+        unpacked = sum(entry.file_size for entry in packed.infolist())
+    if unpacked > max(_FREE_BYTES, _MOST_RATIO * path.stat().st_size):
+        raise ValueError(f"{path.stat().st_size:,} bytes would unpack to {unpacked:,}")
+
+
 def _parse(path: Path) -> Any:
+    check_size(path)
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
     # Published checkpoints keep the options of their training next to the weights.
@@ -90,12 +102,14 @@ def _parse(path: Path) -> Any:
 
 
 def _find_state(content: Any) -> State:
-    if not isinstance(content, Mapping):
-        return {}
-    for container in CONTAINERS:
-        if isinstance(content.get(container), Mapping):
-            return _find_state(content[container])
-    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    for _ in range(_MOST_LEVELS):
+        if not isinstance(content, Mapping):
+            return {}
+        inner = [content[name] for name in CONTAINERS if isinstance(content.get(name), Mapping)]
+        if not inner:
+            return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        content = inner[0]
+    return {}
 
 
 def _fit_names(state: State, wanted: Collection[str]) -> State:
@@ -110,7 +124,7 @@ def _fit_names(state: State, wanted: Collection[str]) -> State:
 
 def _fit_shape(value: Tensor, wanted: Tensor) -> Tensor:
     """A classifier that was a 1×1 convolution, as the linear layer that it is here."""
-    if value.ndim == 4 and value.shape[2:] == (1, 1) and wanted.ndim == 2:
+    if value.ndim == 4 and value.shape == (*wanted.shape, 1, 1) and wanted.ndim == 2:
         return value.flatten(1)
     return value
 
@@ -140,12 +154,21 @@ def _check_shapes(state: State, wanted: State, path: Path, *, classifier: str) -
         raise NetworkError("\n".join(lines + _summary("of another shape", shapes)))
 
 
+def _check_numbers(state: State, path: Path) -> None:
+    """Refuse tensors that hold no plain numbers, or numbers that are not finite."""
+    odd = [k for k, v in state.items() if v.layout != torch.strided or v.is_meta or v.is_quantized]
+    odd += [k for k, v in state.items() if k not in odd and not torch.isfinite(v).all()]
+    if odd:
+        lines = [f"{path} holds no weights that anything was trained to. Fetch it again."]
+        raise NetworkError("\n".join(lines + _summary("without a finite number each", odd)))
+
+
 def _summary(what: str, names: list[str]) -> list[str]:
     if not names:
         return []
     rest = len(names) - SHOWN
     more = f" and {rest} more" if rest > 0 else ""
-    return [f"{what}: {', '.join(names[:SHOWN])}{more}"]
+    return [f"{what}: {printable(', '.join(name[:200] for name in names[:SHOWN]))}{more}"]
 
 
 def _shape(tensor: Tensor) -> str:
@@ -153,4 +176,4 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _first_sentence(error: Exception) -> str:
-    return str(error).partition("\n")[0].partition(". ")[0]
+    return printable(str(error).partition("\n")[0].partition(". ")[0][:500])

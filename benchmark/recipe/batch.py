@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
@@ -13,6 +13,31 @@ from benchmark.networks.outputs import Outputs
 Terms = dict[str, Tensor]
 Heard = Outputs | Mapping[str, Outputs] | None
 """What a recipe's teachers say: of one, of several by role, or nothing."""
+
+
+@dataclass
+class Shelf:
+    """What members of a group make of a batch once for all of them.
+
+    Attributes:
+        making: something is made in it: whoever asks first, it is the same.
+        made: called with what was made.
+    """
+
+    making: Callable[[], AbstractContextManager[None]] = nullcontext
+    made: Callable[[Batch], None] = lambda batch: None
+    _batches: dict[Hashable, tuple[tuple[Tensor, ...], Batch]] = field(default_factory=dict)
+
+    def get(self, what: Hashable, of: tuple[Tensor, ...], make: Callable[[], Batch]) -> Batch:
+        """What was made of some tensors, or is made now."""
+        key = (what, *map(id, of))
+        if key not in self._batches:
+            with self.making():
+                batch = make()
+            self.made(batch)
+            # What it was made of is kept, so that no other tensors get its ids.
+            self._batches[key] = of, batch
+        return self._batches[key][1]
 
 
 @dataclass(frozen=True)
@@ -39,7 +64,7 @@ class Batch:
     views: tuple[Tensor, ...] = ()
     class_count: int = 0
     draw: int = 0
-    shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    shared: Shelf = field(default_factory=Shelf, compare=False, repr=False)
 
     @property
     def classes(self) -> Tensor:

@@ -11,23 +11,25 @@ from dataclasses import replace
 import torch
 
 from benchmark.data.loaders.batches import stable_seed
-from benchmark.recipe.batch import Batch
+from benchmark.recipe.batch import Batch, Shelf
 from benchmark.recipe.mixing import mix_views
 
 
 def shared(batch: Batch, key: Hashable, make: Callable[[], Batch]) -> Batch:
     """A view that is made once for all members of a group that ask for it by this key.
 
-    It must depend on the batch and on ``batch.draw`` alone, and the key must tell it from others.
-    A view of a view is another one than that of the batch itself.
+    It must depend on the batch and on ``batch.draw`` alone, and the key must tell it from others of
+    the same file. A view of a view is another one than that of the batch itself.
     """
-    seen = (batch.images, batch.labels, *batch.views)
-    whose = (key, *map(id, seen))
-    if whose not in batch.shared:
-        # What was seen is kept, so that no other tensors get its ids; what was made does not hold
-        # the memory that it stands in, or the images would wait for the garbage collector.
-        batch.shared[whose] = seen, replace(make(), shared={})
-    made: Batch = batch.shared[whose][1]
+    # Two recipes may have chosen one key for different views.
+    whose = getattr(make, "__module__", ""), getattr(make, "__qualname__", ""), key
+    made = batch.shared.get(
+        whose,
+        (batch.images, batch.labels, *batch.views),
+        # It does not hold the shelf that it stands on, or its images would wait for the garbage
+        # collector.
+        lambda: replace(make(), shared=Shelf()),
+    )
     return replace(made, progress=batch.progress, shared=batch.shared)
 
 

@@ -41,9 +41,8 @@ class RoleRecord(Strict):
     Attributes:
         identity: of that run.
         network, recipe: what was trained, and how.
-        top1: its accuracy in percent, as recorded when this run started.
-        weights: digest of the weights that taught, as the record of that run has it; None in
-            records that are older than the digest, which do not have this key.
+        top1: its accuracy in percent: of the weights that taught this run.
+        weights: digest of those weights; records that are older than it do not have the key.
     """
 
     identity: Identity
@@ -152,6 +151,23 @@ class Diagnostics(Strict):
     terms: dict[Name, float] = Field(max_length=MOST_VALUES)
 
 
+class Engine(Strict):
+    """What computed a part of a training; another one gives the same run with other last digits.
+
+    Attributes:
+        torch: its version.
+        device: kind and name.
+        processes, threads: how many, the threads of each process.
+        precision: of the arithmetic.
+    """
+
+    torch: str
+    device: str
+    processes: int
+    threads: int
+    precision: Literal["fp32", "bf16"]
+
+
 class Cost(Strict):
     """Sizes and times.
 
@@ -171,6 +187,8 @@ class Cost(Strict):
             method makes for one image of the training set, over all the sets of images that it
             sees; None in records that are older than the count, which do not have these keys.
         group: identities of the other runs that trained side by side.
+        earlier: other engines than that of the environment, which trained a part of it before it
+            was stopped and continued, in their order; a run without any has no such key.
     """
 
     parameters: Count
@@ -186,11 +204,13 @@ class Cost(Strict):
     forwards_per_image: Amount | None = None
     backwards_per_image: Amount | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
+    earlier: tuple[Engine, ...] = Field(default=(), max_length=MOST_VALUES)
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        return _without(write(self), "forwards_per_image", "backwards_per_image")
+        without = _without(write(self), "forwards_per_image", "backwards_per_image")
+        return {key: value for key, value in without.items() if key != "earlier" or value}
 
 
 class Environment(Strict):
@@ -229,8 +249,9 @@ class Record(Strict):
             the text; of weights that were brought, sha256 of their file.
         published_weights: sha256 of the file with the weights that ``spec.starts_from`` names;
             None if there is none, or if timm fetched them from elsewhere than the hub.
-        weights: digest of the weights that the run left; None if it left none, or if the record is
-            older than the digest and does not have this key.
+        weights: digest of the weights that the run left, by which they are known in the working
+            folder; None if it left none, or if the record is older than the digest and does not
+            have this key.
         history: sha256 of the file with the history; None if there is none, or if the record is
             older than the digest and does not have this key. Set by the store when it writes.
         finished: UTC time, ISO 8601.

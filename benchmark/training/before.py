@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.precision import precision_of
 from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
+from benchmark.training.walls.randomness import seed_all
 
 
 class Before:
@@ -44,12 +44,11 @@ class Before:
             return {}
         owner = next((job.role_identities.get(role, "") for role in job.heard), "")
         key = self._key(job)
-        name = key[:16]
-        kept = self.workspace.load_known(owner, name) if owner else None
+        kept = self.workspace.load_known(owner, key) if owner else None
         if kept is not None:
             return kept
         # Not the run's random state: what is kept is the same whichever seed comes first.
-        torch.manual_seed(stable_seed(key, "before"))
+        seed_all(stable_seed(key, "before"))
         found = {
             what: tensor.detach().cpu()
             for what, tensor in recipe.before(
@@ -57,7 +56,7 @@ class Before:
             ).items()
         }
         if owner and self.accelerator.is_main_process:
-            self.workspace.save_known(owner, name, found)
+            self.workspace.save_known(owner, key, found)
         return found
 
     def _pass(self, job: Job) -> Iterator[tuple[Batch, Heard]]:
@@ -83,6 +82,7 @@ class Before:
                 "settings": {name: getattr(recipe, name) for name in names},
                 "network": job.network,
                 "heard": [job.role_identities.get(role, "") for role in job.heard],
+                "weights": {role: taught.digest for role, taught in job.taught_by.items()},
                 "held_out": [protocol.validation, job.seed] if protocol.validation else [],
                 "image_size": protocol.image_size,
                 "precision": precision_of(self.accelerator),

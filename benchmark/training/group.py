@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from accelerate import Accelerator
 
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.splits import DataSet
-from benchmark.errors import TrainingError, UsageError
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.recipe.batch import Batch
-from benchmark.records.history import EpochRow
 from benchmark.records.schema import Metrics
 from benchmark.training.before import Before
-from benchmark.training.ending import Ending, Failed, Stopped, diverged, failed
+from benchmark.training.ending import Ending, Failed, Stopped, diverged
 from benchmark.training.examining.examination import Examination
 from benchmark.training.halt import Halt
 from benchmark.training.job import Job
 from benchmark.training.keeping.checkpoints import Checkpoints
+from benchmark.training.keeping.pauses import CHECKPOINT_S, Pauses
+from benchmark.training.keeping.stand import BEGINNING, Stand, common_stand
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.learner import Learner
 from benchmark.training.member import Member, Progress
@@ -30,6 +27,10 @@ from benchmark.training.precision import dtype_of
 from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
 from benchmark.training.updates.stages import lead_of
+from benchmark.training.walls.agreement import Agreement
+from benchmark.training.walls.guard import Guard, Reading
+from benchmark.training.walls.listening import Steady
+from benchmark.training.walls.sharing import Sharing
 
 
 class Group:
@@ -45,10 +46,14 @@ class Group:
         workspace: where checkpoints and weights are kept.
         listener: hears of the progress.
         halt: when to stop.
+        checkpoint_s: seconds between checkpoints.
+        limit_s: of a member's own share of the training's time; None for none.
 
     Attributes:
         members: those that still train.
         endings: of those that do not, by identity.
+        stand: the place at which all of them go on: the newest that all have a checkpoint of, or
+            the beginning.
     """
 
     def __init__(
@@ -60,27 +65,29 @@ class Group:
         workspace: Workspace,
         listener: Listener,
         halt: Halt | None = None,
+        checkpoint_s: float = CHECKPOINT_S,
+        limit_s: float | None = None,
     ) -> None:
-        self.jobs, self.accelerator = jobs, accelerator
-        self.listener, self.halt = listener, halt or Halt()
+        self.accelerator, self.listener = accelerator, Steady(listener)
+        self.pauses = Pauses(halt or Halt(), accelerator, checkpoint_s)
         self.protocol, self.endings = jobs[0].protocol, dict[str, Ending]()
-        self.lead = lead_of(jobs[0].recipe, self.protocol)
-        if {lead_of(job.recipe, self.protocol) for job in jobs} != {self.lead}:
-            raise ValueError("a group's members must have equally long first stages")
+        self.members: list[Member] = []
+        agreement = Agreement(accelerator, workspace.folder)
+        self.guard = Guard(accelerator, self.listener, self.leave, agreement, limit_s=limit_s)
+        self.lead = _common_lead(jobs, self.guard)
         self.supply = Supply(data, jobs, accelerator)
         self.loader = self.supply.loader
         needs = {need for job in jobs for need in job.recipe.info.needs}
         heard = [job.roles[role] for job in jobs for role in job.heard]
         device = accelerator.device
         self.teachers = Teachers(heard, device=device, dtype=dtype_of(accelerator), needs=needs)
+        self.sharing = Sharing(self.loader, self.supply.batch, self.teachers, self.guard)
         self.before = Before(self.supply, self.teachers, accelerator, workspace)
-        self.checkpoints = Checkpoints(workspace, accelerator, listener)
-        self.members = self._begin()
-        self.done = self._common_epoch()
+        self.checkpoints = Checkpoints(workspace, accelerator, self.listener)
+        self.stand, self.members = self._begin(jobs)
         self.examination = Examination(
             self.supply, Teachers(heard, device=device, dtype=torch.float32)
         )
-        self.stopped = False
 
     @property
     def epochs(self) -> int:
@@ -89,120 +96,131 @@ class Group:
 
     # --------------------------------------------------------------------------- the hot path
 
-    def remaining_epochs(self) -> Iterator[int]:
+    def remaining_epochs(self) -> Iterator[tuple[int, int]]:
         """Epochs to go, until the protocol, the time or the members are at their end.
 
-        They are counted from the protocol's first; those of earlier stages are negative.
+        They are counted from the protocol's first; those of earlier stages are negative. With each
+        comes the step at which it begins, which is not 0 where it was left in the middle.
         """
-        for epoch in range(self.done - self.lead, self.protocol.epochs):
-            self.epoch = self.lead + epoch + 1
+        first = self.stand.step
+        for epoch in range(self.stand.epoch - self.lead, self.protocol.epochs):
+            self.epoch = self.guard.epoch = self.lead + epoch + 1
             for member in self.members:
-                with self.guarding(member.job):
-                    member.learner.start_epoch(epoch)
+                with self.guard.turn(member.job):
+                    member.start_epoch(epoch)
             if not self.members:
                 return
-            self._present = [member.job for member in self.members]
-            self._started = time.perf_counter()
-            self.listener.epoch_started(self.epoch, self.loader.images_per_epoch)
-            yield epoch
-            if self.stopped:
-                return
+            self._present = {member.job.identity: member.job.label for member in self.members}
+            self.sharing.thorough = True
+            images = self.loader.images_per_epoch
+            self.listener.epoch_started(self.epoch, images)
+            if first:
+                self.listener.images_done(min(images, first * self.protocol.batch_size))
+            before_s = max(member.progress.epoch_seconds for member in self.members)
+            self.pauses.begin_epoch(first, len(self.loader), before_s)
+            yield epoch, first
+            first = 0
 
     def batch(self, loaded: LoadedBatch, *, count: int) -> Batch:
         """What all members look at in a step; the teachers forget the one before."""
-        self.teachers.next_batch()
-        return self.supply.batch(loaded, count=count)
+        return self.sharing.batch(loaded, count=count)
 
-    @contextmanager
-    def guarding(self, job: Job) -> Iterator[None]:
-        """Let a member leave with the error that its work raises."""
-        try:
-            yield
-        except UsageError:
-            raise
-        except Exception as error:
-            if self.accelerator.num_processes > 1:
-                # The others wait for this process in a collective: there is no going on.
-                raise TrainingError(
-                    f"'{job.label}' failed on process {self.accelerator.process_index}: "
-                    f"{type(error).__name__}: {error}\nRun it with one process to have the failure "
-                    "recorded; the same command continues the others from their checkpoints."
-                ) from error
-            self.leave(job, failed(error, self.epoch))
+    def turn(self, job: Job) -> Reading[Batch]:
+        """A member's step: ``with group.turn(job) as batch``; it leaves with what goes wrong."""
+        return self.sharing.turn(job)
 
     def leave(self, job: Job, ending: Ending) -> None:
         """Note how a member ended, and let its memory go."""
         self.endings[job.identity] = ending
         self.members = [member for member in self.members if member.job is not job]
 
+    def stops_after(self, step: int) -> bool:
+        """Write checkpoints if they are due after a step; whether all members stopped there."""
+        if not self.pauses.after_step(step):
+            return False
+        self._spend()
+        self._keep(Stand(self.epoch - 1, step))
+        return not self.members
+
     def finish(self, epoch: int) -> None:
         """Evaluate, write history and checkpoints, let go of those that diverged or are done."""
-        if self.accelerator.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - self._started
+        self._spend()
         last = epoch + 1 == self.protocol.epochs
         for member in self.members:
-            self._close_epoch(member, seconds)
-        scores: Mapping[str, Metrics] = {}
+            fault = member.close_epoch(self.loader.images_per_epoch, len(self.loader))
+            if fault is not None or (fault := self.guard.late(member.job)) is not None:
+                self.leave(member.job, fault)
+        scores: Mapping[str, Metrics] | None = {}
         if last or (epoch >= 0 and (epoch + 1) % self.protocol.evaluate_every == 0):
             scores = self._evaluate()
-        self.stopped = not last and self._time_is_up()
-        if not last:  # at the end the record comes first, then the weights
-            self.checkpoints.write(self.members, due=self.stopped)
-        rate = self.loader.images_per_epoch / seconds
-        self.listener.epoch_finished(self.epoch, list(self._news()), rate)
-        for member in self.members:
-            if last:
-                metrics = scores[member.job.identity]
-                self.leave(member.job, member.finished(metrics, self.supply.data.pictures.shape))
-            elif self.stopped:
-                self.leave(member.job, Stopped(member.progress.epochs, member.epochs))
+        if scores is None:  # they are examined again when they go on
+            for member in self.members:
+                member.progress.reopen()
+            self._keep(Stand(self.epoch - 1, len(self.loader)))
+            return
+        rate = self.loader.images_per_epoch / self.pauses.epoch_s
+        news = list(_news(self._present, self.members, self.endings))
+        self.listener.epoch_finished(self.epoch, news, rate)
+        if last:  # at the end the record and the weights come, and no checkpoint
+            for member in self.members:
+                metrics, size = scores[member.job.identity], self.supply.data.pictures.shape
+                with self.guard.turn(member.job):
+                    self.leave(member.job, member.finished(metrics, size))
+        elif self.pauses.after_epoch():
+            self._keep(Stand(self.epoch))
 
     # ------------------------------------------------------------------------- the beginning
 
-    def _begin(self) -> list[Member]:
-        """Build the learners; those with a checkpoint continue from it."""
-        self.epoch, self.members, members = 1, [], list[Member]()
-        for job in self.jobs:
-            with self.guarding(job):
-                learner = Learner(job, self.supply.setting, self.accelerator, self.before.known_to)
+    def _begin(self, jobs: Sequence[Job]) -> tuple[Stand, list[Member]]:
+        """Build the learners, and let all continue from one place."""
+        self.epoch, members = 1, list[Member]()
+        self.endings |= self.guard.agreement.left_over(jobs)
+        ready = [job for job in jobs if job.identity not in self.endings]
+        stand = common_stand([self.checkpoints.stands(job) for job in ready]) or BEGINNING
+        known_to, wall = self.before.known_to, self.guard.wall
+        for job in ready:
+            with self.guard.turn(job):
+                learner = Learner(job, self.supply.setting, self.accelerator, known_to, wall)
                 member = Member(job, learner, Progress(), self.lead)
-                self.checkpoints.restore(member)
-                others = {other.identity for other in self.jobs if other is not job}
-                member.progress.group = sorted(others | set(member.progress.group))
+                if (fault := self.checkpoints.restore(member, stand)) is not None:
+                    self.leave(job, fault)
+                    continue
+                member.stands_beside(jobs)
+                self.guard.spent[job.identity] = member.progress.own_seconds
                 members.append(member)
-        return members
+        return stand, members
 
-    def _common_epoch(self) -> int:
-        epochs = {member.progress.epochs for member in self.members}
-        if len(epochs) > 1:
-            raise ValueError(f"a group must stand at one epoch, not {sorted(epochs)}")
-        return epochs.pop() if epochs else 0
+    def _spend(self) -> None:
+        """Note the time since the last note."""
+        seconds = self.pauses.spent()
+        self.guard.share(list(self._present), seconds)
+        for member in self.members:
+            member.progress.spend(seconds, sharing=len(self._present))
+            member.progress.own_seconds = self.guard.spent[member.job.identity]
 
-    # ------------------------------------------------------------------- the end of an epoch
+    def _keep(self, stand: Stand) -> None:
+        """Write checkpoints, and let all members go if the group stops there or nothing can be."""
+        fault = self.checkpoints.write(self.members, stand, self.guard.turn)
+        self.pauses.written()
+        stopped = Stopped(stand.epoch, self.epochs, stand.step) if self.pauses.stops else None
+        if (ending := fault or stopped) is not None:
+            for member in self.members:
+                self.leave(member.job, ending)
 
-    def _close_epoch(self, member: Member, seconds: float) -> None:
-        """Note what an epoch gave, unless the numbers ran away."""
-        progress, terms = member.progress, member.learner.mean_terms()
-        if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            reason = f"loss term {', '.join(bad)} is not finite"
-            self.leave(member.job, diverged(self.epoch, reason))
-            return
-        progress.epochs = self.epoch
-        progress.train_seconds += seconds / len(self._present)
-        progress.group_seconds += seconds
-        rate = self.loader.images_per_epoch / seconds
-        progress.history.append(EpochRow(self.epoch, terms, seconds, rate))
+    def _evaluate(self) -> dict[str, Metrics] | None:
+        """Score all members after an epoch; those whose predictions ran away leave.
 
-    def _evaluate(self) -> dict[str, Metrics]:
-        """Score all members after an epoch; those whose predictions ran away leave."""
-        begun, sharing = time.perf_counter(), len(self.members)
-        found = self.examination.of(self.members, self.guarding)
-        seconds = (time.perf_counter() - begun) / max(sharing, 1)
+        None if someone asked for a stop meanwhile.
+        """
+        sharing = max(len(self.members), 1)
+        with self.pauses.examining():
+            found = self.examination.of(self.members, self.guard, self.pauses.in_examination)
+        if found is None:
+            return None
         scores = {}
         for member in self.members:
             progress, metrics = member.progress, found[member.job.identity]
-            progress.evaluation_seconds += seconds
+            progress.evaluation_seconds += self.pauses.examination_s / sharing
             if metrics is None:
                 self.leave(member.job, diverged(self.epoch, "the predictions are not finite"))
             else:
@@ -210,23 +228,25 @@ class Group:
                 scores[member.job.identity] = metrics
         return scores
 
-    def _news(self) -> Iterator[LearnerEpoch]:
-        """What the epoch gave to those who began it, for those who listen."""
-        rows = {member.job.identity: member.progress.history[-1] for member in self.members}
-        for job in self._present:
-            ending = self.endings.get(job.identity)
-            if isinstance(ending, Failed):
-                yield LearnerEpoch(job.label, {}, None, ending.failure.message)
-            else:
-                row = rows[job.identity]
-                yield LearnerEpoch(job.label, row.terms, row.top1)
 
-    def _time_is_up(self) -> bool:
-        """Whether another epoch would end after the deadline; all processes agree."""
-        if self.accelerator.num_processes == 1 and self.halt.asked:
-            return True
-        if self.halt.deadline is None:
-            return False
-        epoch_s = time.perf_counter() - self._started
-        late = torch.tensor([float(self.halt.late(epoch_s))], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(late, reduction="sum").item() > 0)
+def _news(
+    present: Mapping[str, str], members: Iterable[Member], endings: Mapping[str, Ending]
+) -> Iterator[LearnerEpoch]:
+    """What an epoch gave to those who began it, for those who listen."""
+    rows = {member.job.identity: member.progress.history[-1] for member in members}
+    for identity, label in present.items():
+        ending = endings.get(identity)
+        if isinstance(ending, Failed):
+            yield LearnerEpoch(label, {}, None, ending.failure.message)
+        elif identity in rows:
+            yield LearnerEpoch(label, rows[identity].terms, rows[identity].top1)
+
+
+def _common_lead(jobs: Iterable[Job], guard: Guard) -> int:
+    leads = set[int]()
+    for job in jobs:
+        with guard.turn(job):
+            leads.add(lead_of(job.recipe, job.protocol))
+    if len(leads) > 1:
+        raise ValueError("a group's members must have equally long first stages")
+    return leads.pop() if leads else 0

@@ -19,6 +19,19 @@ from benchmark.recipe.contract import Recipe
 
 
 @dataclass(frozen=True)
+class TaughtBy:
+    """The weights of a trained network that a run builds on.
+
+    Attributes:
+        digest: of the weights.
+        top1: accuracy in percent that was measured with them; None if only their record knows it.
+    """
+
+    digest: str
+    top1: float | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """What is to be trained.
 
@@ -32,6 +45,7 @@ class Job:
         source: sha256 of the recipe's source; a checkpoint of another one is not continued.
         roles: the trained networks that it builds on.
         role_identities: of the runs that trained them; empty where nothing is kept with them.
+        taught_by: their weights, by role; without those that a user brought.
     """
 
     identity: str
@@ -43,6 +57,7 @@ class Job:
     source: str = ""
     roles: Mapping[str, Network] = field(default_factory=dict)
     role_identities: Mapping[str, str] = field(default_factory=dict)
+    taught_by: Mapping[str, TaughtBy] = field(default_factory=dict)
 
     @property
     def heard(self) -> tuple[str, ...]:

@@ -23,6 +23,10 @@ from benchmark.training.teaching import Teachers
 from benchmark.training.updates.averaging import WeightAverage
 from benchmark.training.updates.optimiser import Part, clip, make_optimiser, set_rate
 from benchmark.training.updates.stages import Span, spans_of
+from benchmark.training.updates.terms import TermSums
+from benchmark.training.walls.lending import Lent
+from benchmark.training.walls.randomness import seed_all
+from benchmark.training.walls.wall import Wall
 
 
 def nothing_known(job: Job, context: Context) -> Mapping[str, Tensor]:
@@ -38,6 +42,7 @@ class Learner:
         setting: what the data say.
         accelerator: owns device, precision and processes.
         known_to: gives what the recipe's ``before`` found of the training set.
+        wall: puts back what a hook leaves changed.
     """
 
     def __init__(
@@ -46,23 +51,27 @@ class Learner:
         setting: Setting,
         accelerator: Accelerator,
         known_to: Callable[[Job, Context], Mapping[str, Tensor]] = nothing_known,
+        wall: Wall | None = None,
     ) -> None:
         self.job = job
-        self.accelerator = accelerator
+        self.accelerator, self.wall = accelerator, wall or Wall()
         self.spans = spans_of(job.recipe, job.protocol)
-        network = make_network(job, setting)
-        context = context_of(job, setting, network)
+        # What the recipe is built from is its own to change.
+        own = replace(job, roles=Lent(job.roles))
+        network = make_network(own, setting)
+        self.wall.tidy("adapt")
+        context = context_of(own, replace(setting, labels=setting.labels.clone()), network)
         context = replace(context, known=known_to(job, context))
-        torch.manual_seed(stable_seed(job.seed, "recipe", job.network))
+        self.wall.tidy("before")
+        seed_all(stable_seed(job.seed, "recipe", job.network))
         job.recipe.build(context)
+        self.wall.tidy("build")
         self.lesson = Lesson(network, job.recipe, accelerator, self.spans[0].stage)
         self.lesson.to(accelerator.device).to(memory_format=torch.channels_last)
         decay = job.protocol.average
         self.average = WeightAverage(network, decay) if decay else None
         self._enter(self.spans[0])
-        self._names: tuple[str, ...] = ()
-        self._sums: Tensor | None = None
-        self._images = 0
+        self.terms = TermSums(self.recipe.info.name, accelerator)
         self.forwards_per_image = self.backwards_per_image = 0.0
 
     @property
@@ -90,34 +99,12 @@ class Learner:
                 f"recipe '{self.recipe.info.name}' trains nothing in its stage "
                 f"'{span.stage.name}': everything rests."
             )
-        self.optimiser = make_optimiser(
-            protocol, self.job.network, self._parts(trained), within=self.lesson
-        )
+        parts = _parts(self.recipe, self.network, trained)
+        self.optimiser = make_optimiser(protocol, self.job.network, parts, within=self.lesson)
         if self.average is not None:
             self.average.restart()
         self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
         self._meter = Meter(self.lesson.networks())
-
-    def _parts(self, trained: Sequence[nn.Parameter]) -> list[Part]:
-        """What is trained, by the rates and weight decays that the recipe asks for.
-
-        Raises:
-            RecipeError: a parameter is in two of the recipe's parts.
-        """
-        left, taken = set(trained), set[nn.Parameter]()
-        parts = []
-        for group in self.recipe.parameter_groups(self.network):
-            modules = nn.ModuleList(group.modules)  # which gives what two of them share once
-            own = list(modules.parameters())
-            if taken & set(own):
-                raise RecipeError(
-                    f"recipe '{self.recipe.info.name}': parameter_groups() names a parameter in "
-                    "two parts. Each may stand in one; the rest is the protocol's."
-                )
-            taken |= set(own)
-            parts.append(Part([p for p in own if p in left], group.rate, group.decay))
-        rest = Part([p for p in trained if p not in taken])
-        return [part for part in (rest, *parts) if part.parameters]
 
     def start_epoch(self, epoch: int) -> None:
         """Be in the epoch's stage, in training mode, and forget the last epoch's sums."""
@@ -125,7 +112,7 @@ class Learner:
             if span.start == epoch and span is not self.span:
                 self._enter(span)
         self.lesson.wake()
-        self._sums, self._images = None, 0
+        self.terms.clear()
 
     def step(
         self, batch: Batch, teachers: Teachers, *, weight: float, at: float, count: int
@@ -139,12 +126,15 @@ class Learner:
             at: epochs done, with the share of the current one.
             count: number of the step in the whole training; with the seed it is the random state.
         """
-        torch.manual_seed(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
+        seed_all(stable_seed(self.job.seed, "step", count, self.accelerator.process_index))
         rate = self.span.rate(self.job.protocol, self.job.network, at)
         set_rate(self.optimiser, rate)
         own = batch.views[: self.recipe.views - 1]  # others of the group may look at more
         view = self.recipe.view(replace(batch, progress=self.span.progress(at), views=own))
+        if _is_own(self.recipe.view, Recipe.view):
+            self.wall.tidy("view")
         terms = self._forward(view, self.job.hear(teachers.ask, view.images))
+        self.wall.tidy("forward")
         loss = torch.stack([term.reshape(()) for term in terms.values()])
         total = loss.sum() * weight if weight != 1.0 else loss.sum()
         self.accelerator.backward(total)
@@ -155,9 +145,11 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update()
-        with torch.no_grad():
-            self.recipe.after_step(self.network)
-        self._add(terms, loss.detach(), len(batch.index) if weight > 0 else 0)
+        self.terms.add(terms, loss.detach(), len(batch.index) if weight > 0 else 0)
+        if _is_own(self.recipe.after_step, Recipe.after_step):
+            with torch.no_grad():
+                self.recipe.after_step(self.network)
+            self.wall.tidy("after_step")
 
     def _read_meter(self, images: int, looked_at: int) -> None:
         """Note what a stage's first step cost for every image of the batch, teachers included."""
@@ -165,27 +157,6 @@ class Learner:
         heard = looked_at * len(self.job.heard)
         self.forwards_per_image = (self._meter.forwards + heard) / images
         self.backwards_per_image = self._meter.backwards / images
-
-    def _add(self, terms: Mapping[str, Tensor], values: Tensor, images: int) -> None:
-        names = tuple(terms)
-        if self._sums is None:
-            if not names:
-                raise RecipeError(f"recipe '{self.recipe.info.name}' returned no loss term")
-            self._names, self._sums = names, torch.zeros_like(values, dtype=torch.float64)
-        elif names != self._names:
-            raise RecipeError(
-                f"recipe '{self.recipe.info.name}' returned the terms {names} after {self._names}"
-            )
-        self._sums.add_(values, alpha=images)
-        self._images += images
-
-    def mean_terms(self) -> dict[str, float]:
-        """Mean of every weighted loss term over the epoch and over the processes."""
-        if self._sums is None:
-            return {}
-        packed = torch.cat([self._sums, self._sums.new_tensor([self._images])])
-        *sums, images = self.accelerator.reduce(packed, reduction="sum").tolist()
-        return {name: value / images for name, value in zip(self._names, sums, strict=True)}
 
     def deployed(self) -> Iterator[nn.Module]:
         """What stays when the training is over."""
@@ -211,6 +182,7 @@ class Learner:
             "stage": self.spans.index(self.span),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
+            "passes": [self.forwards_per_image, self.backwards_per_image],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -222,3 +194,33 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        self.forwards_per_image, self.backwards_per_image = state["passes"]
+        if self.forwards_per_image:  # its first step was counted; a later stage counts anew
+            self._meter.close()
+
+
+def _parts(recipe: Recipe, network: Network, trained: Sequence[nn.Parameter]) -> list[Part]:
+    """What is trained, by the rates and weight decays that the recipe asks for.
+
+    Raises:
+        RecipeError: a parameter is in two of the recipe's parts.
+    """
+    left, taken = set(trained), set[nn.Parameter]()
+    parts = []
+    for group in recipe.parameter_groups(network):
+        modules = nn.ModuleList(group.modules)  # which gives what two of them share once
+        own = list(modules.parameters())
+        if taken & set(own):
+            raise RecipeError(
+                f"recipe '{recipe.info.name}': parameter_groups() names a parameter in two parts. "
+                "Each may stand in one; the rest is the protocol's."
+            )
+        taken |= set(own)
+        parts.append(Part([p for p in own if p in left], group.rate, group.decay))
+    rest = Part([p for p in trained if p not in taken])
+    return [part for part in (rest, *parts) if part.parameters]
+
+
+def _is_own(hook: Callable[..., Any], default: Callable[..., Any]) -> bool:
+    """Whether a recipe has a hook of its own."""
+    return getattr(hook, "__func__", None) is not default

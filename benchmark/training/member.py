@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,11 +12,13 @@ from torch import Tensor
 from benchmark.networks.cost import count_parameters
 from benchmark.networks.inference import inference_copy
 from benchmark.records.history import EpochRow
-from benchmark.records.schema import Cost, Metrics
+from benchmark.records.schema import Cost, Engine, Metrics
 from benchmark.training.cost import macs_of, peak_memory_mb
-from benchmark.training.ending import Finished
+from benchmark.training.ending import Failed, Finished, diverged
 from benchmark.training.job import Job
 from benchmark.training.learner import Learner
+from benchmark.training.precision import not_finite
+from benchmark.training.updates.divergence import ran_away
 
 
 @dataclass
@@ -25,27 +28,58 @@ class Progress:
     Attributes:
         epochs: finished ones.
         history: one row an epoch.
+        epoch_seconds: wall time of the group's training in the epoch that is not finished yet.
         train_seconds: its share of the group's time.
         group_seconds: wall time of the group's training.
         evaluation_seconds: its share of the evaluations.
+        own_seconds: of the group's time, its own steps and its share of what is no one's.
         group: identities of all runs that it trained beside.
+        earlier: other engines than today's that trained a part of it.
     """
 
     epochs: int = 0
     history: list[EpochRow] = field(default_factory=list)
+    epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     group_seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    own_seconds: float = 0.0
     group: list[str] = field(default_factory=list)
+    earlier: list[Engine] = field(default_factory=list)
+
+    def spend(self, seconds: float, *, sharing: int) -> None:
+        """Note time of the group's training, which so many members shared."""
+        self.epoch_seconds += seconds
+        self.group_seconds += seconds
+        self.train_seconds += seconds / sharing
+
+    def close(self, terms: Mapping[str, float], images: int) -> None:
+        """Note what an epoch of so many images gave."""
+        self.epochs += 1
+        seconds = self.epoch_seconds
+        self.history.append(EpochRow(self.epochs, terms, seconds, images / seconds))
+        self.epoch_seconds = 0.0
+
+    def reopen(self) -> None:
+        """Take back ``close``: the epoch is not evaluated yet."""
+        self.epochs -= 1
+        self.epoch_seconds = self.history.pop().seconds
+
+    def goes_on(self, *, before: Engine, now: Engine) -> None:
+        """Note the engine that trained it until here, unless it is that of today."""
+        engines = dict.fromkeys([*self.earlier, before])
+        self.earlier = [engine for engine in engines if engine != now]
 
     def state_dict(self) -> dict[str, Any]:
         """The progress as plain data, for a checkpoint."""
-        return asdict(self)
+        return asdict(self) | {"earlier": [engine.model_dump() for engine in self.earlier]}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Progress:
         """The progress that ``state_dict`` gave."""
-        return cls(**{**state, "history": [EpochRow(**row) for row in state["history"]]})
+        history = [EpochRow(**row) for row in state["history"]]
+        earlier = [Engine(**engine) for engine in state["earlier"]]
+        return cls(**{**state, "history": history, "earlier": earlier})
 
 
 @dataclass
@@ -54,17 +88,39 @@ class Member:
 
     Attributes:
         lead: epochs of its recipe's stages before the protocol's own.
+        terms: sums of its loss terms in the epoch that it was stopped in, as the learner gave them.
     """
 
     job: Job
     learner: Learner
     progress: Progress
     lead: int
+    terms: Mapping[str, Any] | None = None
 
     @property
     def epochs(self) -> int:
         """All that it has to train."""
         return self.lead + self.job.protocol.epochs
+
+    def start_epoch(self, epoch: int) -> None:
+        """Begin an epoch, or go on within it."""
+        self.learner.start_epoch(epoch)
+        if self.terms is not None:
+            self.learner.terms.load_state_dict(self.terms)
+            self.terms = None
+
+    def stands_beside(self, jobs: Iterable[Job]) -> None:
+        """Note all jobs of its group."""
+        others = {other.identity for other in jobs if other is not self.job}
+        self.progress.group = sorted(others | set(self.progress.group))
+
+    def close_epoch(self, images: int, steps: int) -> Failed | None:
+        """Note what an epoch of so many images gave; how it ended if the numbers ran away."""
+        terms = self.learner.terms.means()
+        if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
+            return ran_away(self.learner.terms, bad, self.progress.epochs + 1, steps)
+        self.progress.close(terms, images)
+        return None
 
     def predictor(self) -> Callable[[Tensor], Tensor]:
         """Images (B, 3, H, W) to logits (B, K) as the learner would be deployed, in float32."""
@@ -73,14 +129,20 @@ class Member:
         copy, predict = inference_copy(self.learner.result), self.learner.recipe.predict
         return lambda images: predict(copy(images).float())
 
-    def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished:
-        """How it ended, with the scores of its last epoch."""
+    def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished | Failed:
+        """How it ended, with the scores of its last epoch: not well if a weight is not finite."""
+        # Off the device: endings outlive their group, and the next one needs the memory.
+        weights = {name: value.cpu() for name, value in self.learner.result.state_dict().items()}
+        _, *beside = self.learner.deployed()
+        held = [weights, *(module.state_dict() for module in beside)]
+        if odd := [name for values in held for name in not_finite(values)]:
+            return diverged(self.progress.epochs, f"'{odd[0]}' of its weights is not finite")
         return Finished(
             metrics,
             self._cost(image_size),
             tuple(self.progress.history),
-            # Off the device: endings outlive their group, and the next one needs the memory.
-            {name: value.cpu() for name, value in self.learner.result.state_dict().items()},
+            weights,
+            {self.job.role_identities[role]: by for role, by in self.job.taught_by.items()},
         )
 
     def _cost(self, image_size: tuple[int, int]) -> Cost:
@@ -99,6 +161,7 @@ class Member:
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
             group=tuple(progress.group),
+            earlier=tuple(progress.earlier),
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
         )

@@ -46,7 +46,7 @@ class Supply:
         self.loader = self._load(self.train, protocol.batch_size, train=True, views=views)
         self.setting = Setting(data.pictures, self.train.labels)
 
-    def batch(self, loaded: LoadedBatch, *, count: int) -> Batch:
+    def batch(self, loaded: LoadedBatch, count: int) -> Batch:
         """What all members look at in a step, before each takes its own view of it."""
         return batch_of(
             loaded,

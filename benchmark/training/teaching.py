@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -57,6 +58,10 @@ class Teachers:
         device: where they run.
         dtype: of their arithmetic.
         needs: what is read of them beside logits and embeddings: ``maps``, ``class_maps``.
+
+    Attributes:
+        by_network: the teachers, by the ``id`` of the network that they answer for.
+        answered: called with every answer when it is computed.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Teachers:
             id(network): Teacher(network, device=device, dtype=dtype, needs=needs)
             for network in {id(network): network for network in networks}.values()
         }
+        self.answered: Callable[[Outputs], None] = lambda outputs: None
         self._answers: dict[tuple[int, int], tuple[Tensor, Outputs]] = {}
 
     def next_batch(self) -> None:
@@ -83,4 +89,5 @@ class Teachers:
         if key not in self._answers:
             # The images are kept with the answer, so that no others can get their id.
             self._answers[key] = images, self.by_network[id(network)](images)
-        return self._answers[key][1]
+            self.answered(self._answers[key][1])
+        return replace(self._answers[key][1])  # whose fields are the asker's own

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from benchmark.records.schema import Environment
+from benchmark.training.keeping.engine import device_name
 from benchmark.training.precision import precision_of
 
 PACKAGES = (
@@ -33,7 +34,7 @@ def environment(accelerator: Accelerator) -> Environment:
         packages={name: _version(name) for name in PACKAGES},
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        device=_device(accelerator.device),
+        device=device_name(accelerator.device),
         processes=accelerator.num_processes,
         threads=torch.get_num_threads(),
         precision=precision_of(accelerator),
@@ -47,12 +48,6 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _device(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({platform.processor() or platform.machine()})"
 
 
 @cache

@@ -18,6 +18,7 @@ from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
 from benchmark.training.halt import Halt
+from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.accelerator import make_accelerator
 
@@ -44,7 +45,7 @@ class Site:
     precision: str = "fp32"
     threads: int | None = None
     deadline: float | None = None
-    checkpoint_s: float = 60.0
+    checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
     memory_gb: float | None = None
 
@@ -84,8 +85,9 @@ class Place:
     data_dir: Path | None
     cache_dir: Path
     halt: Halt = field(default_factory=Halt)
-    checkpoint_s: float = 60.0
+    checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
+    _noted: set[str] = field(default_factory=set, repr=False)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(
         default_factory=dict, repr=False
@@ -117,6 +119,12 @@ class Place:
                     card, self.data_dir, self.cache_dir, protocol=protocol, listener=listener
                 )
         return self._data[key]
+
+    def note_once(self, message: str, listener: Listener) -> None:
+        """Say what is the same for many groups."""
+        if message not in self._noted:
+            self._noted.add(message)
+            listener.note(message)
 
     def clear_memory(self) -> None:
         """Let the device's memory go, and measure its peak anew."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.history import diagnostics_of
 from benchmark.records.schema import Environment, Record
 from benchmark.records.store import Store
 from benchmark.training.ending import Failed, Finished
+from benchmark.training.keeping.sealed import digest_of
 from benchmark.training.keeping.workspace import Workspace
 
 
@@ -40,33 +42,42 @@ class Recorder:
                 self.accuracies[run.identity] = record.metrics.top1
 
     def record(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> None:
-        """Write a run's record, then what is kept of it.
+        """Write a run's record, and what is kept of it.
 
-        The record first: weights without a record would pass for a finished run.
+        The weights first, under the digest that the record will have: without the record they are
+        nobody's, and where there is a record, its weights are there as well.
 
         Args:
             run: that was trained.
             ending: how.
             environment: where.
+
+        Raises:
+            WorkspaceError: the weights cannot be written.
+            RecordError: the record cannot be written.
         """
-        if isinstance(ending, Failed):
+        if isinstance(ending, Finished) and isinstance(run, Run):
+            self._record_trained(run, ending, environment)
+        else:
             self._write(self._record_of(run, ending, environment), None)
-            if ending.status == "diverged":  # from its checkpoint it would diverge again
-                self.workspace.drop_checkpoint(run.identity)
-            return
-        if not isinstance(run, Run):
-            self._write(self._record_of(run, ending, environment), None)
-            return
+        # From the checkpoint of one that diverged it would diverge again.
+        if isinstance(ending, Finished) or ending.status == "diverged":
+            self.workspace.checkpoints.drop(run.identity)
+
+    def _record_trained(self, run: Run, ending: Finished, environment: Environment) -> None:
+        top1 = float(f"{ending.metrics.top1:.6g}")  # as the store rounds it
+        save = partial(self.workspace.save_weights, run.identity, ending.weights, top1=top1)
         history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
         if known is not None and known.status == "ok" and run.identity not in self.again:
             # Trained for its weights alone. Its record is not replaced: others were taught by
             # what it speaks of; new students note the accuracy of these weights.
-            self.accuracies[run.identity] = float(f"{ending.metrics.top1:.6g}")
+            save(recorded=known.weights)
+            self.accuracies[run.identity] = top1
         else:
-            self._write(self._record_of(run, ending, environment), history)
-        self.workspace.save_weights(run.identity, ending.weights)
-        self.workspace.drop_checkpoint(run.identity)
+            digest = digest_of(ending.weights)
+            save(recorded=digest)
+            self._write(self._record_of(run, ending, environment, digest), history)
 
     def _write(self, record: Record, history: str | None) -> None:
         written = self.store.write(record, history, again=record.identity in self.again)
@@ -74,13 +85,20 @@ class Recorder:
             self.accuracies[record.identity] = written.metrics.top1
 
     def _record_of(
-        self, run: AnyRun, ending: Finished | Failed, environment: Environment
+        self,
+        run: AnyRun,
+        ending: Finished | Failed,
+        environment: Environment,
+        weights: str | None = None,
     ) -> Record:
         done = ending if isinstance(ending, Finished) else None
+        taught_by = done.taught_by if done else {}
+        measured = {i: by.top1 for i, by in taught_by.items() if by.top1 is not None}
+        digests = {identity: by.digest for identity, by in taught_by.items()}
         return Record(
             identity=run.identity,
             status=ending.status if isinstance(ending, Failed) else "ok",
-            spec=run.recorded_spec(self.accuracies),
+            spec=run.recorded_spec(self.accuracies | measured, digests),
             recipe_source=run.source,
             published_weights=self.published.get(run.network) if run.spec.starts_from else None,
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -89,4 +107,5 @@ class Recorder:
             cost=done.cost if done else None,
             environment=environment,
             error=ending.failure if isinstance(ending, Failed) else None,
+            weights=weights,
         )

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from benchmark.data.splits import DataSet
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network
 from benchmark.networks.weights import load_weights
-from benchmark.training.job import Job, Setting, make_network
+from benchmark.training.job import Job, Setting, TaughtBy, make_network
 from benchmark.training.keeping.workspace import Workspace
 
 
 class Roles:
     """The networks of roles, each loaded once a group.
 
+    Nothing is built on weights that are damaged, another run's, or not those of the run's record.
+
     Args:
         workspace: where weights are kept.
         data: the data set.
+        recorded: digests of weights by identity, as the records of the runs have them; None for a
+            record that is older than digests.
     """
 
-    def __init__(self, workspace: Workspace, data: DataSet) -> None:
-        self.workspace, self.data = workspace, data
+    def __init__(
+        self, workspace: Workspace, data: DataSet, recorded: Mapping[str, str | None]
+    ) -> None:
+        self.workspace, self.data, self.recorded = workspace, data, recorded
+        self.unsealed: set[Path] = set()
         self._loaded: dict[str, Network] = {}
+        self._taught_by: dict[str, TaughtBy] = {}
 
     def job(self, run: Run) -> Job:
         """What is to be trained for a run."""
+        roles = {name: self.network(role) for name, role in run.roles.items()}
+        taught_by = {
+            name: self._taught_by[role.identity]
+            for name, role in run.roles.items()
+            if role.identity in self._taught_by
+        }
         return Job(
             identity=run.identity,
             label=run.label,
@@ -33,15 +50,16 @@ class Roles:
             protocol=run.protocol,
             seed=run.seed,
             source=run.source,
-            roles={name: self.network(role) for name, role in run.roles.items()},
+            roles=roles,
             role_identities={name: role.identity for name, role in run.roles.items()},
+            taught_by=taught_by,
         )
 
     def network(self, run: AnyRun) -> Network:
         """The trained network of a run, frozen, in eval mode.
 
         Raises:
-            WorkspaceError: its weights are not here.
+            WorkspaceError: its weights are not here, damaged, or not those of its record.
             NetworkError: weights that were brought do not fit.
         """
         if run.identity not in self._loaded:
@@ -56,7 +74,11 @@ class Roles:
             raise TypeError(f"no way to load the network of a {type(run).__name__}")
         setting = Setting(self.data.pictures, self.data.train.labels)
         network = make_network(self.job(run), setting, load=True)
-        network.load_state_dict(self.workspace.load_weights(run.identity))
+        weights = self.workspace.load_weights(run.identity, self.recorded.get(run.identity))
+        network.load_state_dict(weights.tensors)
+        self._taught_by[run.identity] = TaughtBy(weights.digest, weights.top1)
+        if not weights.is_sealed:
+            self.unsealed.add(self.workspace.folder(run.identity))
         return network
 
 

@@ -7,7 +7,7 @@ another process or machine. Recipes, data and the networks of roles are loaded h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cards.card import Card, Protocol
@@ -18,9 +18,11 @@ from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
-from benchmark.training.ending import Ending, failed
+from benchmark.training.ending import Disturbed, Ending, Stopped, ended
 from benchmark.training.group import Group
+from benchmark.training.keeping.stand import side_by_side
 from benchmark.training.loop import train
+from benchmark.work.fitting import lead
 from benchmark.work.place import Place
 from benchmark.work.roles import Roles
 from benchmark.work.score import score_weights
@@ -38,6 +40,8 @@ class GroupSpec:
         sources: what each result comes from, by digest; a place with another recipe refuses.
         teachers: files of teacher weights by network, with their sha256.
         paths: folders with further recipes.
+        recorded: digests of the weights that the members build on, by identity, as the records of
+            those runs have them; None for a record that is older than digests.
     """
 
     card: Card
@@ -47,6 +51,7 @@ class GroupSpec:
     sources: tuple[str, ...]
     teachers: Mapping[str, tuple[Path, str]]
     paths: tuple[Path, ...]
+    recorded: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -55,6 +60,7 @@ class GroupSpec:
         *,
         teachers: Mapping[str, tuple[Path, str]],
         paths: Sequence[Path],
+        recorded: Mapping[str, str | None] | None = None,
     ) -> GroupSpec:
         """The description of runs of one group."""
         return cls(
@@ -65,6 +71,7 @@ class GroupSpec:
             sources=tuple(run.source for run in runs),
             teachers=dict(teachers),
             paths=tuple(paths),
+            recorded=dict(recorded or {}),
         )
 
     def resolve(self, recipes: Catalogue[RecipeInfo]) -> list[AnyRun]:
@@ -115,38 +122,61 @@ def train_group(group: GroupSpec, place: Place, listener: Listener) -> list[Endi
     runs = group.resolve(place.recipes_of(group.paths))
     data = place.data_of(group.card, group.protocol, listener)
     trained = [run for run in runs if isinstance(run, Run)]
-    endings = _train_together(trained, data, place, listener) if trained else {}
+    endings: dict[str, Ending] = {}
+    for part in _side_by_side(trained, place):
+        if endings and place.halt.asked:
+            endings |= {run.identity: _not_begun(run, place) for run in part}
+        else:
+            endings |= _train_together(part, group.recorded, data, place, listener)
     for run in runs:
         if isinstance(run, ImportedRun):
             endings |= {run.identity: score_weights(run, place, listener)}
     return [endings[run.identity] for run in runs]
 
 
+def _side_by_side(runs: Sequence[Run], place: Place) -> list[list[Run]]:
+    """Runs of a group in parts that stand at one place of their training each."""
+    return side_by_side([(run, place.workspace.stands(run.identity, run.source)) for run in runs])
+
+
+def _not_begun(run: Run, place: Place) -> Stopped:
+    stand, *_ = place.workspace.stands(run.identity, run.source)
+    return Stopped(stand.epoch, lead(run) + run.protocol.epochs, stand.step)
+
+
 def _train_together(
-    runs: Sequence[Run], data: DataSet, place: Place, listener: Listener
+    runs: Sequence[Run],
+    recorded: Mapping[str, str | None],
+    data: DataSet,
+    place: Place,
+    listener: Listener,
 ) -> dict[str, Ending]:
     """How runs ended that trained side by side, by identity."""
     place.clear_memory()
     endings: dict[str, Ending] = {}
     try:
-        roles = Roles(place.workspace, data)
+        roles = Roles(place.workspace, data, recorded)
+        jobs = [roles.job(run) for run in runs]
+        for folder in sorted(roles.unsealed):
+            place.note_once(f"the weights in {folder} are of an older version, unsealed", listener)
         group = Group(
-            [roles.job(run) for run in runs],
+            jobs,
             data,
             accelerator=place.accelerator,
             workspace=place.workspace,
             listener=listener,
             halt=place.halt,
+            checkpoint_s=place.checkpoint_s,
         )
         endings = group.endings
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
-        listener.group_started(title, [run.label for run in runs], group.epochs, group.done)
+        listener.group_started(title, [run.label for run in runs], group.epochs, group.stand.epoch)
         train(group)
-    except BenchmarkError:
-        raise
     except Exception as error:
         # Not one member's fault, which the group would have noted: a teacher's, or memory.
-        if place.accelerator.num_processes > 1:
+        rest = ended(error, 1)
+        told = isinstance(error, BenchmarkError) and not isinstance(rest, Disturbed)
+        if told or place.accelerator.num_processes > 1:
             raise
-        return {**{run.identity: failed(error, 1) for run in runs}, **endings}
+        return {**{run.identity: rest for run in runs}, **endings}
     return endings

@@ -21,6 +21,7 @@ from benchmark.cards.card import Card
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.errors import RecordError, TrainingError
 from benchmark.events import Listener
+from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.recorded import run_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.inference import inference_copy
@@ -163,7 +164,8 @@ class Verifier:
         if not isinstance(run, Run):
             raise TypeError(f"no way to evaluate a {type(run).__name__}")
         data = self.place.data_of(run.card, run.protocol, self.listener)
-        accelerator, roles = self.place.accelerator, Roles(self.place.workspace, data)
+        recorded = recorded_weights(run.family(), self.store)
+        accelerator, roles = self.place.accelerator, Roles(self.place.workspace, data, recorded)
         job = roles.job(run)
         supply = Supply(data, [job], accelerator)
         loader, device = supply.examination(), accelerator.device
@@ -239,7 +241,10 @@ class _Scratch:
 
     def _trained(self, run: AnyRun) -> Record | Failed:
         verifier = self.verifier
-        group = GroupSpec.of([run], teachers=verifier.teachers, paths=verifier.paths)
+        recorded = recorded_weights(run.family(), self.store)
+        group = GroupSpec.of(
+            [run], teachers=verifier.teachers, paths=verifier.paths, recorded=recorded
+        )
         [ending] = train_group(group, self.place, verifier.listener)
         if isinstance(ending, Failed):
             return ending
@@ -256,7 +261,7 @@ class _Scratch:
         here, known = self.verifier.place.workspace, self.verifier.store.find(role.spec)
         if not isinstance(role, Run) or known is None or known.status != "ok":
             return False
-        if not here.has_weights(role.identity):
+        if not here.has_weights(role.identity, known.weights):
             return False
         shutil.copytree(here.folder(role.identity), self.workspace.folder(role.identity))
         self.store.write(known)

@@ -10,6 +10,7 @@ from benchmark.launch.order import Order, Outcome
 from benchmark.launch.retries import halves, shared_out
 from benchmark.launch.session import Session
 from benchmark.matrix.run import AnyRun
+from benchmark.training.keeping.stand import BEGINNING, Stand
 from benchmark.work.fitting import lead
 from tests.support.sessions import Execute, Make
 
@@ -20,11 +21,11 @@ class Weights:
     def __init__(self, identities: Collection[str] = ()) -> None:
         self.identities = identities
 
-    def has_weights(self, identity: str) -> bool:
+    def has_weights(self, identity: str, recorded: str | None) -> bool:
         return identity in self.identities
 
-    def epochs_done(self, identity: str, source: str) -> int:
-        return 0
+    def stands(self, identity: str, source: str) -> tuple[Stand, ...]:
+        return (BEGINNING,)
 
 
 def by_label(session: Session) -> dict[str, AnyRun]:

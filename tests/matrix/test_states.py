@@ -31,7 +31,7 @@ def recorded(run: AnyRun, top1: float = 50.0, **changes: Any) -> Record:
     values: dict[str, Any] = {
         "identity": run.identity,
         "status": "ok",
-        "spec": run.recorded_spec(accuracies),
+        "spec": run.recorded_spec(accuracies, {}),
         "recipe_source": run.source,
         "finished": "2026-01-01T00:00:00Z",
         "environment": ENVIRONMENT,

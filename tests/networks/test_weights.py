@@ -1,16 +1,24 @@
 import argparse
+import contextlib
+import functools
 import hashlib
+import io
 import os
+import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmark.errors import NetworkError
 from benchmark.files import file_digest
 from benchmark.networks.creation import create_network
 from benchmark.networks.weights import load_weights
+from tests.support.fuzzing import fuzzed
 
 OPTIONS = argparse.Namespace(lr=0.05, model="resnet8")
 WRAPPINGS = {
@@ -146,3 +154,101 @@ def test_published_resnet56_loads():
     load_weights(network, path)
     assert not torch.equal(network.fc.weight, fresh)
     assert network.bn1.running_var.min() >= 0
+
+
+# Files made to do harm
+
+
+def zipped(path: Path, **entries: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in entries.items():
+            file.writestr(name, content)
+    return path
+
+
+def test_a_bomb_is_not_unpacked(target, tmp_path):
+    torch.save({"fc.weight": torch.zeros(30_000_000)}, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain:
+        entries = {name: plain.read(name) for name in plain.namelist()}
+    path = zipped(tmp_path / "w.pt", **entries)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(NetworkError, match="would unpack to 120,"):
+        load_weights(target, path)
+
+
+def test_a_tensor_of_a_trillion_elements_is_never_made(source, target, tmp_path):
+    one = torch.zeros(1)
+    for shape in ((10**6, 10**6), (10**6, 10**6, 1, 1)):
+        state = source.state_dict() | {"fc.weight": one.expand(shape)}
+        torch.save(state, tmp_path / "w.pt")
+        with pytest.raises(NetworkError, match="1000000x1000000"):
+            load_weights(target, tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("shape", ["[1000000,1000000]", "[-1]", "[18446744073709551615,2]"])
+def test_a_header_of_safetensors_is_not_believed(shape, target, tmp_path):
+    header = f'{{"fc.weight":{{"dtype":"F32","shape":{shape},"data_offsets":[0,4]}}}}'.encode()
+    path = tmp_path / "w.safetensors"
+    for length in (len(header), 2**63, 2**40, 0):
+        path.write_bytes(length.to_bytes(8, "little") + header + bytes(4))
+        with pytest.raises(NetworkError, match="not a checkpoint that can be read"):
+            load_weights(target, path)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(number, source, target, tmp_path):
+    state = source.state_dict()
+    state["bn1.running_var"][3] = number
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(NetworkError, match=r"bn1\.running_var"):
+        load_weights(target, tmp_path / "w.pt")
+
+
+def test_tensors_that_hold_no_plain_numbers_are_refused(source, target, tmp_path):
+    for odd in (torch.zeros(10, 64).to_sparse(), torch.zeros(10, 64, device="meta")):
+        torch.save(source.state_dict() | {"fc.weight": odd}, tmp_path / "w.pt")
+        with pytest.raises(NetworkError):
+            load_weights(target, tmp_path / "w.pt")
+
+
+def test_containers_that_hold_themselves_end(target, tmp_path):
+    content: dict[str, object] = {}
+    content["model"] = content
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(NetworkError, match="holds no weights"):
+        load_weights(target, tmp_path / "w.pt")
+
+
+def test_names_do_not_steer_the_terminal(source, target, tmp_path):
+    torch.save(source.state_dict() | {"\x1b[2J" + "x" * 10_000: torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(NetworkError) as error:
+        load_weights(target, tmp_path / "w.pt")
+    assert "\x1b" not in str(error.value)
+    assert len(str(error.value)) < 2000
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@fuzzed
+@given(changes=st.lists(st.tuples(st.integers(0, 10**9), st.binary(min_size=1, max_size=9)),
+                        min_size=1, max_size=4))  # fmt: skip
+def test_any_bytes_are_weights_or_an_error(suffix, changes):
+    content = bytearray(saved(suffix))
+    for place, other in changes:
+        # What stands at the ends is read as a description.
+        ends = (*range(min(9000, len(content))), *range(-9000, 0))
+        content[ends[place % len(ends)]] = other[0]
+    network = create_network("resnet8", classes=2)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"w{suffix}")
+        path.write_bytes(content)
+        with contextlib.suppress(NetworkError):
+            load_weights(network, path)
+
+
+@functools.cache
+def saved(suffix: str) -> bytes:
+    state, stream = create_network("resnet8", classes=2).state_dict(), io.BytesIO()
+    if suffix == ".safetensors":
+        return safetensors.torch.save(state)
+    torch.save(state, stream)
+    return stream.getvalue()

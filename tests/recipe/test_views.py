@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmark import Batch, mixed, rotated, stacked
+from benchmark.recipe.batch import Shelf
 
 B, K = 4, 5
 
@@ -53,7 +54,7 @@ def test_all_views_are_mixed_alike(batch: Batch) -> None:
 
 
 def test_a_step_of_another_draw_is_mixed_otherwise(batch: Batch) -> None:
-    other = replace(batch, draw=10, shared={})
+    other = replace(batch, draw=10, shared=Shelf())
     assert not torch.equal(mixed(batch, mixup=1.0).images, mixed(other, mixup=1.0).images)
 
 
@@ -75,7 +76,7 @@ def test_a_view_of_a_view_is_another_one(batch: Batch) -> None:
 
 
 def test_the_images_of_a_step_are_not_left_to_the_garbage_collector(batch: Batch) -> None:
-    batch = replace(batch, images=batch.images.clone(), shared={})
+    batch = replace(batch, images=batch.images.clone(), shared=Shelf())
     gc.disable()
     try:
         made = [weakref.ref(view(batch).images) for view in (stacked, rotated)]

@@ -23,7 +23,7 @@ import benchmark
 from benchmark import Batch, Context, Network, Outputs, Pair, Proposal, Recipe, Stage, Terms
 from benchmark.errors import UsageError
 from benchmark.networks.creation import create_network
-from benchmark.recipe.batch import Heard
+from benchmark.recipe.batch import Heard, Shelf
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.training.learner import Lesson
@@ -89,7 +89,7 @@ class Scene:
 
     def seen(self, **changes: Any) -> Batch:
         """The batch with some changes, as the recipe looks at it."""
-        return self.recipe.view(replace(self.batch, shared={}, **changes))
+        return self.recipe.view(replace(self.batch, shared=Shelf(), **changes))
 
     def outputs(self, batch: Batch | None = None) -> Outputs:
         """The student's outputs with gradient."""

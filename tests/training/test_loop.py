@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from benchmark.events import Listener
 from benchmark.recipe.contract import Recipe
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
+from benchmark.training.keeping.stand import Stand
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.loop import train
 from tests.training.trained import assert_same, group_of, run, weights
@@ -75,7 +77,7 @@ def test_a_changed_recipe_file_starts_over(
 ) -> None:
     run([make_job("kd", source="before")], tiny, accelerator, tmp_path, stop_in=1)
     group = group_of([make_job("kd", source="after")], tiny, accelerator, tmp_path, Listener())
-    assert group.done == 0
+    assert group.stand.epoch == 0
 
 
 def test_a_damaged_checkpoint_is_started_over(
@@ -83,9 +85,9 @@ def test_a_damaged_checkpoint_is_started_over(
 ) -> None:
     job = make_job("kd")
     run([job], tiny, accelerator, tmp_path, stop_in=1)
-    [file] = tmp_path.rglob("checkpoint.pt")
+    [file] = tmp_path.rglob("checkpoint-*")
     file.write_bytes(file.read_bytes()[:1000])
-    assert Workspace(tmp_path).epochs_done(job.identity, "s") == 0
+    assert Workspace(tmp_path).stands(job.identity, "s") == (Stand(),)
     [trained] = run([make_job("kd")], tiny, accelerator, tmp_path)
     assert len(trained.finished.history) == 3
 
@@ -95,10 +97,11 @@ def test_another_precision_does_not_continue_silently(
 ) -> None:
     job = make_job("kd")
     run([job], tiny, accelerator, tmp_path, stop_in=1)
-    workspace = Workspace(tmp_path)
-    state = workspace.load_checkpoint(job.identity)
-    assert state is not None
-    workspace.save_checkpoint(job.identity, state | {"precision": "bf16"})
+    files = Workspace(tmp_path).checkpoints
+    checkpoint = files.newest(job.identity)
+    assert checkpoint is not None
+    engine = checkpoint.engine.model_copy(update={"precision": "bf16"})
+    files.write(job.identity, replace(checkpoint, engine=engine))
     with pytest.raises(UsageError, match="--precision"):
         run([make_job("kd")], tiny, accelerator, tmp_path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from accelerate import Accelerator
 
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
+from benchmark.records.history import EpochRow
 from benchmark.training.ending import Ending, Failed, Finished
 from benchmark.training.group import Group
 from benchmark.training.halt import Halt
@@ -29,7 +30,24 @@ class Deadline(Listener):
 
     def epoch_started(self, epoch: int, images: int) -> None:
         if epoch == self.epoch and self.group is not None:
-            self.group.halt = Halt(time.monotonic())
+            self.group.pauses.halt = Halt(time.monotonic())
+
+
+class Asked(Listener):
+    """Asks for a stop after some steps, and keeps what was said."""
+
+    def __init__(self, steps: int | None = None) -> None:
+        self.left, self.notes = steps, list[str]()
+        self.halt = Halt()
+
+    def images_done(self, images: int) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.halt.ask()
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,29 @@ def group_of(
     return Group(
         jobs, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener
     )
+
+
+def run_until(
+    jobs: list[Job],
+    data: DataSet,
+    accelerator: Accelerator,
+    folder: Path,
+    *,
+    steps: int | None = None,
+    checkpoint_s: float = 60.0,
+    listener: Asked | None = None,
+) -> list[Trained]:
+    """Train until a stop is asked for, or to the end."""
+    listener = listener or Asked(steps)
+    group = Group(
+        jobs, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener,
+        halt=listener.halt, checkpoint_s=checkpoint_s,
+    )  # fmt: skip
+    if group.stand.step and listener.left is not None:
+        listener.left += 1  # the steps that are passed over are told as well
+    members = {member.job.identity: member for member in group.members}
+    endings = train(group)
+    return [Trained(endings[job.identity], members.get(job.identity)) for job in jobs]
 
 
 def run(
@@ -86,3 +127,19 @@ def assert_same(first: Trained, second: Trained) -> None:
     different = [name for name in a if not torch.equal(a[name], b[name])]
     assert different == []
     assert first.finished.metrics == second.finished.metrics
+
+
+def assert_same_but_for_time(first: Trained, second: Trained) -> None:
+    """Weights, scores, history and counts; what is measured with a clock differs."""
+    assert_same(first, second)
+    histories = [[_timeless(row) for row in t.finished.history] for t in (first, second)]
+    assert histories[0] == histories[1]
+    costs = [
+        (t.finished.cost.forwards_per_image, t.finished.cost.backwards_per_image)
+        for t in (first, second)
+    ]
+    assert costs[0] == costs[1]
+
+
+def _timeless(row: EpochRow) -> EpochRow:
+    return replace(row, seconds=0.0, images_per_s=0.0)

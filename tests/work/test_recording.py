@@ -13,6 +13,9 @@ from benchmark.matrix.run import Run
 from benchmark.records.history import EpochRow
 from benchmark.records.schema import Cost, Environment, Metrics
 from benchmark.training.ending import Failed, Finished, diverged, failed
+from benchmark.training.keeping.checkpoint_files import Checkpoint
+from benchmark.training.keeping.engine import engine_of
+from benchmark.training.keeping.stand import Stand
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.environment import environment
 from benchmark.work.recording import Recorder
@@ -53,9 +56,10 @@ def here(accelerator: Accelerator) -> Environment:
 
 
 def test_a_finished_run_has_a_record_its_history_and_its_weights(
-    run: Run, recorder: Recorder, here: Environment
+    run: Run, recorder: Recorder, here: Environment, accelerator: Accelerator
 ) -> None:
-    recorder.workspace.save_checkpoint(run.identity, {"source": "s"})
+    checkpoint = Checkpoint(Stand(1), "s", engine_of(accelerator), {})
+    recorder.workspace.checkpoints.write(run.identity, checkpoint)
     recorder.record(run, finished(), here)
     record = recorder.store.find(run.spec)
     assert record is not None
@@ -65,8 +69,10 @@ def test_a_finished_run_has_a_record_its_history_and_its_weights(
     assert record.cost == COST
     assert recorder.store.history_path(run.spec).read_text().count("\n") == 3
     assert recorder.accuracies == {run.identity: 50.0}
-    assert torch.equal(recorder.workspace.load_weights(run.identity)["w"], torch.ones(2))
-    assert recorder.workspace.load_checkpoint(run.identity) is None
+    kept = recorder.workspace.load_weights(run.identity, record.weights)
+    assert torch.equal(kept.tensors["w"], torch.ones(2))
+    assert (kept.digest, kept.top1) == (record.weights, 50.0)
+    assert recorder.workspace.checkpoints.newest(run.identity) is None
 
 
 @pytest.mark.parametrize(
@@ -77,16 +83,23 @@ def test_a_finished_run_has_a_record_its_history_and_its_weights(
     ],
 )
 def test_a_failed_run_has_a_record_with_its_error_and_no_weights(
-    run: Run, recorder: Recorder, ending: Failed, continues: bool, here: Environment
+    run: Run,
+    recorder: Recorder,
+    ending: Failed,
+    continues: bool,
+    here: Environment,
+    accelerator: Accelerator,
 ) -> None:
-    recorder.workspace.save_checkpoint(run.identity, {"source": "s"})
+    checkpoint = Checkpoint(Stand(1), "s", engine_of(accelerator), {})
+    recorder.workspace.checkpoints.write(run.identity, checkpoint)
     recorder.record(run, ending, here)
     record = recorder.store.find(run.spec)
     assert record is not None
     assert (record.status, record.error) == (ending.status, ending.failure)
     assert record.metrics is None
-    assert not recorder.workspace.has_weights(run.identity)
-    assert (recorder.workspace.load_checkpoint(run.identity) is not None) is continues
+    assert record.weights is None
+    assert not list(recorder.workspace.folder(run.identity).glob("weights*"))
+    assert (recorder.workspace.checkpoints.newest(run.identity) is not None) is continues
 
 
 def test_weights_that_were_trained_again_do_not_replace_the_record(
@@ -100,4 +113,5 @@ def test_weights_that_were_trained_again_do_not_replace_the_record(
     assert record.metrics is not None
     assert record.metrics.top1 == 50.0
     assert recorder.accuracies == {run.identity: 40.0}, "students note what taught them"
-    assert Workspace(recorder.workspace.root).has_weights(run.identity)
+    kept = Workspace(recorder.workspace.root).load_weights(run.identity, record.weights)
+    assert kept.top1 == 40.0

@@ -55,8 +55,11 @@ class Loader(Protocol):
         """Batches of an epoch, the last partial one included."""
         ...
 
-    def epoch(self, epoch: int) -> Iterator[LoadedBatch]:
-        """The batches of an epoch; epochs can be asked for in any order."""
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[LoadedBatch]:
+        """The batches of an epoch from one on; epochs can be asked for in any order.
+
+        Batches that are passed over are not made.
+        """
         ...
 
 

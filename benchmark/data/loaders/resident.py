@@ -89,12 +89,12 @@ class ResidentLoader:
         """Batches of an epoch, the last partial one included."""
         return len(self._chunks)
 
-    def epoch(self, epoch: int) -> Iterator[LoadedBatch]:
-        """The batches of an epoch; the device is waited for at its beginning only."""
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[LoadedBatch]:
+        """The batches of an epoch from one on; the device is waited for at its beginning only."""
         index, corners, mirrored = self._plan(epoch)
-        stop = 0
-        for first in range(0, len(self._chunks), self._batches_at_once):
-            chunks = self._chunks[first : first + self._batches_at_once]
+        stop = sum(len(chunk) for chunk in self._chunks[:first])
+        for number in range(first, len(self._chunks), self._batches_at_once):
+            chunks = self._chunks[number : number + self._batches_at_once]
             start, stop = stop, stop + sum(len(chunk) for chunk in chunks)
             yield from self._make(
                 chunks, index[start:stop], corners[:, start:stop], mirrored[:, start:stop]

@@ -126,8 +126,8 @@ class WorkersLoader:
         """Batches of an epoch, the last partial one included."""
         return len(self._chunks)
 
-    def epoch(self, epoch: int) -> Iterator[LoadedBatch]:
-        """The batches of an epoch.
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[LoadedBatch]:
+        """The batches of an epoch from one on.
 
         Raises:
             DataError: an image cannot be decoded.
@@ -136,18 +136,19 @@ class WorkersLoader:
         order = torch.arange(len(self._labels))
         if self._train:
             order = epoch_order(len(self._labels), seed=self._seed, epoch=epoch)
-        own = [order[chunk.start : chunk.stop] for chunk in self._chunks]
+        chunks = self._chunks[first:]
+        own = [order[chunk.start : chunk.stop] for chunk in chunks]
         self._plan.batches = [
             [(epoch, position, view) for view in range(self._views) for position in part.tolist()]
             for part in own
         ]
-        for chunk, index, pixels in zip(self._chunks, own, self._batches, strict=True):
+        for chunk, index, pixels in zip(chunks, own, self._batches, strict=True):
             if isinstance(pixels, BenchmarkError):
                 raise pixels
             images = self._normalise(pixels.to(self._device, non_blocking=True))
-            first, *views = images.chunk(self._views) if self._views > 1 else (images,)
+            shown, *views = images.chunk(self._views) if self._views > 1 else (images,)
             yield LoadedBatch(
-                images=first,
+                images=shown,
                 labels=self._labels[index].to(self._device, non_blocking=True),
                 index=index.to(self._device, non_blocking=True),
                 global_size=chunk.global_size,

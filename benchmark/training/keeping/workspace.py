@@ -1,37 +1,56 @@
-"""The working folder of a run: its checkpoint while it trains, its weights when it is done.
+"""The working folder of a run: its checkpoints while it trains, its weights when it is done.
 
-Everything is written whole or not at all. The folder is not part of the results: deleting it loses
-only the possibility to continue, and the weights that later runs build on.
+Everything is written whole or not at all and sealed, and nothing is used whose seal is broken. The
+folder is not part of the results: deleting it loses only the possibility to continue, and the
+weights that later runs build on.
 """
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
-from benchmark.files import write_whole
+from benchmark.files import probe
 from benchmark.records.history import EpochRow, history_csv
+from benchmark.training.keeping.checkpoint_files import CheckpointFiles
+from benchmark.training.keeping.folders import RunFolders, WorkspaceError
+from benchmark.training.keeping.sealed import Damaged, digest_of, read_sealed, sealed
+from benchmark.training.keeping.stand import Stand
+from benchmark.training.precision import not_finite
 
-FORMAT = 3  # raised when what a checkpoint holds changes; older ones are started over
+WEIGHTS, KNOWN = "weights", "before"  # kinds of sealed files
 
 
-class WorkspaceError(BenchmarkError):
-    """The folder of checkpoints cannot be written or read."""
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a finished run.
+
+    Attributes:
+        tensors: of the network, by their names in its state dict.
+        digest: of the tensors.
+        top1: accuracy in percent that was measured with them; None if that is not known.
+        is_sealed: whether a seal stands for them; files of older versions have none.
+    """
+
+    tensors: Mapping[str, Tensor]
+    digest: str
+    top1: float | None
+    is_sealed: bool
 
 
 @dataclass(frozen=True)
 class Workspace:
     """The folder in which runs keep their state, one subfolder a run.
+
+    Weights are filed by the digest that the run's record has of them: several folders of results,
+    say of two precisions, can share one of runs, and weights without a record are nobody's.
 
     Args:
         root: e.g. ``runs/``.
@@ -39,114 +58,177 @@ class Workspace:
 
     root: Path
 
+    @cached_property
+    def folders(self) -> RunFolders:
+        """The folders of the runs."""
+        return RunFolders(self.root)
+
+    @cached_property
+    def checkpoints(self) -> CheckpointFiles:
+        """The checkpoints of the runs."""
+        return CheckpointFiles(self.folders)
+
     def folder(self, identity: str) -> Path:
         """Folder of one run."""
-        return self.root / identity[:16]
+        return self.folders.of(identity)
 
     def check_writable(self) -> None:
         """Raises: WorkspaceError if nothing can be written there."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".probe-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
+            probe(self.root)
         except OSError as error:
             raise WorkspaceError(
                 f"cannot write checkpoints to {self.root}: {error.strerror}.\n"
                 "Choose another folder with --runs."
             ) from None
 
-    def save_checkpoint(self, identity: str, state: Mapping[str, Any]) -> None:
-        """Replace the run's checkpoint."""
-        buffer = io.BytesIO()
-        torch.save({"format": FORMAT, "identity": identity, **state}, buffer)
-        self._write(self.folder(identity) / "checkpoint.pt", buffer.getbuffer())
+    def stands(self, identity: str, source: str) -> tuple[Stand, ...]:
+        """Where a run can go on, see ``CheckpointFiles.stands``."""
+        return self.checkpoints.stands(identity, source)
 
-    def load_checkpoint(self, identity: str) -> dict[str, Any] | None:
-        """The run's checkpoint; None if there is none, or if it cannot be read or is another's."""
-        path = self.folder(identity) / "checkpoint.pt"
-        try:
-            state: dict[str, Any] = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=True
-            )
-        except FileNotFoundError:
-            return None
-        except Exception:
-            return None
-        fits = isinstance(state, dict) and state.get("format") == FORMAT
-        return state if fits and state.get("identity") == identity else None
+    # ------------------------------------------------------------------------------- weights
 
-    def epochs_done(self, identity: str, source: str) -> int:
-        """Epochs that can be continued from, 0 without a checkpoint of this recipe source."""
-        state = self.load_checkpoint(identity)
-        return int(state["progress"]["epochs"]) if state and state["source"] == source else 0
-
-    def drop_checkpoint(self, identity: str) -> None:
-        """Forget the checkpoint, once its run is recorded or must start over."""
-        (self.folder(identity) / "checkpoint.pt").unlink(missing_ok=True)
-
-    def save_weights(self, identity: str, weights: Mapping[str, Tensor]) -> None:
+    def save_weights(
+        self,
+        identity: str,
+        weights: Mapping[str, Tensor],
+        *,
+        recorded: str | None,
+        top1: float | None = None,
+    ) -> None:
         """Keep the weights of a finished run for those that build on it.
 
         What was computed with older weights of it is forgotten.
+
+        Args:
+            identity: of the run.
+            weights: by name; all finite.
+            recorded: the digest that the run's record has, or will have, of its weights. These
+                weights stand for it, also where the run was trained again for the weights alone
+                and they differ in their last digits. None for a record without one.
+            top1: accuracy in percent that was measured with them.
+
+        Raises:
+            ValueError: a weight is not finite.
+            WorkspaceError: they cannot be written.
         """
+        if odd := not_finite(weights):
+            raise ValueError(f"'{odd[0]}' of the weights is not finite")
         for known in self.folder(identity).glob(self._known(identity, "*").name):
             known.unlink(missing_ok=True)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-        content = save(tensors, metadata={"identity": identity})
-        self._write(self.folder(identity) / "weights.safetensors", content)
+        digest = digest_of(tensors)
+        about = {"identity": identity, "recorded": recorded, "digest": digest, "top1": top1}
+        self.folders.write(self._weights(identity, recorded), sealed(WEIGHTS, about, tensors))
 
-    def has_weights(self, identity: str) -> bool:
-        """Whether the weights of a finished run are here and can be read."""
-        try:
-            self.load_weights(identity)
-        except WorkspaceError:
-            return False
-        return True
+    def has_weights(self, identity: str, recorded: str | None) -> bool:
+        """Whether weights of a run are here, as far as the heading of their file tells.
 
-    def load_weights(self, identity: str) -> dict[str, Tensor]:
-        """Weights of a finished run.
+        Args:
+            identity: of the run.
+            recorded: see ``save_weights``.
+        """
+        path = self._weights(identity, recorded)
+        heading = self.folders.heading(path, WEIGHTS)
+        if heading is not None:
+            return (heading.about.get("identity"), heading.about.get("recorded")) == (
+                identity,
+                recorded,
+            )
+        return recorded is None and _unsealed_identity(path) == identity
+
+    def load_weights(self, identity: str, recorded: str | None) -> Weights:
+        """Weights of a finished run, after all of them was checked.
+
+        Args:
+            identity: of the run.
+            recorded: see ``save_weights``.
 
         Raises:
-            WorkspaceError: they are not here, or damaged.
+            WorkspaceError: they are not here, damaged, another run's, or not those of its record.
         """
-        path = self.folder(identity) / "weights.safetensors"
+        path = self._weights(identity, recorded)
         try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
+            return self._checked(path, identity, recorded)
+        except (OSError, Damaged) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise WorkspaceError(
-                f"no usable weights in {path}: {error}.\n"
-                f"Delete {path.parent} and repeat the command to train them again."
+                f"no usable weights in {path}: {reason}.\n"
+                "Delete the file and repeat the command to train them again."
             ) from None
 
     def write_history(self, identity: str, rows: Sequence[EpochRow]) -> str:
-        """Write the run's ``history.csv``, one row an epoch; returns its text."""
+        """Write the run's ``history.csv``, one row an epoch; returns its text.
+
+        Raises:
+            WorkspaceError: it cannot be written.
+        """
         text = history_csv(rows)
-        self._write(self.folder(identity) / "history.csv", text.encode())
+        self.folders.write(self.history_path(identity), text)
         return text
 
+    def history_path(self, identity: str) -> Path:
+        """The file of a run's history."""
+        return self.folder(identity) / "history.csv"
+
     def save_known(self, identity: str, key: str, tensors: Mapping[str, Tensor]) -> None:
-        """Keep what a recipe's ``before`` found with a run's network, beside its weights."""
+        """Keep what a recipe's ``before`` found with a run's network, beside its weights.
+
+        Args:
+            identity: of the run.
+            key: digest of all that it was found with, the weights included.
+            tensors: by name.
+        """
         # Parts of one tensor are written apart, which safetensors asks for.
-        content = save({name: tensor.contiguous().clone() for name, tensor in tensors.items()})
-        self._write(self._known(identity, key), content)
+        own = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        content = sealed(KNOWN, {"identity": identity, "key": key}, own)
+        self.folders.write(self._known(identity, key), content)
 
     def load_known(self, identity: str, key: str) -> dict[str, Tensor] | None:
         """What ``save_known`` kept; None if it is not here, or damaged."""
         try:
-            return load_file(self._known(identity, key))
-        except (OSError, SafetensorError):
+            heading, tensors = read_sealed(self._known(identity, key), KNOWN)
+        except (OSError, Damaged):
             return None
+        return tensors if dict(heading.about) == {"identity": identity, "key": key} else None
 
     def _known(self, identity: str, key: str) -> Path:
-        return self.folder(identity) / f"before-{key}.safetensors"
+        return self.folder(identity) / f"before-{key[:16]}.safetensors"
 
-    @staticmethod
-    def _write(path: Path, content: bytes | memoryview) -> None:
-        try:
-            write_whole(path, content, durable=False)
-        except OSError as error:
-            raise WorkspaceError(
-                f"cannot write {path}: {error.strerror}.\n"
-                "Free some space or choose another folder with --runs; what is recorded stays."
-            ) from None
+    def _weights(self, identity: str, recorded: str | None) -> Path:
+        name = "weights" if recorded is None else f"weights-{recorded[:16]}"
+        return self.folder(identity) / f"{name}.safetensors"
+
+    def _checked(self, path: Path, identity: str, recorded: str | None) -> Weights:
+        """Raises: OSError, Damaged."""
+        if recorded is None and _unsealed_identity(path) == identity:
+            tensors = _load_unsealed(path)
+            return Weights(tensors, digest_of(tensors), None, False)
+        heading, tensors = read_sealed(path, WEIGHTS)
+        about: Mapping[str, Any] = heading.about
+        if about.get("identity") != identity:
+            raise Damaged("they are another run's")
+        if about.get("recorded") != recorded:
+            raise Damaged("they are not those that the run's record speaks of")
+        return Weights(tensors, digest_of(tensors), about.get("top1"), True)
+
+
+def _unsealed_identity(path: Path) -> str | None:
+    """Whose weights a file of an older version says that it holds; None for all other files."""
+    try:
+        with safe_open(path, "pt") as file:
+            words = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return None
+    return words.get("identity")
+
+
+def _load_unsealed(path: Path) -> dict[str, Tensor]:
+    """Raises: OSError, Damaged."""
+    try:
+        tensors = load(path.read_bytes())
+    except SafetensorError as error:
+        raise Damaged(str(error)) from None
+    if odd := not_finite(tensors):
+        raise Damaged(f"'{odd[0]}' is not finite")
+    return tensors

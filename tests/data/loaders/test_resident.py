@@ -205,3 +205,16 @@ def test_views_do_not_depend_on_their_number_on_batch_size_or_processes(load: Lo
     assert torch.equal(second(list(load(views=2, batch_size=5).epoch(1))), whole)
     shares = [b for rank in range(3) for b in load(views=2, shard=(rank, 3)).epoch(1)]
     assert torch.equal(second(shares), whole)
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_an_epoch_may_begin_at_any_batch(load: Load, shuffled: bool) -> None:
+    for views in (1, 2):
+        loader = load(batch_size=4, train=shuffled, views=views)
+        whole = list(loader.epoch(1))
+        for first in range(len(whole) + 1):
+            rest = list(loader.epoch(1, first=first))
+            assert len(rest) == len(whole) - first
+            for one, other in zip(whole[first:], rest, strict=True):
+                assert torch.equal(one.images, other.images)
+                assert torch.equal(one.index, other.index)

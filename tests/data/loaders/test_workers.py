@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,31 @@ def test_views_do_not_depend_on_batch_size_or_processes(
 
     assert torch.equal(second(batch_size=5), second())
     assert torch.equal(second(shards=3), second())
+
+
+class Counted:
+    """Images that count how often one is read."""
+
+    def __init__(self, images: Any) -> None:
+        self.images, self.reads = images, 0
+
+    def __getitem__(self, position: int) -> Any:
+        self.reads += 1
+        return self.images[position]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def test_an_epoch_may_begin_at_any_batch_and_reads_no_more(mixed: DataSet) -> None:
+    images = Counted(mixed.train.images)
+    loader = load(replace(mixed.train, images=images), mixed.card)
+    whole = list(loader.epoch(1))
+    sizes = [len(batch.index) for batch in whole]
+    for first in range(len(whole) + 1):
+        images.reads = 0
+        rest = list(loader.epoch(1, first=first))
+        assert images.reads == sum(sizes[first:])
+        for one, other in zip(whole[first:], rest, strict=True):
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.index, other.index)

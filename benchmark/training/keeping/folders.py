@@ -1,0 +1,66 @@
+"""The folders of runs below one root: what is written there, and what files say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.errors import BenchmarkError
+from benchmark.files import Content, write_whole
+from benchmark.training.keeping.sealed import Damaged, Heading, read_heading
+
+
+class WorkspaceError(BenchmarkError):
+    """The folder of checkpoints cannot be written or read."""
+
+
+@dataclass(frozen=True)
+class RunFolders:
+    """One subfolder a run.
+
+    Args:
+        root: e.g. ``runs/``.
+    """
+
+    root: Path
+    _headings: dict[Path, tuple[tuple[int, int, int], Heading | None]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def of(self, identity: str) -> Path:
+        """Folder of one run."""
+        return self.root / identity[:16]
+
+    def write(self, path: Path, content: Content | str | Sequence[Content]) -> None:
+        """Put a file in its place, whole, and on the disk.
+
+        Raises:
+            WorkspaceError: it cannot be written; what was there stays.
+        """
+        try:
+            write_whole(path, content, durable=True)
+        except OSError as error:
+            raise WorkspaceError(
+                f"cannot write {path}: {error.strerror or error}.\n"
+                "Free some space or choose another folder with --runs; what is recorded stays."
+            ) from error
+
+    def heading(self, path: Path, kind: str) -> Heading | None:
+        """What a sealed file says of itself, None if there is none; its seal is not checked.
+
+        It is read once as long as the file stays the same.
+        """
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        known, now = self._headings.get(path), (status.st_mtime_ns, status.st_size, status.st_ino)
+        if known is not None and known[0] == now:
+            return known[1]
+        try:
+            heading = read_heading(path, kind)
+        except (OSError, Damaged):
+            heading = None
+        self._headings[path] = now, heading
+        return heading

@@ -1,0 +1,1 @@
+"""What keeps the members of a group apart: nothing that one does changes another's numbers."""
