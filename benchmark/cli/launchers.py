@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import typer
 
 
+PANEL = "On several machines"
+
+
 class LauncherName(StrEnum):
     """Where the workers are."""
 
@@ -24,28 +27,42 @@ class LauncherOptions:
     launcher: Annotated[
         LauncherName,
         typer.Option(
-            "--launcher", help="Where the workers are: this machine, a Ray cluster, Slurm's jobs."
+            "--launcher",
+            help="Where the workers are: this machine, a Ray cluster, Slurm's jobs.",
+            rich_help_panel=PANEL,
         ),
     ] = LauncherName.local
     gpus_per_worker: Annotated[
         float | None,
         typer.Option(
-            "--gpus-per-worker", min=0, help="Of ray: one or a part of one; of slurm: any number."
+            "--gpus-per-worker",
+            min=0,
+            help="Of ray: one or a part of one; of slurm: any number.",
+            rich_help_panel=PANEL,
         ),
     ] = None
     cpus_per_worker: Annotated[
         int | None,
-        typer.Option("--cpus-per-worker", min=1, help="Of ray and slurm: cores; else 1."),
+        typer.Option(
+            "--cpus-per-worker",
+            min=1,
+            help="Of ray and slurm: cores; else 1.",
+            rich_help_panel=PANEL,
+        ),
     ] = None
     ray_address: Annotated[
         str | None,
         typer.Option(
             "--ray-address",
             help="HOST:PORT of a Ray cluster, 'auto' for one here; else RAY_ADDRESS, or a new one.",
+            rich_help_panel=PANEL,
         ),
     ] = None
     slurm_partition: Annotated[
-        str | None, typer.Option("--slurm-partition", help="As sbatch takes it; so the others.")
+        str | None,
+        typer.Option(
+            "--slurm-partition", help="As sbatch takes it; so the others.", rich_help_panel=PANEL
+        ),
     ] = None
     slurm_time: Annotated[
         int | None,
@@ -53,19 +70,29 @@ class LauncherOptions:
             "--slurm-time",
             min=1,
             help="Minutes of a job; it then goes on in the next one; else 60.",
+            rich_help_panel=PANEL,
         ),
     ] = None
-    slurm_account: Annotated[str | None, typer.Option("--slurm-account")] = None
-    slurm_qos: Annotated[str | None, typer.Option("--slurm-qos")] = None
-    slurm_constraint: Annotated[str | None, typer.Option("--slurm-constraint")] = None
+    slurm_account: Annotated[str | None, typer.Option("--slurm-account", rich_help_panel=PANEL)] = (
+        None
+    )
+    slurm_qos: Annotated[str | None, typer.Option("--slurm-qos", rich_help_panel=PANEL)] = None
+    slurm_constraint: Annotated[
+        str | None, typer.Option("--slurm-constraint", rich_help_panel=PANEL)
+    ] = None
     slurm_setup: Annotated[
         list[str] | None,
         typer.Option(
-            "--slurm-setup", help="A line of shell before the work, 'module load …'; repeatable."
+            "--slurm-setup",
+            help="A line of shell before the work, 'module load …'; repeatable.",
+            rich_help_panel=PANEL,
         ),
     ] = None
     detach: Annotated[
-        bool, typer.Option("--detach", help="Of slurm: leave when the jobs are submitted.")
+        bool,
+        typer.Option(
+            "--detach", help="Of slurm: leave when the jobs are submitted.", rich_help_panel=PANEL
+        ),
     ] = False
 
     def chosen(self) -> dict[str, Any]:

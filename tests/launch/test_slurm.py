@@ -177,6 +177,18 @@ def test_the_command_may_leave_and_the_jobs_go_on(
 
 
 @pytest.mark.slurm
+@pytest.mark.slow
+def test_a_job_with_several_gpus_trains_a_group_in_as_many_processes(
+    session: Make, on_slurm: Execute
+) -> None:
+    """The node's GPUs are only counted: the processes meet on the CPU."""
+    made = session("vanilla")
+    assert on_slurm(made, options={"gpus-per-worker": 2}).exit_code == 0
+    [record] = made.store.all().records
+    assert record.environment.processes == 2
+
+
+@pytest.mark.slurm
 def test_what_slurm_refuses_is_said_in_its_words(session: Make, on_slurm: Execute) -> None:
     with pytest.raises(UsageError, match="invalid partition specified: nowhere"):
         on_slurm(session("vanilla"), options={"slurm-partition": "nowhere"})

@@ -73,6 +73,7 @@ def ray_cluster(cache: Path) -> Iterator[RayCluster]:
 def _node(name: str) -> dict[str, Any]:
     return {
         "num_cpus": 1,
+        "num_gpus": 1,  # Ray counts it and gives it out; that there is none is no matter for it
         "memory": 4 * 2**30,
         "object_store_memory": STORE_BYTES,
         "include_dashboard": False,

@@ -57,7 +57,8 @@ KillWait=5
 OverTimeLimit=0
 ReturnToService=2
 SlurmdParameters=config_overrides
-NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=8000 State=UNKNOWN
+GresTypes=gpu
+NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=8000 Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 PartitionName=closed Nodes=localhost MaxTime=1 State=DOWN
 """
@@ -93,9 +94,15 @@ class SlurmCluster:
                 node_port=ports[1],
             )
         )
+        # Slurm counts them and gives them out; that there are none is no matter for it.
+        (self.folder / "gres.conf").write_text(
+            "NodeName=localhost Name=gpu File=/dev/null,/dev/zero\n"
+        )
         self.environment = {"SLURM_CONF": str(configuration)}
         munge = self.folder / "munge"
+        environment = {**os.environ, **self.environment}  # by which slurmd finds gres.conf
         _start(
+            environment,
             "munged",
             f"--socket={munge}/socket",
             f"--key-file={munge}/key",
@@ -103,8 +110,8 @@ class SlurmCluster:
             f"--log-file={munge}/munged.log",
             f"--seed-file={munge}/seed",
         )
-        _start("slurmctld", "-f", str(configuration))
-        _start("slurmd", "-f", str(configuration), "-N", "localhost")
+        _start(environment, "slurmctld", "-f", str(configuration))
+        _start(environment, "slurmd", "-f", str(configuration), "-N", "localhost")
         deadline = time.monotonic() + START_S
         while self.ask("sinfo", "-h", "-p", "main", "-o", "%t") != "idle":
             if time.monotonic() > deadline:
@@ -168,10 +175,12 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
         cluster.stop()
 
 
-def _start(*command: str) -> None:
+def _start(environment: dict[str, str], *command: str) -> None:
     """Start a daemon, which goes to the background by itself."""
     path = shutil.which(command[0], path=PATH) or command[0]
-    done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=START_S)
+    done = subprocess.run(
+        [path, *command[1:]], env=environment, capture_output=True, text=True, timeout=START_S
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} does not start: {done.stderr.strip() or done.stdout}")
 

@@ -7,6 +7,7 @@ seen here, and said as it is on one machine; if the agent goes, its node is lost
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.metadata
 import os
 import pickle
@@ -16,13 +17,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import ray
 
 from benchmark.errors import BenchmarkError, TrainingError
-from benchmark.folders import cache_folder
+from benchmark.folders import PACKAGE, cache_folder
 from benchmark.launch.launcher import Ended, Heard, Message, Refused, Work
 from benchmark.launch.ray.parcels import Changes, Mirror, moved, unpack
 from benchmark.training.halt import Halt
@@ -148,9 +150,16 @@ def _gpus() -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip()) or ("",)
 
 
+@cache
 def versions() -> dict[str, str]:
     """What must be the same where a matrix is planned and where it is trained."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    code = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        code.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    found = {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "the code of kdbench": code.hexdigest()[:12],
+    }
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import TrainingError, UsageError, first_line
+from benchmark.hub import OFFLINE
 from benchmark.launch.launcher import Died, Heard, Launcher, Message, Refused, Work
 from benchmark.launch.ray import parcels
 from benchmark.launch.ray.cluster import Share, connect, nodes
@@ -28,7 +29,7 @@ from benchmark.work.place import Site
 from benchmark.work.train import GroupSpec
 
 # Of the environment, what a user sets for the work and not for the machine.
-VARIABLES = ("HF_HUB_OFFLINE", "KDBENCH_OFFLINE")
+VARIABLES = (OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_XET")
 WAITS_S = 60.0  # for a free place, before that is said
 
 
