@@ -18,15 +18,11 @@ from typing import Any
 from benchmark.errors import TrainingError, UsageError, first_line
 from benchmark.hub import OFFLINE
 from benchmark.launch.launcher import Died, Heard, Launcher, Message, Refused, Work
-from benchmark.launch.ray import parcels
 from benchmark.launch.ray.cluster import Share, connect, nodes
 from benchmark.launch.ray.parcels import Changes
-from benchmark.matrix.run import AnyRun
-from benchmark.recipe.discovery import load_recipes
+from benchmark.launch.ray.sender import Sender
 from benchmark.training.halt import Halt
-from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.place import Site
-from benchmark.work.train import GroupSpec
 
 # Of the environment, what a user sets for the work and not for the machine.
 VARIABLES = (OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_XET")
@@ -63,9 +59,7 @@ class RayLauncher(Launcher):
     share: Share
     address: str | None = None
     _tasks: dict[int, _Task] = field(default_factory=dict, init=False)
-    _stored: dict[Path, tuple[tuple[int, int], Any]] = field(default_factory=dict, init=False)
-    _code: list[tuple[str, Any]] | None = field(default=None, init=False)
-    _recipes: dict[tuple[Path, ...], Any] = field(default_factory=dict, init=False)
+    _sender: Sender = field(init=False)
     _flag: Any = field(default=None, init=False)
     _connected: bool = field(default=False, init=False)
 
@@ -75,6 +69,7 @@ class RayLauncher(Launcher):
         Raises:
             UsageError: there is no cluster, or no node has what a worker shall get.
         """
+        self._sender = Sender(self.site.runs)
         log = self.site.runs / "ray" / "output.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         self._connected = connect(self.address, log)
@@ -119,7 +114,7 @@ class RayLauncher(Launcher):
             max_retries=0,
             max_calls=0,  # the agent holds no memory of a GPU: it may serve again
         )(attend)
-        stream = task.remote(errand, self._files(work), self._flag)
+        stream = task.remote(errand, self._sender.files(work), self._flag)
         self._tasks[number] = _Task(stream, time.monotonic())
 
     def wait(self, timeout_s: float) -> list[Message]:
@@ -153,7 +148,7 @@ class RayLauncher(Launcher):
 
         for task in self._tasks.values():
             ray.cancel(task.stream, force=True)
-        self._tasks, self.busy, self._stored, self._code = {}, set(), {}, None
+        self._tasks, self.busy, self._sender = {}, set(), Sender(self.site.runs)
         if self._flag is not None:
             ray.kill(self._flag)
             self._flag = None
@@ -208,55 +203,6 @@ class RayLauncher(Launcher):
                 task.speaks = True
                 text = "a group waits for a free place in the Ray cluster: see 'ray status'"
                 self.hear(Heard(number, "note", (text,)))
-
-    # ------------------------------------------------------------------------ what is sent
-
-    def _files(self, work: Work) -> dict[str, list[tuple[str, Any]]]:
-        """References to the contents of all files that a piece of work needs, by folder."""
-        import ray
-
-        if not isinstance(work, GroupSpec):
-            return {"runs": []}
-        if self._code is None:
-            self._code = [(n, ray.put(c)) for n, c in parcels.code_files(work.paths).items()]
-        brought = parcels.brought_files(work)
-        return {
-            "code": self._code,
-            "brought": [(name, self._put(path)) for name, path in brought.items()],
-            "runs": [
-                (path.relative_to(self.site.runs).as_posix(), self._put(path, once=once))
-                for path, once in self._of_runs(work)
-            ],
-        }
-
-    def _of_runs(self, group: GroupSpec) -> list[tuple[Path, bool]]:
-        """The files of the group's runs, which change, and of what they build on, which do not."""
-        own, roles = parcels.folders_of(self._resolved(group))
-        workspace = Workspace(self.site.runs)
-        return [
-            (path, once)
-            for runs, once in ((own, False), (roles, True))
-            for run in runs
-            for path in parcels.kept_files(workspace.folder(run.identity).glob("*"))
-        ]
-
-    def _resolved(self, group: GroupSpec) -> list[AnyRun]:
-        if group.paths not in self._recipes:
-            self._recipes[group.paths] = load_recipes(group.paths)
-        return group.resolve(self._recipes[group.paths])
-
-    def _put(self, path: Path, *, once: bool = True) -> Any:
-        """A reference to a file's content in the object store."""
-        import ray
-
-        status = path.stat()
-        stamp = status.st_mtime_ns, status.st_size
-        known, reference = self._stored.get(path, (None, None))
-        if known != stamp:
-            reference = ray.put(path.read_bytes())
-            if once:
-                self._stored[path] = stamp, reference
-        return reference
 
 
 def end_of(number: int, error: Exception) -> Message:
