@@ -12,7 +12,9 @@ from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
-    from benchmark.work.verify import Verdict
+    from benchmark.matrix.request import Request
+    from benchmark.records.schema import Record
+    from benchmark.work.verify import Verdict, Verifier
 
 
 def verify(
@@ -40,16 +42,31 @@ def verify(
     recipe, this is written down: the tables then accept records of that source. Exit code 0 if it
     agrees, 1 if it does not.
     """
+    from benchmark.matrix.request import Request
+    from benchmark.records.store import Store
+
+    record = Store(results).lookup(cell)
+    request = Request(teachers=teacher_checkpoint or (), paths=path or ())
+    verifier = _verifier(record, request, data=data, runs=runs, results=results)
+    verdict = verifier.train(record) if train else verifier.evaluate(record)
+    if as_json:
+        print_json(_as_json(verdict))
+    else:
+        _show(verdict)
+    raise typer.Exit(0 if verdict.holds else 1)
+
+
+def _verifier(
+    record: Record, request: Request, *, data: Path | None, runs: Path, results: Path
+) -> Verifier:
+    """Who verifies this record, with its precision and its number of threads."""
     from benchmark.layouts.catalogue import known_cards
-    from benchmark.matrix.request import Request, teachers_of
+    from benchmark.matrix.request import teachers_of
     from benchmark.records.store import Store
     from benchmark.reports.terminal.live import listener
     from benchmark.work.place import Site
     from benchmark.work.verify import Verifier
 
-    store = Store(results)
-    record = store.lookup(cell)
-    request = Request(teachers=teacher_checkpoint or (), paths=path or ())
     site = Site(
         runs=runs,
         data_dir=data,
@@ -57,20 +74,14 @@ def verify(
         precision=record.environment.precision,
         threads=record.environment.threads,  # sums depend on their number in the last digits
     )
-    verifier = Verifier(
-        store=store,
+    return Verifier(
+        store=Store(results),
         place=site.place(),
         cards=known_cards(request.paths),
         teachers=teachers_of(request),
         paths=tuple(request.paths),
         listener=listener(console(stderr=True)),
     )
-    verdict = verifier.train(record) if train else verifier.evaluate(record)
-    if as_json:
-        print_json(_as_json(verdict))
-    else:
-        _show(verdict)
-    raise typer.Exit(0 if verdict.holds else 1)
 
 
 def _show(verdict: Verdict) -> None:

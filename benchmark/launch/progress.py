@@ -50,5 +50,5 @@ def at_work(runs: Iterable[AnyRun], workspace: Workspace) -> Iterator[AtWork]:
         if (found := holders.get(workspace.folder(run.identity).name)) is not None:
             holder, age = found
             yield AtWork(*names, holder.epoch, holder.epochs, holder.host, holder.pid, age)
-        elif (stand := workspace.stands(run.identity, run.source)[0]) > BEGINNING:
+        elif (stand := workspace.stands(run.identity, run.source)[0]) != BEGINNING:
             yield AtWork(*names, stand.epoch, run.protocol.epochs)

@@ -111,16 +111,16 @@ def read_history(text: str) -> tuple[EpochRow, ...]:
     Raises:
         RecordError: it is no such file; says what is wrong in which line.
     """
-    rows = []
-    for number, line in enumerate(csv.DictReader(io.StringIO(text), restval=""), start=2):
-        try:
+    rows: list[EpochRow] = []
+    try:
+        for line in csv.DictReader(io.StringIO(text), restval=""):
             if None in line:
                 raise RecordError("a row of a history has more values than there are columns.")
             rows.append(EpochRow.from_flat({k: float(v) for k, v in line.items() if v}))
-        except ValueError as error:
-            raise RecordError(f"line {number} of the history: {error}.") from None
-        except RecordError as error:
-            raise RecordError(f"line {number} of the history: {error}") from None
+    except (ValueError, csv.Error) as error:
+        raise RecordError(f"line {len(rows) + 2} of the history: {error}.") from None
+    except RecordError as error:
+        raise RecordError(f"line {len(rows) + 2} of the history: {error}") from None
     return tuple(rows)
 
 

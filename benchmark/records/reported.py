@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from benchmark.errors import RecordError
+from benchmark.records.bounds import LARGEST_FILE
 from benchmark.records.canonical import recipe_label
 from benchmark.records.schema import ALONE
 from benchmark.records.store import Unreadable
@@ -193,10 +194,16 @@ def read_reported(results: Path) -> tuple[tuple[Reported, ...], tuple[Unreadable
 
 def _read(path: Path) -> Reported:
     try:
-        return Reported.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise _refusal(path, [f"has more than {LARGEST_FILE:,} bytes"])
+        return Reported.model_validate(tomllib.loads(content.decode("utf-8")))
     except ValidationError as error:
         raise _refusal(path, faults(error)) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise _refusal(path, ["is nested too deep"]) from None
+    except (OSError, ValueError) as error:  # no text, or no TOML
         raise _refusal(path, [f"cannot be read: {error}"]) from None
 
 

@@ -42,7 +42,8 @@ class RoleRecord(Strict):
         identity: of that run.
         network, recipe: what was trained, and how.
         top1: its accuracy in percent: of the weights that taught this run.
-        weights: digest of those weights; records that are older than it do not have the key.
+        weights: digest of those weights; None in records that are older than the digest, which do
+            not have this key.
     """
 
     identity: Identity
@@ -204,13 +205,12 @@ class Cost(Strict):
     forwards_per_image: Amount | None = None
     backwards_per_image: Amount | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
-    earlier: tuple[Engine, ...] = Field(default=(), max_length=MOST_VALUES)
+    earlier: tuple[Engine, ...] | None = Field(default=None, max_length=MOST_VALUES)
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        without = _without(write(self), "forwards_per_image", "backwards_per_image")
-        return {key: value for key, value in without.items() if key != "earlier" or value}
+        return _without(write(self), "forwards_per_image", "backwards_per_image", "earlier")
 
 
 class Environment(Strict):

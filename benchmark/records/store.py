@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import RecordError, suggestion
-from benchmark.files import write_whole
+from benchmark.files import probe, write_whole
 from benchmark.records.attestations import Attestation, Attested
 from benchmark.records.canonical import identity_of
 from benchmark.records.history import HistoryFault
@@ -224,11 +224,8 @@ class Store:
         Raises:
             RecordError: the folder cannot be made or written, or a record would lie outside.
         """
-        probe = self.root / f".writable.{os.getpid()}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
+            probe(self.root)
         except OSError as error:
             raise RecordError(
                 f"cannot write to the results folder {self.root}: {error.strerror or error}. "

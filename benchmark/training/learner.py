@@ -170,10 +170,29 @@ class Learner:
 
     def share_buffers(self) -> None:
         """Give all processes the main process's BatchNorm statistics before an evaluation."""
-        if self.accelerator.num_processes > 1:
-            evaluated = nn.ModuleList([*self.lesson.networks(), *self.deployed()])
-            for buffer in evaluated.buffers():
-                torch.distributed.broadcast(buffer, src=0)
+        for buffer in self._own_buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+    def _own_buffers(self) -> list[Tensor]:
+        """What is each process's own between two evaluations, if there are several."""
+        if self.accelerator.num_processes == 1:
+            return []
+        return list(nn.ModuleList([*self.lesson.networks(), *self.deployed()]).buffers())
+
+    def within_epoch(self) -> dict[str, Any]:
+        """What a training that continues within an epoch needs beside ``state_dict``.
+
+        All processes take part: their sums of loss terms and their own buffers are in it, in rows.
+        """
+        rows = [self.accelerator.gather(buffer[None]) for buffer in self._own_buffers()]
+        return {"terms": self.terms.state_dict(), "buffers": rows}
+
+    def go_on_within(self, state: Mapping[str, Any]) -> None:
+        """Continue an epoch from what ``within_epoch`` gave."""
+        self.terms.load_state_dict(state["terms"])
+        for buffer, rows in zip(self._own_buffers(), state["buffers"], strict=False):
+            if len(rows) == self.accelerator.num_processes:  # else the main one's do for all
+                buffer.copy_(rows[self.accelerator.process_index])
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued training needs."""

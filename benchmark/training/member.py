@@ -88,14 +88,14 @@ class Member:
 
     Attributes:
         lead: epochs of its recipe's stages before the protocol's own.
-        terms: sums of its loss terms in the epoch that it was stopped in, as the learner gave them.
+        within: what it needs to go on within the epoch that it was stopped in; None at its begin.
     """
 
     job: Job
     learner: Learner
     progress: Progress
     lead: int
-    terms: Mapping[str, Any] | None = None
+    within: Mapping[str, Any] | None = None
 
     @property
     def epochs(self) -> int:
@@ -105,9 +105,9 @@ class Member:
     def start_epoch(self, epoch: int) -> None:
         """Begin an epoch, or go on within it."""
         self.learner.start_epoch(epoch)
-        if self.terms is not None:
-            self.learner.terms.load_state_dict(self.terms)
-            self.terms = None
+        if self.within is not None:
+            self.learner.go_on_within(self.within)
+            self.within = None
 
     def stands_beside(self, jobs: Iterable[Job]) -> None:
         """Note all jobs of its group."""
@@ -161,7 +161,7 @@ class Member:
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
             group=tuple(progress.group),
-            earlier=tuple(progress.earlier),
+            earlier=tuple(progress.earlier) or None,
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
         )

@@ -19,6 +19,7 @@ import torch
 
 from benchmark.cards.card import Card
 from benchmark.data.loaders.batches import LoadedBatch
+from benchmark.data.splits import DataSet
 from benchmark.errors import RecordError, TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.plan import recorded_weights
@@ -158,14 +159,16 @@ class Verifier:
         recipes = self.place.recipes_of(self.paths)
         return run_of(record, self.cards, recipes, self.teachers)
 
+    def _roles(self, run: AnyRun, data: DataSet) -> Roles:
+        return Roles(self.place.workspace, data, recorded_weights(run.family(), self.store))
+
     def _evaluated(self, run: AnyRun) -> Metrics:
         if isinstance(run, ImportedRun):
             return score_weights(run, self.place, self.listener).metrics
         if not isinstance(run, Run):
             raise TypeError(f"no way to evaluate a {type(run).__name__}")
         data = self.place.data_of(run.card, run.protocol, self.listener)
-        recorded = recorded_weights(run.family(), self.store)
-        accelerator, roles = self.place.accelerator, Roles(self.place.workspace, data, recorded)
+        accelerator, roles = self.place.accelerator, self._roles(run, data)
         job = roles.job(run)
         supply = Supply(data, [job], accelerator)
         loader, device = supply.examination(), accelerator.device
@@ -241,9 +244,11 @@ class _Scratch:
 
     def _trained(self, run: AnyRun) -> Record | Failed:
         verifier = self.verifier
-        recorded = recorded_weights(run.family(), self.store)
         group = GroupSpec.of(
-            [run], teachers=verifier.teachers, paths=verifier.paths, recorded=recorded
+            [run],
+            teachers=verifier.teachers,
+            paths=verifier.paths,
+            recorded=recorded_weights(run.family(), self.store),
         )
         [ending] = train_group(group, self.place, verifier.listener)
         if isinstance(ending, Failed):

@@ -42,6 +42,11 @@ def refusal(folder, text):
     return problem.message
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "#" * 4_000_001, "a = " + "1" * 5000])
+def test_a_hostile_file_is_refused_by_name(folder, text):
+    refusal(folder, text)
+
+
 class TestRead:
     def test_a_source(self, folder):
         number = 'crd = { top1 = 73.94, std = 0.1, runs = 3, note = "a picture" }\n'

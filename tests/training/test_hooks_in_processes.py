@@ -23,9 +23,11 @@ from benchmark.recipe.context import Context
 from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair
+from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
+from benchmark.training.keeping import pauses
 from benchmark.work.accelerator import make_accelerator
-from tests.training.trained import Trained, run, weights
+from tests.training.trained import Trained, assert_same_but_for_time, run_until, weights
 
 NORMED = "vanilla that predicts with a BatchNorm of its own"
 NAMES = (NORMED, "mean-teacher", "kd-plus-plus", "avg-teachers", "function-matching", "kd-2views")
@@ -90,15 +92,22 @@ def one_process(rank: int, port: int, card: str, cache: str, folder: str) -> Non
     assert accelerator.num_processes == PROCESSES
     data = load_data(read_card(Path(card)), None, Path(cache))
 
-    def trained(part: str, *, stop_in: int | None = None) -> list[Trained]:
+    def trained(part: str, *, steps: int | None = None) -> list[Trained]:
         jobs = [job(name) for name in NAMES]
-        done = run(jobs, data, accelerator, place / part, stop_in=stop_in)
+        done = run_until(jobs, data, accelerator, place / part, steps=steps)
         accelerator.wait_for_everyone()
         return done
 
     whole = trained("whole")
-    trained("parts", stop_in=1)
+    pauses.AGREE_STEPS = 2
+    # One of them is asked, and both stop: when they agree next, in the middle of an epoch of three
+    # steps, and behind its last step.
+    for asked, at in ((2, Stopped(0, 2, 2)), (1, Stopped(0, 2, 3))):
+        ended = {one.ending for one in trained("parts", steps=asked if rank == 1 else None)}
+        assert ended == {at}
     held = {"whole": whole, "continued": trained("parts")}
+    for one, other in zip(*held.values(), strict=True):
+        assert_same_but_for_time(one, other)
     states = {
         part: {name: held_by(one) for name, one in zip(NAMES, members, strict=True)}
         for part, members in held.items()

@@ -263,7 +263,7 @@ def test_another_engine_goes_on_and_the_record_says_so(
     [done] = train([make("kd")], tmp_path)
     assert done.finished.cost.earlier == (other,)
     [whole] = train([make("kd")], tmp_path / "whole")
-    assert whole.finished.cost.earlier == ()
+    assert whole.finished.cost.earlier is None
     assert "earlier" not in whole.finished.cost.model_dump()
 
 

@@ -78,7 +78,7 @@ class Checkpoints:
         except Damaged as reason:
             return Disturbed(f"{self.files.path(job.identity, stand)}: {reason}", lasting=False)
         member.learner.load_state_dict(checkpoint.state["learner"])
-        member.terms = checkpoint.state["terms"]
+        member.within = checkpoint.state["within"]
         member.progress = Progress.of_state(checkpoint.state["progress"])
         member.progress.goes_on(before=checkpoint.engine, now=self.engine)
         if checkpoint.engine != self.engine:
@@ -105,7 +105,7 @@ class Checkpoints:
         fault: Disturbed | None = None
         for member in members:
             with guarding(member.job):
-                # Also where nothing is written: the sums of the terms come from all processes.
+                # Also where nothing is written: a part of it comes from all processes.
                 checkpoint = self._checkpoint(member, stand)
                 if fault is None and self.accelerator.is_main_process:
                     fault = self._write(member, checkpoint)
@@ -119,7 +119,7 @@ class Checkpoints:
     def _checkpoint(self, member: Member, stand: Stand) -> Checkpoint:
         state = {
             "learner": member.learner.state_dict(),
-            "terms": member.learner.terms.state_dict() if stand.step else None,
+            "within": member.learner.within_epoch() if stand.step else None,
             "progress": member.progress.state_dict(),
         }
         return Checkpoint(stand, member.job.source, self.engine, state)
