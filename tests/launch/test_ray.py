@@ -232,6 +232,23 @@ def test_who_is_to_blame_for_an_end() -> None:
     assert "cannot import kdbench" in str(missing.error)
 
 
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1': .*refused"),
+        ("ray://127.0.0.1:x", "write HOST:PORT"),
+        ("here", "write HOST:PORT"),
+        ("127.0.0.1:99999999", "no Ray cluster"),
+    ],
+)
+def test_an_address_where_no_cluster_is(
+    session: Make, execute: Execute, address: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        execute(session("vanilla"), launcher="ray", options={"ray-address": address})
+
+
 def test_without_ray_one_line_says_what_to_install(
     session: Make, execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:

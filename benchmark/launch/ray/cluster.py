@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+KNOCK_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def connect(address: str | None, log: Path) -> bool:
         raise UsageError("--launcher ray needs Ray: pip install 'kdbench[ray]'") from None
     if ray.is_initialized():
         return False
+    if address not in (None, "auto"):
+        _knock(address)
     options: dict[str, Any] = {"address": address or "local", "logging_level": logging.ERROR}
     if address is None:
         options["include_dashboard"] = False
@@ -79,11 +83,30 @@ def connect(address: str | None, log: Path) -> bool:
         try:
             ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise UsageError(
-                f"no Ray cluster at '{address}': {first_line(error)}.\nStart one with "
-                "'ray start --head', or leave --ray-address and RAY_ADDRESS away."
-            ) from None
+            raise _no_cluster(str(address), first_line(error)) from None
     return True
+
+
+def _knock(address: str) -> None:
+    """See whether anybody answers: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: nobody does, or this is no address.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--ray-address '{address}': write HOST:PORT, or 'auto'.")
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, first_line(error)) from None
+
+
+def _no_cluster(address: str, reason: str) -> UsageError:
+    return UsageError(
+        f"no Ray cluster at '{address}': {reason}.\nStart one with 'ray start --head', or leave "
+        "--ray-address and RAY_ADDRESS away."
+    )
 
 
 def nodes() -> list[dict[str, float]]:
