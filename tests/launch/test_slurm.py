@@ -143,7 +143,7 @@ def test_a_time_limit_is_met_at_a_checkpoint_and_the_next_job_goes_on(
     session: Make, execute: Execute, on_slurm: Execute, slow_folder: Path
 ) -> None:
     """Slurm's shortest limit is a minute; it warns up to a minute early."""
-    make = {"paths": (slow_folder,), "protocol": "longer[epochs=100]"}
+    make = {"paths": (slow_folder,), "protocol": "longer[epochs=70]"}
     made, noting = session("slow", **make), Noting()
     assert on_slurm(made, options={"slurm-time": 1}, listener=noting).exit_code == 0
     [log] = (made.workspace.root / "slurm").glob("*.err")
