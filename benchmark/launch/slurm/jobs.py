@@ -127,7 +127,7 @@ def parameters(means: Means) -> dict[str, Any]:
         "gpus_per_node": gpus or None,
         "mem_gb": memory,
         "stderr_to_stdout": False,
-        "slurm_signal_delay_s": min(WARNING_S, 30 * minutes),
+        "slurm_signal_delay_s": min(WARNING_S, 15 * minutes),
         # Slurm does not pass the number of cores on to the steps of a job.
         "slurm_srun_args": [f"--cpus-per-task={cpus}"],
         "slurm_wckey": None,
