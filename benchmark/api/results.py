@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 
-from benchmark.catalogues.today import current
+from benchmark.catalogues.today import current, sources
 from benchmark.errors import RecordError
 from benchmark.folders import cache_folder
 from benchmark.records.canonical import recipe_label
@@ -38,6 +38,11 @@ def load_results(
         * ``status``, and ``error`` if it is not ``ok``;
         * ``stale``: why today's code and cards would give another result; missing if they would
           not;
+        * ``source``: how the source of its recipe stands to that of today: ``today``, ``attested``
+          to give the same numbers, ``changed``, or ``unknown`` where there is no such recipe.
+          Records of one mean have one of the first two, or one ``recipe_source``;
+        * ``recipe_source``, ``recipe_version``, ``data_revision``, ``precision``, ``device``,
+          ``processes``, ``threads``, ``git_commit``, ``git_dirty``: what it came from;
         * every field of ``Metrics`` and of ``Cost`` in ``benchmark.records.schema``, missing for
           runs that failed;
         * ``finished``, ``identity``.
@@ -53,17 +58,24 @@ def load_results(
         warnings.warn(f"left out: {problem.message}", stacklevel=2)
     today = current([Path(path) for path in paths], cache_folder())
     stale = stale_records(contents.records, today)
-    rows = [_row(record, store, stale.get(record.identity)) for record in contents.records]
+    known = sources([Path(path) for path in paths], cache_folder(), contents.attested)
+    rows = [
+        _row(record, store, stale.get(record.identity), known.group(record).standing.value)
+        for record in contents.records
+    ]
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 
 SPEC = ("dataset", "protocol", "ranked", "pair", "teacher", "network", "recipe", "label", "seed",
         "variant")  # fmt: skip
 MEASURED = (*Metrics.model_fields, *Cost.model_fields)
-COLUMNS = ("cell", *SPEC, "status", "error", "stale", *MEASURED, "finished", "identity")
+ASKED = ("recipe_version", "data_revision")
+WHERE = ("precision", "device", "processes", "threads", "git_commit", "git_dirty")
+COLUMNS = ("cell", *SPEC, "status", "error", "stale", "source", "recipe_source", *ASKED, *WHERE,
+           *MEASURED, "finished", "identity")  # fmt: skip
 
 
-def _row(record: Record, store: Store, stale: str | None) -> dict[str, Any]:
+def _row(record: Record, store: Store, stale: str | None, source: str) -> dict[str, Any]:
     spec = record.spec
     teacher = spec.roles.get("teacher")
     place = store.path_of(spec).relative_to(store.root).with_suffix("")
@@ -75,6 +87,10 @@ def _row(record: Record, store: Store, stale: str | None) -> dict[str, Any]:
         "status": record.status,
         "error": record.error.message if record.error else None,
         "stale": stale,
+        "source": source,
+        "recipe_source": record.recipe_source,
+        **{name: getattr(spec, name) for name in ASKED},
+        **{name: getattr(record.environment, name) for name in WHERE},
         **(record.metrics.model_dump() if record.metrics else {}),
         **(record.cost.model_dump() if record.cost else {}),
         "finished": record.finished,

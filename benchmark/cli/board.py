@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import FormatOption, JsonOption, Kind, PathOption, ResultsOption
-from benchmark.cli.output import console, print_json, say
+from benchmark.cli.output import console, print_json, say, write_out
 from benchmark.errors import UsageError
 from benchmark.folders import cache_folder
 
@@ -45,7 +45,7 @@ def show(
     store = Store(results)
     record = store.lookup(cell)
     if as_json:
-        typer.echo(record.model_dump_json(indent=2))
+        write_out(record.model_dump_json(indent=2) + "\n")
         return
     known = sources(path or [], cache_folder(), store.attested()[0])
     reason = current(path or [], cache_folder()).reason(record.spec)
@@ -87,7 +87,7 @@ def leaderboard(
         say(aside, difference or f"{target} is what the records give.")
         raise typer.Exit(1 if difference or problems else 0)
     if str(target) == "-":
-        typer.echo(text, nl=False)
+        write_out(text)
     else:
         board.save(text, target)
         aside.print(f"Wrote {target}.", highlight=False)
@@ -109,7 +109,7 @@ def pages(
     for problem in broken:
         say(aside, f"Left out: {problem}")
     if str(output) == "-":
-        typer.echo(text, nl=False)
+        write_out(text)
     else:
         save(text, output)
         aside.print(f"Wrote {output}.", highlight=False)

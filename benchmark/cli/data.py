@@ -29,9 +29,10 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every image; count, compare with the card, name what is broken, draw a picture."""
+    """Read every image, also those that are kept; count, compare, name what is broken, draw."""
     from PIL import Image
 
+    from benchmark.data.kept.pixel_files import check_pixels
     from benchmark.data.look.inspection import inspect
     from benchmark.data.look.inspection import sheet as draw
     from benchmark.data.opening import open_data
@@ -50,6 +51,10 @@ def check(
     found = open_data(card, data, cache_folder(), listener=aside, thorough=True)
     with aside.progress(f"reading {card.title}", sum(card.splits.values())) as advance:
         report = inspect(found, advance=advance)
+    for folder in sorted((cache_folder() / card.name).glob("*.images")):
+        with aside.progress(f"reading {folder.name}", 0) as advance:
+            for fault in check_pixels(folder, advance=advance):
+                aside.note(fault)
     try:
         draw(found).save(picture)
     except OSError as error:

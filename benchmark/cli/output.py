@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import TYPE_CHECKING
 
-import typer
-
+from benchmark.errors import UsageError
 from benchmark.reports.terminal import console
 
 if TYPE_CHECKING:
     from benchmark.reports.terminal import Console
 
-__all__ = ["console", "print_json", "say"]
+__all__ = ["console", "print_json", "say", "write_out"]
 
 
 def say(where: Console, text: object) -> None:
@@ -20,6 +21,27 @@ def say(where: Console, text: object) -> None:
     where.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def write_out(text: str) -> None:
+    """Write text for machines whole: unlike what a person sees, no part of it may be lost.
+
+    Raises:
+        UsageError: the standard output does not take it.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except (OSError, UnicodeEncodeError) as error:
+        if isinstance(error, OSError):
+            # Python would try again at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UsageError(
+            f"cannot write to the standard output: {getattr(error, 'strerror', None) or error}. "
+            f"Write to another place; PYTHONIOENCODING=utf-8 makes it take every sign."
+        ) from None
+
+
 def print_json(value: object, *, ascii_only: bool = True) -> None:
     """Print plain data for machines."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))
+    write_out(json.dumps(value, indent=2, ensure_ascii=ascii_only) + "\n")

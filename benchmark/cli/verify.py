@@ -9,6 +9,7 @@ import typer
 
 from benchmark.cli.options import DataOption, JsonOption, PathOption, ResultsOption, RunsOption
 from benchmark.cli.output import console, print_json, say
+from benchmark.errors import UsageError
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
@@ -24,6 +25,16 @@ def verify(
     train: Annotated[
         bool, typer.Option("--train", help="Train the cell again; else evaluate its weights.")
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            help="Folder of recipes with the source of the record: train both sources, compare.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="With --against: train so many.")
+    ] = None,
     data: DataOption = None,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
@@ -48,11 +59,13 @@ def verify(
     record = Store(results).lookup(cell)
     request = Request(teachers=teacher_checkpoint or (), paths=path or ())
     verifier = _verifier(record, request, data=data, runs=runs, results=results)
-    verdict = verifier.train(record) if train else verifier.evaluate(record)
-    if as_json:
-        print_json(_as_json(verdict))
+    if against is not None:
+        verdict = verifier.against(record, against, epochs=epochs)
+    elif epochs is not None:
+        raise UsageError("--epochs is for --against: a record is of all epochs of its protocol.")
     else:
-        _show(verdict)
+        verdict = verifier.train(record) if train else verifier.evaluate(record)
+    _show(verdict, as_json=as_json)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
@@ -84,10 +97,15 @@ def _verifier(
     )
 
 
-def _show(verdict: Verdict) -> None:
+def _show(verdict: Verdict, *, as_json: bool) -> None:
+    from benchmark.work.verify import EVALUATED
+
+    if as_json:
+        print_json(_as_json(verdict))
+        return
     out, comparison = console(), verdict.comparison
     said = f"agrees {comparison.agreement}" if verdict.holds else "does not agree"
-    say(out, f"{verdict.cell}: {verdict.how} again, {said} ({comparison.basis})")
+    say(out, f"{verdict.cell}: {verdict.how}, {said} ({comparison.basis})")
     say(out, f"  {'':16}{'recorded':>12}{'again':>12}{'difference':>12}{'allowed':>10}")
     for name, one in comparison.metrics.items():
         difference = one.again - one.recorded
@@ -100,7 +118,7 @@ def _show(verdict: Verdict) -> None:
     recipe = verdict.record.spec.recipe
     if verdict.attestation is not None:
         say(out, f"Recorded with another source of {recipe}: attested in {verdict.attestation}")
-    elif verdict.holds and not verdict.is_of_today and verdict.how == "evaluated":
+    elif verdict.holds and not verdict.is_of_today and verdict.how == EVALUATED:
         say(
             out,
             f"Recorded with another source of {recipe}; whether that of today gives the same, "
@@ -112,6 +130,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "cell": verdict.cell,
         "how": verdict.how,
+        "protocol": verdict.protocol,
         "holds": verdict.holds,
         "agreement": verdict.comparison.agreement,
         "basis": verdict.comparison.basis,

@@ -169,9 +169,10 @@ def from_one(label: str, classes: int, place: str) -> int:
         DataError: it is no number in 1 … K.
     """
     if not is_number(label) or not 1 <= int(label) <= classes:
+        written = printable(label[:200])
         raise DataError(
-            f"{place}: the label is '{printable(label[:200])}', but this layout counts the "
-            f"{classes} classes from 1 to {classes}. The file was changed or belongs to another version of the archive."
+            f"{place}: the label is '{written}', but this layout counts the {classes} classes from "
+            f"1 to {classes}. The file was changed or belongs to another version of the archive."
         )
     return int(label) - 1
 

@@ -71,7 +71,9 @@ class AnyRun(ABC):
         """Sha256 of everything that changes the result."""
         return identity_of(self.spec)
 
-    def recorded_spec(self, accuracies: Mapping[str, float], weights: Mapping[str, str]) -> RunSpec:
+    def recorded_spec(
+        self, accuracies: Mapping[str, float], weights: Mapping[str, str] | None = None
+    ) -> RunSpec:
         """What a record says of the run.
 
         Args:
@@ -80,7 +82,8 @@ class AnyRun(ABC):
         """
         roles = {}
         for name, role in self.spec.roles.items():
-            known = {"top1": accuracies.get(role.identity), "weights": weights.get(role.identity)}
+            digest = (weights or {}).get(role.identity)
+            known = {"top1": accuracies.get(role.identity), "weights": digest}
             roles[name] = role.model_copy(update=known)
         return self.spec.model_copy(update={"roles": roles})
 
@@ -260,7 +263,7 @@ def _spec_of(**values: Any) -> RunSpec:
         ) from None
 
 
-def fault_in(info: RecipeInfo, method: str, error: Exception) -> RecipeError:
+def fault_in(info: RecipeInfo, method: str, error: BaseException) -> RecipeError:
     """A recipe's own method raised before anything was trained."""
     return RecipeError(
         f"recipe '{info.name}': {method}() raised {type(error).__name__}: {error}\n"

@@ -182,7 +182,7 @@ def _attested(record: Record, sources: Sources) -> str:
     by: tuple[Attestation, ...] = sources.group(record).by
     if not by:
         return ""
-    shown = ", ".join(f"{one.agreement} ({one.cell})" for one in by)
+    shown = ", ".join(one.shown for one in by)
     return f"recorded with another source of {record.spec.recipe}, which agrees {shown}"
 
 

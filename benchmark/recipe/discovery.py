@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import RecipeError
-from benchmark.folders import search_folders
+from benchmark.folders import given_folders, search_folders
 from benchmark.recipe.modules import RecipeModules, told
 from benchmark.registry import Catalogue
 
@@ -40,14 +40,33 @@ def load_recipes(extra_paths: Iterable[str | Path] = ()) -> Catalogue[RecipeInfo
         RecipeError: two recipes have one name.
         UsageError: a given folder does not exist.
     """
-    folders = search_folders("recipes", extra_paths)
+    return _load(
+        search_folders("recipes", extra_paths), importlib.metadata.entry_points(group=ENTRY_POINTS)
+    )
+
+
+def recipes_in(folder: Path) -> Catalogue[RecipeInfo]:
+    """Import the recipes of one folder alone, say of an older version of this one.
+
+    Modules of recipes that were imported before are forgotten; their classes work as before.
+
+    Raises:
+        RecipeError: two recipes have one name.
+        UsageError: the folder does not exist.
+    """
+    return _load(given_folders([folder]), [])
+
+
+def _load(
+    folders: list[Path], entry_points: Iterable[importlib.metadata.EntryPoint]
+) -> Catalogue[RecipeInfo]:
     importer = RecipeModules(folders)
     catalogue = Catalogue["RecipeInfo"]("recipe", HINT, error=RecipeError, broken=BROKEN)
     modules: dict[Path, types.ModuleType] = {}
     for path in _recipe_files(folders):
         with _noting_errors(path, catalogue.broken):
             modules[path] = importer.load(path)
-    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for entry_point in entry_points:
         origin = Path(f"{ENTRY_POINTS}/{entry_point.name}")
         with _noting_errors(origin, catalogue.broken):
             module = importlib.import_module(entry_point.module)

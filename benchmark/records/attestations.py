@@ -20,14 +20,15 @@ from benchmark.records.places import ATTESTED, spelled
 from benchmark.records.schema import Environment, Record
 from benchmark.strict import Strict
 
+By = Literal["record", "engine"]
 Agreement = Literal["bit for bit", "within the spread of the seeds", "within a tolerance"]
 
 
 class Compared(Strict):
-    """One metric of the record and of the run that was trained again.
+    """One metric of the record, or of the old source, and of the run that was trained again.
 
     Attributes:
-        recorded, again: its values, to six significant digits.
+        recorded, again: the two values, to six significant digits.
         tolerance: how far apart they may be.
     """
 
@@ -47,9 +48,13 @@ class Attestation(Strict):
     Attributes:
         schema_version: of this file.
         recipe, recipe_version: whose sources they are.
-        old, new: the recorded source, and that which was trained again.
-        cell: the record that was compared, as ``kdbench show`` takes it.
+        old, new: the source of records, and that of the time of the attestation.
+        by: ``record``: the new source was trained as the record was, and compared with it.
+            ``engine``: both sources were trained by one engine and compared with each other, which
+            tells a change of the recipe from one of the engine.
+        cell: the run that was trained again, as ``kdbench show`` takes it.
         identity: of its run.
+        protocol: under which was trained.
         agreement: how near the results are.
         metrics: what was compared, by name.
         environment: where it was trained again.
@@ -62,8 +67,10 @@ class Attestation(Strict):
     recipe_version: Count
     old: SourceDigest
     new: SourceDigest
+    by: By
     cell: Words
     identity: Identity
+    protocol: Words
     agreement: Agreement
     metrics: dict[Name, Compared] = Field(min_length=1, max_length=100)
     environment: Environment
@@ -78,12 +85,20 @@ class Attestation(Strict):
             raise ValueError("'metrics' lacks top1")
         if PurePath(self.cell).is_absolute() or ".." in PurePath(self.cell).parts:
             raise ValueError(f"'{self.cell}' is no place in a folder of results")
+        if self.by == "engine" and self.agreement != "bit for bit":
+            raise ValueError("by one engine sources agree bit for bit or not at all")
         for name, compared in self.metrics.items():
             if not compared.agrees:
                 raise ValueError(f"{name} does not agree: {compared.recorded}, {compared.again}")
             if self.agreement == "bit for bit" and compared.recorded != compared.again:
                 raise ValueError(f"{name} does not agree bit for bit")
         return self
+
+    @property
+    def shown(self) -> str:
+        """In a few words, how it is known: ``bit for bit (CELL)``."""
+        how = f", both trained by one engine under {self.protocol}" if self.by == "engine" else ""
+        return f"{self.agreement} ({self.cell}{how})"
 
     @property
     def place(self) -> PurePath:
@@ -141,9 +156,10 @@ def contradiction(one: Attestation, record: Record) -> str | None:
     """Where an attestation says something else of a record than the record itself.
 
     Returns:
-        None if nowhere, or if a later record stands in the place of the one that it speaks of.
+        None if nowhere, if it compares no record, or if a later record stands in the place of the
+        one that it speaks of.
     """
-    if record.identity != one.identity or record.recipe_source != one.old:
+    if one.by == "engine" or record.identity != one.identity or record.recipe_source != one.old:
         return None
     values = measured(record)
     for name, compared in one.metrics.items():

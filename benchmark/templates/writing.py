@@ -43,6 +43,6 @@ def fill(template: str, file: Path, **values: object) -> None:
         undefined=jinja2.StrictUndefined,
     ).render(values)
     try:
-        write_whole(file, text, durable=False)
+        write_whole(file, text, durable=True)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}.") from None

@@ -18,7 +18,8 @@ _NO_MEMORY = re.compile(
     r"CUSOLVER_STATUS_ALLOC|CUSPARSE_STATUS_ALLOC|CUFFT_ALLOC_FAILED"
 )
 _DATA_WORKER = re.compile(r"DataLoader (worker|timed out)|Pin memory thread exited")
-_DEVICE = re.compile(r"^(CUDA|HIP|cuDNN|NCCL) [Ee]rror|ncclInternalError|unhandled cuda error")
+_PEER = re.compile(r"gloo/transport|(closed|reset) by peer|NCCL error|DistBackendError|TCPStore")
+_DEVICE = re.compile(r"^(CUDA|HIP|cuDNN) [Ee]rror|unhandled cuda error")
 # Refusals of single calls; the device goes on.
 _REFUSED = re.compile(r"_STATUS_(NOT_SUPPORTED|INVALID_VALUE|BAD_PARAM)|invalid (config|argument)")
 
@@ -48,6 +49,8 @@ def disturbance(error: BaseException, *, own: bool = False) -> tuple[str, bool] 
             return f"the file system or machine failed: {said}", True
         if isinstance(one, RuntimeError) and _DATA_WORKER.search(words):
             return f"a worker that loads data died or hung: {said}", False
+        if isinstance(one, RuntimeError) and _PEER.search(words):
+            return f"another process of the training is gone: {said}", False
         on_device = _DEVICE.search(words) and not _REFUSED.search(words)
         if isinstance(one, torch.AcceleratorError) or (isinstance(one, RuntimeError) and on_device):
             return f"the device does not answer any more: {said}", True

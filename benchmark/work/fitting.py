@@ -14,6 +14,7 @@ from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.context import Proposal
 from benchmark.training.updates.optimiser import check_optimiser
 from benchmark.training.updates.stages import lead_of
+from benchmark.training.walls.surroundings import unchanged
 
 
 class Fitting:
@@ -40,8 +41,9 @@ class Fitting:
         shape = self._shape(teacher.network, run.pictures) if teacher else None
         proposal = Proposal(student, shape, images=run.card.splits["train"])
         try:
-            reason = run.make_recipe().refusal(proposal)
-        except Exception as error:
+            with unchanged():
+                reason = run.make_recipe().refusal(proposal)
+        except (Exception, SystemExit, GeneratorExit) as error:
             raise fault_in(run.recipe, "refuse", error) from error
         if not reason:
             return None
@@ -68,8 +70,9 @@ def lead(run: Run) -> int:
         RecipeError: its stages are wrong, or asking for them raises.
     """
     try:
-        return lead_of(run.make_recipe(), run.protocol)
+        with unchanged():
+            return lead_of(run.make_recipe(), run.protocol)
     except RecipeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         raise fault_in(run.recipe, "stages", error) from error

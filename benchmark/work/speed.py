@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from benchmark.data.kept.pixels import KeptImages
+from benchmark.data.kept.pixel_files import KeptImages
 from benchmark.data.loaders.batches import LoadedBatch, Loader
 from benchmark.data.loaders.choice import make_loader
 from benchmark.data.opening import load_data

@@ -9,38 +9,38 @@ whether this machine computes as the recorded one did.
 from __future__ import annotations
 
 import datetime
-import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from benchmark.cards.brackets import split_brackets
 from benchmark.cards.card import Card
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.splits import DataSet
-from benchmark.errors import RecordError, TrainingError
-from benchmark.events import Listener
+from benchmark.errors import RecordError
 from benchmark.matrix.plan import recorded_weights
-from benchmark.matrix.recorded import run_of
+from benchmark.matrix.recorded import run_as, run_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.inference import inference_copy
-from benchmark.records.attestations import Attestation, measured
+from benchmark.recipe.discovery import recipes_in
+from benchmark.recipe.source import Source
+from benchmark.records.attestations import Attestation, By, measured
 from benchmark.records.comparing import Comparison, compared, evaluated, same_engine
 from benchmark.records.schema import Environment, Metrics, Record
-from benchmark.records.store import Store
 from benchmark.registry import Catalogue
-from benchmark.training.ending import Failed, Finished
+from benchmark.training.ending import Failed
 from benchmark.training.examining.evaluation import Tally, predictions
-from benchmark.training.keeping.workspace import Workspace
+from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.supply import Supply
 from benchmark.work.environment import environment
-from benchmark.work.place import Place
-from benchmark.work.recording import Recorder
 from benchmark.work.roles import Roles
 from benchmark.work.score import score_weights
-from benchmark.work.train import GroupSpec, train_group
+from benchmark.work.scratch import Grounds, Scratch
+
+EVALUATED, TRAINED = "evaluated again", "trained again"
+WITH_BOTH = "trained with both sources"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Verdict:
     Attributes:
         cell: the record's place in its folder.
         record: what was verified.
-        how: ``evaluated`` or ``trained`` again.
+        how: one of the three above.
+        protocol: under which.
         comparison: the record's numbers beside the new ones.
         source: today's source of the recipe.
         is_of_today: whether the record came from it.
@@ -61,6 +62,7 @@ class Verdict:
     cell: str
     record: Record
     how: str
+    protocol: str
     comparison: Comparison
     source: str
     is_of_today: bool
@@ -74,38 +76,32 @@ class Verdict:
 
 
 @dataclass
-class Verifier:
+class Verifier(Grounds):
     """Verifies records of one folder.
 
     Attributes:
-        store: of the records.
-        place: device, and the folder of runs with the weights.
         cards: the data sets of today.
-        teachers: files of teacher weights by network, with their sha256.
-        paths: folders with further recipes.
-        listener: hears of the progress.
     """
 
-    store: Store
-    place: Place
     cards: Catalogue[Card]
-    teachers: Mapping[str, tuple[Path, str]]
-    paths: tuple[Path, ...]
-    listener: Listener
 
     def evaluate(self, record: Record) -> Verdict:
         """Evaluate the weights of a record again.
 
         Raises:
             RecordError: the record is stale or without a result, or the recipe predicts with
-                layers of its own, which are not kept.
-            WorkspaceError: the weights are not here.
+                layers of its own, which are not kept; or the weights are not here.
         """
         run = self._run_of(record)
-        metrics = self._evaluated(run)
+        try:
+            metrics = self._evaluated(run)
+        except WorkspaceError as error:
+            raise RecordError(
+                f"{error}\n'kdbench verify CELL --train' needs no weights: it trains the cell."
+            ) from None
         again = {name: float(f"{value:.6g}") for name, value in _numbers(metrics).items()}
         comparison = evaluated(measured(record), again, metrics.images)
-        return self._verdict(record, run, "evaluated", comparison)
+        return self._verdict(record, run, EVALUATED, comparison)
 
     def train(self, record: Record) -> Verdict:
         """Train the run of a record again; where it holds, attest it if its source is another.
@@ -118,8 +114,7 @@ class Verifier:
         if not isinstance(run, Run):
             raise RecordError(f"{run.label} was not trained here: leave --train out.")
         with tempfile.TemporaryDirectory(prefix="kdbench-verify-") as folder:
-            scratch = _Scratch(self, Path(folder))
-            again, same = scratch.train(run)
+            again, same = Scratch(self, Path(folder)).train(run)
         here = self._environment()
         if isinstance(again, Failed):
             said = f"it ended otherwise: {again.status}: {again.failure.message}"
@@ -129,10 +124,68 @@ class Verifier:
             comparison = compared(
                 measured(record), measured(again), same_engine=engine, seeds=self._seeds_of(record)
             )
-        verdict = self._verdict(record, run, "trained", comparison)
+        return self._attested(self._verdict(record, run, TRAINED, comparison), "record")
+
+    def against(self, record: Record, folder: Path, *, epochs: int | None = None) -> Verdict:
+        """Train the run of a record with another source of its recipe and with today's, here.
+
+        That tells a change of the recipe from one of the engine, and asks nothing of the machine.
+        What the run builds on is trained too, with the recipes of each time. Where both agree,
+        records from the other source are attested, be this one among them or not.
+
+        Args:
+            record: of any engine and source.
+            folder: recipes as they were when records were trained.
+            epochs: of the protocol; None for all.
+
+        Raises:
+            RecordError: the record is stale, or no record came from the folder's source.
+            TrainingError: a training was stopped or disturbed.
+        """
+        self._run_of(record)
+        recipes = {"now": self.place.recipes_of(self.paths), "then": recipes_in(folder)}
+        spec = record.spec
+        old = self._recorded_as(recipes["then"].get(spec.recipe).source, record)
+        protocol = spec.protocol
+        if epochs is not None:
+            protocol = _shortened(protocol, epochs)
+        runs = {
+            when: run_as(spec, protocol, self.cards.get(spec.dataset), catalogue, self.teachers)
+            for when, catalogue in recipes.items()
+        }
+        found: dict[str, Record | Failed] = {}
+        for when in ("now", "then"):
+            run = runs[when]
+            if not isinstance(run, Run):
+                raise RecordError(f"{run.label} was not trained here: it has no source.")
+            with tempfile.TemporaryDirectory(prefix="kdbench-verify-") as scratch:
+                found[when], _ = Scratch(self, Path(scratch), recipes[when]).train(run)
+        comparison = _of_both(found["then"], found["now"])
+        as_recorded = record.model_copy(update={"recipe_source": old})
+        verdict = self._verdict(as_recorded, runs["now"], WITH_BOTH, comparison)
+        return self._attested(replace(verdict, protocol=protocol), "engine")
+
+    def _recorded_as(self, source: Source, record: Record) -> str:
+        """The digest by which records of a recipe name a source."""
+        known = {
+            one.recipe_source
+            for one in self.store.all().records
+            if one.spec.recipe == record.spec.recipe
+        }
+        for digest in sorted(known):
+            if source.matches(digest):
+                return digest
+        raise RecordError(
+            f"no record came from the source of '{record.spec.recipe}' in that folder.\n"
+            "Take the recipes of a record's commit (environment.git_commit), or of a later one: "
+            "git archive COMMIT recipes | tar x -C FOLDER"
+        )
+
+    def _attested(self, verdict: Verdict, by: By) -> Verdict:
+        """The same, with an attestation where there is something to attest."""
         if not verdict.holds or verdict.is_of_today:
             return verdict
-        return replace(verdict, attestation=self.store.attest(_attestation(verdict)))
+        return replace(verdict, attestation=self.store.attest(_attestation(verdict, by)))
 
     def _verdict(self, record: Record, run: AnyRun, how: str, comparison: Comparison) -> Verdict:
         place = self.store.path_of(record.spec).relative_to(self.store.root).with_suffix("")
@@ -140,6 +193,7 @@ class Verifier:
             place.as_posix(),
             record,
             how,
+            record.spec.protocol,
             comparison,
             run.source,
             run.has_source(record.recipe_source),
@@ -207,73 +261,6 @@ class Verifier:
         ]
 
 
-class _Scratch:
-    """A folder in which a run is trained again, with all that it builds on.
-
-    Args:
-        verifier: whose records and weights are used.
-        folder: empty.
-    """
-
-    def __init__(self, verifier: Verifier, folder: Path) -> None:
-        self.verifier = verifier
-        self.store, self.workspace = Store(folder / "results"), Workspace(folder / "runs")
-        self.place = replace(verifier.place, workspace=self.workspace)
-        self.recorder = Recorder(self.store, self.workspace)
-
-    def train(self, run: Run) -> tuple[Record | Failed, bool]:
-        """Train a run again.
-
-        Returns:
-            Its record, or how it failed; and whether what it builds on came out as it is recorded,
-            as far as that was trained again.
-        """
-        same = True
-        done: set[str] = set()
-        for member in run.family():
-            if member.identity in done or (member is not run and self._brings(run, member)):
-                continue
-            done.add(member.identity)
-            again = self._trained(member)
-            if member is run or isinstance(again, Failed):
-                return again, same
-            known = self.verifier.store.find(member.spec)
-            if known is not None and member.has_source(known.recipe_source):
-                same = same and measured(known) == measured(again)
-        raise ValueError("the family of a run ends with the run itself")
-
-    def _trained(self, run: AnyRun) -> Record | Failed:
-        verifier = self.verifier
-        group = GroupSpec.of(
-            [run],
-            teachers=verifier.teachers,
-            paths=verifier.paths,
-            recorded=recorded_weights(run.family(), self.store),
-        )
-        [ending] = train_group(group, self.place, verifier.listener)
-        if isinstance(ending, Failed):
-            return ending
-        if not isinstance(ending, Finished):
-            raise TrainingError(f"'{run.label}' was not trained to its end: {ending}.")
-        self.recorder.record(run, ending, environment(self.place.accelerator))
-        record = self.store.find(run.spec)
-        if record is None:
-            raise TrainingError(f"'{run.label}' left no record.")
-        return record
-
-    def _brings(self, student: Run, role: AnyRun) -> bool:
-        """Take a role's weights from the folder of runs, if they are those that taught."""
-        here, known = self.verifier.place.workspace, self.verifier.store.find(role.spec)
-        if not isinstance(role, Run) or known is None or known.status != "ok":
-            return False
-        if not here.has_weights(role.identity, known.weights):
-            return False
-        shutil.copytree(here.folder(role.identity), self.workspace.folder(role.identity))
-        self.store.write(known)
-        self.recorder.remember([role])
-        return True
-
-
 def _add(tally: Tally, logits: torch.Tensor, batch: LoadedBatch) -> None:
     if batch.weight > 0:
         tally.add(logits.float(), batch.labels, batch.index)
@@ -283,7 +270,7 @@ def _numbers(metrics: Metrics) -> dict[str, float]:
     return metrics.model_dump(exclude_none=True, exclude={"evaluated_on", "images"})
 
 
-def _attestation(verdict: Verdict) -> Attestation:
+def _attestation(verdict: Verdict, by: By) -> Attestation:
     spec, agreement = verdict.record.spec, verdict.comparison.agreement
     if agreement is None:
         raise ValueError("a record that does not hold is not attested")
@@ -292,10 +279,30 @@ def _attestation(verdict: Verdict) -> Attestation:
         recipe_version=spec.recipe_version,
         old=verdict.record.recipe_source,
         new=verdict.source,
+        by=by,
         cell=verdict.cell,
         identity=verdict.record.identity,
+        protocol=verdict.protocol,
         agreement=agreement,
         metrics=dict(verdict.comparison.metrics),
         environment=verdict.environment,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _of_both(then: Record | Failed, now: Record | Failed) -> Comparison:
+    """What both sources gave, by one engine: every digit must be equal."""
+    for when, one in (("the old", then), ("today's", now)):
+        if isinstance(one, Failed):
+            return Comparison({}, None, f"{when} source failed: {one.failure.message}")
+    if isinstance(then, Failed) or isinstance(now, Failed):
+        raise TypeError("a failure was told above")
+    both = compared(measured(then), measured(now), same_engine=True)
+    return replace(both, basis=f"{both.basis}; both sources were trained by one engine")
+
+
+def _shortened(protocol: str, epochs: int) -> str:
+    """The name of a protocol with so many epochs."""
+    name, values = split_brackets(protocol)
+    inside = ",".join(f"{k}={v}" for k, v in (values | {"epochs": str(epochs)}).items())
+    return f"{name}[{inside}]"

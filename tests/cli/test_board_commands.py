@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,15 @@ def test_pages_are_of_the_built_in_recipes_or_of_a_folder(kdbench: Kdbench) -> N
     assert code == 1
     assert "no_such_package" in err
     assert "(../mine/my_method.py)" in Path("docs/mine.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_machines_get_all_or_a_message() -> None:
+    """What a person sees may be cut short; what a program reads may not."""
+    words = [sys.executable, "-m", "benchmark", "list", "suites", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: cannot write to the standard output: No space left")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

@@ -99,3 +99,17 @@ def test_files_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
     paths[0].unlink()
     with pytest.raises(DataError, match=r"0\.jpg cannot be read"):
         images[0]
+
+
+def test_only_formats_of_pictures_are_opened() -> None:
+    """Pillow hands EPS to a program of its own, Ghostscript."""
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(stream, "EPS")
+    with pytest.raises(DataError, match="the image cannot be decoded"):
+        decode_image(stream.getvalue(), "somewhere")
+
+
+def test_a_size_beyond_all_photos_is_not_opened() -> None:
+    header = b"P6\n30000 30000\n255\n"
+    with pytest.raises(DataError, match="the image cannot be decoded"):
+        decode_image(header + bytes(100), "somewhere")

@@ -146,3 +146,11 @@ def test_one_who_raises_the_revision_wants_other_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=image.name):
         open_data(make_miniature(source), None, tmp_path / "cache")
     open_data(make_miniature(source | {"revision": "2"}), None, tmp_path / "cache")
+
+
+def test_a_folder_that_is_a_link_is_read_and_says_where_it_leads(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "disk" / "birds")
+    (tmp_path / "birds").symlink_to(tmp_path / "disk" / "birds")
+    source = {"kind": "folder", "layout": "image_folder", "folder": str(tmp_path / "birds")}
+    data = open_data(make_miniature(source), None, tmp_path / "cache")
+    assert data.origin == f"images in {tmp_path / 'birds'} (which is {tmp_path / 'disk' / 'birds'})"

@@ -12,6 +12,7 @@ from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.staleness import Current
 from benchmark.reports.formats import Format, load_formats
 from benchmark.reports.leaderboard import compose, difference, render, save
+from benchmark.reports.terminal.results import result_table
 from tests.records.made_records import world
 
 FORMATS = load_formats()
@@ -43,6 +44,54 @@ def test_what_cannot_be_trusted_is_counted_and_told(tmp_path):
     assert len(problems) == 1
     assert str(path) in problems[0]
     assert str(tmp_path) not in text
+
+
+class TestDamaged:
+    """Whatever cannot be trusted is named under the tables, and stops nothing."""
+
+    def damage(self, folder):
+        store = Store(folder)
+        for made in world():
+            store.write(made)
+        names = []
+        for made, text in zip(
+            world(), ("", "[" * 100_000, '{"cost": 1' + "0" * 5000 + "}"), strict=False
+        ):
+            path = store.path_of(made.spec)
+            path.write_text(text)
+            names.append(path.relative_to(folder).as_posix())
+        attested = folder / "attested" / "kd" / "one-two.json"
+        attested.parent.mkdir(parents=True)
+        attested.write_bytes(b"\xff\x00")
+        reported = folder / "reported" / "<b>.toml"
+        reported.parent.mkdir()
+        reported.write_text("[" * 5000)
+        return [*names, "reported/<b>.toml"], attested.relative_to(folder).as_posix()
+
+    def test_every_file_is_named(self, tmp_path):
+        names, attested = self.damage(tmp_path)
+        text, problems = compose(tmp_path, FORMATS.get("json"))
+        value = json.loads(text)
+        assert value["damaged"] == sorted(names)
+        assert value["beside"] == [attested]
+        assert len(problems) == 4
+        page, _ = compose(tmp_path, FORMATS.get("md"))
+        assert "Left out: 4 unreadable files.\n" in page
+        assert f"\n* {names[0]}\n" in page
+        assert "\n* reported/\\<b>.toml\n" in page
+        assert f"\n* {attested}, beside a record: no number is of it\n" in page
+        assert "git checkout" in page
+
+    def test_a_terminal_names_them(self, tmp_path, printed):
+        names, _ = self.damage(tmp_path)
+        text = printed(*result_table(aggregate([], damaged=names)))
+        assert all(f"  {name}\n" in text for name in names)
+
+    def test_of_many_the_first_are_named(self, printed):
+        text = printed(*result_table(aggregate([], damaged=[f"{n}.json" for n in range(30)])))
+        assert "19.json" in text
+        assert "20.json" not in text
+        assert "and 10 more" in text
 
 
 def test_nothing_recorded(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +102,28 @@ def test_a_value_that_a_template_misses_is_a_fault_of_the_program(tmp_path: Path
 def test_every_writer_has_its_template(writer: Callable[..., object]) -> None:
     stem = writer.__module__.rpartition(".")[2]
     assert [file for file in FOLDER.iterdir() if re.match(rf"{stem}\.\w+\.jinja", file.name)]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from benchmark.errors import UsageError
+from benchmark.templates.recipe import write_recipe
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # no file gets larger, as on a full disk
+folder = Path(sys.argv[1])
+try:
+    write_recipe("my-method", folder, folder / "cache")
+except UsageError as error:
+    print(error)
+print([path.name for path in folder.iterdir() if path.is_file()])
+"""
+
+
+def test_a_full_disk_leaves_no_empty_file(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)],
+        capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
+    )  # fmt: skip
+    assert "cannot write" in done.stdout, done.stderr
+    assert done.stdout.endswith("[]\n")

@@ -14,8 +14,10 @@ from benchmark.networks.outputs import Network
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair, Role
+from benchmark.records.canonical import digest
 from benchmark.registry import Catalogue
 from benchmark.training.job import Job
+from tests.support.identities import identity_for
 
 PROTOCOL = Protocol(name="t", epochs=3, batch_size=16, lr=0.05, schedule="cosine")
 
@@ -54,7 +56,7 @@ def make_job(
         roles = ready.roles(Pair("wrn_16_2", "resnet8"))
         chosen = "".join(f"-{name}-{value}" for name, value in settings.items())
         return Job(
-            identity=f"{recipe}-{seed}{chosen}".ljust(64, "0"),
+            identity=identity_for(f"{recipe}-{seed}{chosen}"),
             label=recipe,
             network="resnet8",
             recipe=ready,
@@ -62,7 +64,7 @@ def make_job(
             seed=seed,
             source=source,
             roles={name: network_of(role) for name, role in roles.items()},
-            role_identities={name: f"{role.draw}".rjust(64, "t") for name, role in roles.items()},
+            role_identities={name: digest(role.draw) for name, role in roles.items()},
         )
 
     return make

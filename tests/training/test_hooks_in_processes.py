@@ -23,10 +23,12 @@ from benchmark.recipe.context import Context
 from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair
+from benchmark.records.canonical import digest
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
 from benchmark.training.keeping import pauses
 from benchmark.work.accelerator import make_accelerator
+from tests.support.identities import identity_for
 from tests.training.trained import Trained, assert_same_but_for_time, run_until, weights
 
 NORMED = "vanilla that predicts with a BatchNorm of its own"
@@ -65,14 +67,14 @@ def job(name: str) -> Job:
     recipe = recipe_of(name)
     roles = recipe.roles(Pair("resnet14", "resnet8"))
     return Job(
-        identity=name.ljust(64, "0"),
+        identity=identity_for(name),
         label=name,
         network="resnet8",
         recipe=recipe,
         protocol=PROTOCOL,
         seed=0,
         roles={name: teacher(role.draw) for name, role in roles.items()},
-        role_identities={name: f"{role.draw}".rjust(64, "t") for name, role in roles.items()},
+        role_identities={name: digest(role.draw) for name, role in roles.items()},
     )
 
 

@@ -25,6 +25,7 @@ from benchmark.training.ending import Disturbed, Stopped
 from benchmark.training.job import Job
 from benchmark.training.keeping.stand import Stand
 from benchmark.training.keeping.workspace import Workspace
+from tests.support.identities import identity_for
 from tests.training.trained import Asked, Trained, assert_same_but_for_time, group_of, run_until
 
 Train = Callable[..., list[Trained]]
@@ -145,7 +146,7 @@ def test_a_stop_within_an_examination_examines_again(
     assert_same_but_for_time(whole, continued)
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process is gone."""
 
 
@@ -301,7 +302,7 @@ def test_what_a_recipe_cannot_have_kept_is_its_own_failure(
 ) -> None:
     bad = make("kd")
     cls = type("Odd", (type(bad.recipe),), {"get_extra_state": lambda self: {"a": object()}})
-    bad = replace(bad, recipe=cls(), identity="odd".ljust(64, "0"))
+    bad = replace(bad, recipe=cls(), identity=identity_for("odd"))
     failed, good = train([bad, make("kd")], tmp_path, checkpoint_s=0.0)
     assert "object" in failed.failed.failure.message
     assert good.finished

@@ -25,6 +25,9 @@ from benchmark.training.ending import Failed, Finished
 from benchmark.training.job import Job
 from benchmark.training.loop import train
 from benchmark.training.member import Member
+from benchmark.training.walls.surroundings import unchanged
+from benchmark.training.walls.wall import Wall
+from tests.support.identities import identity_for
 from tests.support.listeners import Noting
 from tests.training.ill_behaved import OFFENDERS, recipe_of
 from tests.training.trained import Trained, assert_same, group_of
@@ -39,7 +42,7 @@ MakeJob = Callable[..., Job]
 def offender(make_job: MakeJob, recipes: Catalogue[RecipeInfo]) -> MakeJob:
     def make(name: str) -> Job:
         job = make_job("kd", protocol=SHORT)
-        identity = name.ljust(64, "0")
+        identity = identity_for(name)
         return replace(job, identity=identity, label=name, recipe=recipe_of(name, recipes))
 
     return make
@@ -57,7 +60,10 @@ def good(make_job: MakeJob, recipes: Catalogue[RecipeInfo]) -> Callable[[], list
     def make() -> list[Job]:
         jobs = [make_job(name, protocol=SHORT) for name in GOOD]
         cls = type("Noisy", (recipes.get("kd").cls,), {"forward": noisy})
-        return [*jobs, replace(jobs[1], identity="n" * 64, label="noisy", recipe=cls())]
+        return [
+            *jobs,
+            replace(jobs[1], identity=identity_for("noisy"), label="noisy", recipe=cls()),
+        ]
 
     return make
 
@@ -143,3 +149,29 @@ def faults_of(name: str, trained: Trained, notes: list[str]) -> list[str]:
     ):
         return []
     return [f"{name}: {ending.status} {failure.kind} {failure.message[:200]}"]
+
+
+def test_what_is_asked_before_a_training_changes_nothing_either() -> None:
+    before = state_of_the_process()
+    with unchanged():
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        os.environ["KDBENCH_TEST"] = "1"
+        torch.set_default_device("meta")
+    assert state_of_the_process() == before
+
+
+def test_a_state_that_is_the_engines_own_stays_while_a_view_is_made() -> None:
+    wall = Wall()
+    wall.enter()
+    with torch.inference_mode(), wall.engine():
+        made = torch.zeros(1) + 1
+        assert not made.is_inference()
+    assert wall.found == {}
+    torch.set_default_dtype(torch.float64)
+    with wall.engine():
+        assert torch.zeros(1).dtype == torch.float32
+    assert torch.get_default_dtype() == torch.float64, "the hook is not over"
+    wall.leave()
+    assert torch.get_default_dtype() == torch.float32
+    assert list(wall.found) == ["torch.set_default_dtype"]

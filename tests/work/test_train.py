@@ -5,12 +5,15 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from accelerate import Accelerator
 
+from benchmark.data.loaders.batches import LoadedBatch
+from benchmark.data.loaders.resident import ResidentLoader
 from benchmark.errors import TrainingError
 from benchmark.events import Listener
 from benchmark.matrix.run import Run
@@ -83,19 +86,12 @@ def test_time_that_is_up_is_an_ending(session: Make, card_folder: Path, place: P
     assert train_group(group, place, Listener()) == [Stopped(epochs=1, of=2)]
 
 
-class Fault(Listener):
-    """Raises in an epoch, where no member can be blamed."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def epoch_started(self, epoch: int, images: int) -> None:
-        if epoch == self.epoch:
-            raise OSError("the disk is gone")
-
-
 def test_a_fault_of_the_group_leaves_members_their_own_endings(
-    session: Make, card_folder: Path, tmp_path: Path, place: Place
+    session: Make,
+    card_folder: Path,
+    tmp_path: Path,
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "wild.py").write_text(
@@ -111,7 +107,15 @@ def test_a_fault_of_the_group_leaves_members_their_own_endings(
     made = session("wild", "vanilla", paths=paths[1:], protocol="longer")
     runs = [cell.run for cell in made.cells]
     group = GroupSpec.of(runs, teachers={}, paths=paths)
-    wild, vanilla = train_group(group, place, Fault(2))
+    whole = ResidentLoader.epoch
+
+    def epoch(self: ResidentLoader, number: int, *, first: int = 0) -> Iterator[LoadedBatch]:
+        if number == 1:  # the second one, in which no member can be blamed
+            raise OSError("the disk is gone")
+        return whole(self, number, first=first)
+
+    monkeypatch.setattr(ResidentLoader, "epoch", epoch)
+    wild, vanilla = train_group(group, place, Listener())
     assert isinstance(wild, Failed)
     assert isinstance(vanilla, Failed)
     assert (wild.status, wild.failure.epoch) == ("diverged", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from accelerate import Accelerator
 
-from benchmark.errors import BenchmarkError, RecordError
+from benchmark.errors import RecordError
 from benchmark.events import Listener
+from benchmark.folders import builtin_folder
 from benchmark.layouts.catalogue import known_cards
 from benchmark.matrix.states import State
 from benchmark.records.comparing import compared, evaluated
@@ -34,6 +36,10 @@ RENAMED = MINE.replace("ce = F", "term = F").replace('"ce": ce', '"ce": term')
 EDITED = MINE.replace("0.1 *", "0.4 *")
 
 Verify = Callable[[], Verifier]
+
+
+def recipes_folder() -> Path:
+    return builtin_folder("recipes")
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_other_weights_than_the_records_are_noticed(
     assert [name for name, one in verdict.comparison.metrics.items() if not one.agrees] == ["nll"]
     for file in made.workspace.folder(run.identity).glob("weights*"):
         file.unlink()
-    with pytest.raises(BenchmarkError, match="weights"):
+    with pytest.raises(RecordError, match="--train"):
         verifier(made).evaluate(record)
 
 
@@ -190,6 +196,38 @@ def test_a_run_that_fails_when_it_is_trained_again_does_not_hold(
     verdict = verifier(session("mine", paths=(own,))).train(record)
     assert not verdict.holds
     assert "failed: no" in verdict.comparison.basis
+
+
+@pytest.mark.parametrize(("text", "holds"), [(RENAMED, True), (EDITED, False)])
+def test_two_sources_are_compared_by_one_engine(
+    trained: Callable[..., Session],
+    verifier: Callable[[Session], Verifier],
+    write: Callable[[str], None],
+    session: Make,
+    own: Path,
+    tmp_path: Path,
+    text: str,
+    holds: bool,
+) -> None:
+    """The record may be of another engine, whose numbers nobody gets any more."""
+    record = record_of(trained())
+    shutil.copytree(recipes_folder(), tmp_path / "then", ignore=shutil.ignore_patterns("__*"))
+    shutil.copy(own / "mine.py", tmp_path / "then")
+    write(text)
+    made = session("mine", paths=(own,))
+    verdict = verifier(made).against(record, tmp_path / "then", epochs=1)
+    assert verdict.holds is holds
+    assert verdict.protocol == "quick[epochs=1]"
+    state = made.known()[made.cells[0].run.identity]
+    assert state.state is (State.done if holds else State.changed)
+    if holds:
+        [attestation] = made.store.all().attested.attestations
+        assert (attestation.by, attestation.protocol) == ("engine", "quick[epochs=1]")
+        assert "both trained by one engine under quick[epochs=1]" in state.reason
+    write(EDITED.replace("0.4", "0.5"))
+    (tmp_path / "then" / "mine.py").write_text(EDITED.replace("0.4", "0.7"))
+    with pytest.raises(RecordError, match="no record came from the source"):
+        verifier(made).against(record, tmp_path / "then", epochs=1)
 
 
 def test_what_cannot_be_verified_says_why(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmark.errors import DataError
 
-_SHARED = {"unpacked/*": "unpacked archive", "arrow/*/*": "encoded images"}
+_SHARED = {"unpacked/*": "unpacked archive", "arrow/*/*": "of an older version"}
 _OF_A_DATA_SET = {
     ".safetensors": "decoded images",
     ".images": "decoded images",

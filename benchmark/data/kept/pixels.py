@@ -30,14 +30,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-import struct
-import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,165 +41,17 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from benchmark.data.kept.decoded import explained
+from benchmark.data.kept.pixel_files import UNREADABLE, KeptImages, PixelFiles, image_checksum
 from benchmark.data.loaders.workers import default_workers
 from benchmark.data.shrink import short_side, shrink
 from benchmark.data.splits import ImageList
-from benchmark.errors import BenchmarkError, DataError, DisturbanceError, first_line
+from benchmark.errors import BenchmarkError, DataError, first_line
 from benchmark.events import Listener
 from benchmark.files import whole
 
 Image = NDArray[np.uint8]
 
-_LEAST_IMAGES = 256  # of a file: at most so many are decoded again after an interruption
-_MOST_FILES = 128  # every process holds them open
 _SAMPLE = 32  # images whose size is taken for that of all when the room on the disk is compared
-# What opening or reading a damaged file may end in.
-_UNREADABLE = (OSError, ValueError, TypeError, LookupError, pa.ArrowException)
-_FIELDS = [
-    ("pixels", pa.large_binary()),
-    ("height", pa.int32()),
-    ("width", pa.int32()),
-    ("checksum", pa.uint32()),
-]
-
-
-@dataclass(frozen=True)
-class _Files:
-    """The files of a split in their folder.
-
-    Attributes:
-        folder: of the files.
-        images: in all of them.
-        short_side: to how many pixels the short side of larger images was brought.
-    """
-
-    folder: Path
-    images: int
-    short_side: int
-
-    @property
-    def per_file(self) -> int:
-        """Images of every file but the last."""
-        return max(_LEAST_IMAGES, -(-self.images // _MOST_FILES))
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files in the order of their images."""
-        count = -(-self.images // self.per_file)
-        return [self.folder / f"{number:05d}-of-{count:05d}.arrow" for number in range(count)]
-
-    def positions(self, number: int) -> range:
-        """Positions of the images that a file holds."""
-        start = number * self.per_file
-        return range(start, min(start + self.per_file, self.images))
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Of every file; says what the folder holds."""
-        notes = {"images": str(self.images), "short_side": str(self.short_side)}
-        return pa.schema(_FIELDS, metadata=notes)
-
-    def open(self, number: int) -> Any:
-        """A reader of a whole file.
-
-        Raises:
-            FileNotFoundError: it is not there.
-            OSError, ValueError: it is damaged, cut short, or holds something else.
-        """
-        reader = pa.ipc.open_file(pa.OSFile(str(self.paths[number])))
-        if not reader.schema.equals(self.schema, check_metadata=True):
-            raise ValueError("it holds other images")
-        if reader.num_record_batches != len(self.positions(number)):
-            raise ValueError(f"it holds {reader.num_record_batches:,} images")
-        return reader
-
-
-class KeptImages:
-    """Images in a folder of files; reading one decodes nothing.
-
-    A copy in another process, forked or pickled, reads the same files.
-
-    Args:
-        files: of the images.
-        original: the images that the files were made from, if they are at hand.
-
-    Raises:
-        FileNotFoundError: a file is not there.
-        OSError, ValueError: a file is damaged, cut short, or holds something else.
-    """
-
-    def __init__(self, files: _Files, *, original: ImageList | None = None) -> None:
-        self._original = original
-        self._rows = np.arange(files.images)
-        self._open(files)
-
-    def __len__(self) -> int:
-        """How many images there are."""
-        return len(self._rows)
-
-    def __getitem__(self, position: int) -> Image:
-        """One image (H, W, 3), which cannot be written to.
-
-        Raises:
-            DisturbanceError: its file is damaged.
-        """
-        number, row = divmod(int(self._rows[position]), self._files.per_file)
-        try:
-            batch = self._readers[number].get_batch(row)
-            # The buffers themselves: Arrow's scalars would cost a third of the time.
-            pixels, height, width, sum_ = (column.buffers()[-1] for column in batch.columns)
-            (high,), (wide,) = (
-                np.frombuffer(side, np.int32, 1).tolist() for side in (height, width)
-            )
-            image = np.frombuffer(pixels, np.uint8, 3 * high * wide).reshape(high, wide, 3)
-            if _checksum(image, int(self._rows[position])) != np.frombuffer(sum_, np.uint32, 1)[0]:
-                raise ValueError("a checksum in it is another")
-        except _UNREADABLE as error:
-            raise self._damaged(number, error) from None
-        return image
-
-    def _damaged(self, number: int, error: Exception) -> DisturbanceError:
-        """What is said of a file, which is taken away so that the next start makes it again."""
-        path = self._files.paths[number]
-        taken = " It was taken away, and the next start makes it again."
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as fault:
-            taken = f" Delete it ({fault.strerror}), and the next start makes it again."
-        return DisturbanceError(f"{path} is damaged: {first_line(error)}.{taken}")
-
-    def select(self, positions: Sequence[int]) -> KeptImages:
-        """Some of the images, in the given order, from the same files."""
-        chosen = object.__new__(KeptImages)
-        chosen.__dict__ |= self.__dict__
-        chosen._rows = self._rows[np.asarray(positions, dtype=np.int64)]
-        return chosen
-
-    @property
-    def short_side(self) -> int:
-        """To how many pixels the short side of larger images was brought."""
-        return self._files.short_side
-
-    @property
-    def original(self) -> ImageList | None:
-        """The same images before they were made smaller; None if they are not at hand."""
-        return None if self._original is None else self._original.select(self._rows.tolist())
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Neither readers nor originals travel to another process.
-        return {"files": self._files, "rows": self._rows}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        try:
-            self._open(state["files"])
-        except _UNREADABLE as error:
-            folder = state["files"].folder
-            raise DataError(f"{folder} cannot be opened again: {first_line(error)}") from None
-        self._original, self._rows = None, state["rows"]
-
-    def _open(self, files: _Files) -> None:
-        self._files = files
-        self._readers = [files.open(number) for number in range(len(files.paths))]
 
 
 def keep_pixels(
@@ -227,9 +75,9 @@ def keep_pixels(
     Raises:
         DataError: an image cannot be decoded, or a file cannot be written.
     """
-    files = _Files(folder, len(images), short_side(image_size))
+    files = PixelFiles(folder, len(images), short_side(image_size))
     # Every image is compared with its checksum when it is read, so a look at the ends is enough.
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         return KeptImages(files, original=images)
     with explained(folder), _alone(folder, title, listener):
         for left in folder.glob(".*.partial"):
@@ -239,14 +87,14 @@ def keep_pixels(
             _build(images, files, missing, title, advance)
     try:
         return KeptImages(files, original=images)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{folder} cannot be read back after writing: {first_line(error)}. The disk may be "
             "damaged."
         ) from None
 
 
-def _missing(files: _Files, listener: Listener) -> list[int]:
+def _missing(files: PixelFiles, listener: Listener) -> list[int]:
     """The numbers of the files that are to be made; the listener hears why one is made anew."""
     missing = []
     for number, path in enumerate(files.paths):
@@ -254,7 +102,7 @@ def _missing(files: _Files, listener: Listener) -> list[int]:
             files.open(number)
         except FileNotFoundError:
             missing.append(number)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             listener.note(f"{path} is made anew: {first_line(error)}")
             missing.append(number)
     return missing
@@ -262,7 +110,7 @@ def _missing(files: _Files, listener: Listener) -> list[int]:
 
 def _build(
     images: ImageList,
-    files: _Files,
+    files: PixelFiles,
     missing: Sequence[int],
     title: str,
     advance: Callable[[int], None],
@@ -286,7 +134,7 @@ def _build(
 
 
 def _write(
-    files: _Files, number: int, images: Iterable[Image], advance: Callable[[int], None]
+    files: PixelFiles, number: int, images: Iterable[Image], advance: Callable[[int], None]
 ) -> None:
     """Write a file whole or not at all, and be sure that it is on the disk."""
     with (
@@ -305,13 +153,8 @@ def _batch(image: Image, position: int, schema: pa.Schema) -> pa.RecordBatch:
     ends = pa.py_buffer(np.array([0, image.nbytes], dtype=np.int64))
     pixels = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(image)])
     sides = (pa.array([side], pa.int32()) for side in (height, width))
-    sum_ = pa.array([_checksum(image, position)], pa.uint32())
+    sum_ = pa.array([image_checksum(image, position)], pa.uint32())
     return pa.record_batch([pixels, *sides, sum_], schema=schema)
-
-
-def _checksum(image: Image, position: int) -> int:
-    """Tells an image in its place from a damaged one, and from another of the same file."""
-    return zlib.crc32(image.data, zlib.crc32(struct.pack("<3q", position, *image.shape[:2])))
 
 
 def _read(images: ImageList, position: int, short: int, title: str) -> Image:

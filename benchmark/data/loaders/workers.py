@@ -10,6 +10,7 @@ do not depend on the number of workers.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import os
@@ -35,6 +36,7 @@ from benchmark.cards.transforms import (
     TrivialAugment,
 )
 from benchmark.data.loaders.batches import (
+    Chunk,
     LoadedBatch,
     Normalise,
     chunks_of_epoch,
@@ -142,19 +144,31 @@ class WorkersLoader:
             [(epoch, position, view) for view in range(self._views) for position in part.tolist()]
             for part in own
         ]
-        for chunk, index, pixels in zip(chunks, own, self._batches, strict=True):
-            if isinstance(pixels, BenchmarkError):
-                raise pixels
-            images = self._normalise(pixels.to(self._device, non_blocking=True))
-            shown, *views = images.chunk(self._views) if self._views > 1 else (images,)
-            yield LoadedBatch(
-                images=shown,
-                labels=self._labels[index].to(self._device, non_blocking=True),
-                index=index.to(self._device, non_blocking=True),
-                global_size=chunk.global_size,
-                weight=chunk.weight,
-                views=tuple(views),
-            )
+        batches = iter(self._batches)
+        try:
+            for chunk, index, pixels in zip(chunks, own, batches, strict=True):
+                if isinstance(pixels, BenchmarkError):
+                    raise pixels
+                yield self._loaded(chunk, index, pixels)
+        except GeneratorExit:
+            # What is underway is waited for: workers that were left with it would be stopped while
+            # someone still writes to them, which ends in a traceback.
+            self._plan.batches.clear()
+            with contextlib.suppress(BenchmarkError):
+                collections.deque(batches, maxlen=0)
+            raise
+
+    def _loaded(self, chunk: Chunk, index: Tensor, pixels: Tensor) -> LoadedBatch:
+        images = self._normalise(pixels.to(self._device, non_blocking=True))
+        first, *views = images.chunk(self._views) if self._views > 1 else (images,)
+        return LoadedBatch(
+            images=first,
+            labels=self._labels[index].to(self._device, non_blocking=True),
+            index=index.to(self._device, non_blocking=True),
+            global_size=chunk.global_size,
+            weight=chunk.weight,
+            views=tuple(views),
+        )
 
 
 def make_compose(split: ImageSplit, pictures: Pictures, *, train: bool) -> albumentations.Compose:

@@ -13,6 +13,7 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock
 
@@ -21,6 +22,7 @@ from benchmark.events import Listener
 
 _BLOCK = 1 << 20
 _PATIENCE_S = 30.0
+_MOST_BYTES = 1 << 40
 _NO_MORE = 416  # the answer to a range that begins behind the file's end
 
 
@@ -100,15 +102,24 @@ def _fetch_rest(url: str, partial: Path, listener: Listener) -> None:
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None
         with (
-            partial.open("ab" if goes_on else "wb") as file,
+            _opened(partial, anew=not goes_on) as file,
             listener.progress(f"{partial.stem} (kB)", (total or 0) // 1000) as advance,
         ):
             advance(have // 1000)
             while block := answer.read(_BLOCK):
+                have += len(block)
+                if have > _MOST_BYTES:
+                    raise DataError(f"{partial.stem} does not end: {have:,} bytes have arrived.")
                 file.write(block)
                 advance(len(block) // 1000)
     if total is not None and partial.stat().st_size < total:
         raise http.client.HTTPException("the connection broke")
+
+
+def _opened(partial: Path, *, anew: bool) -> BinaryIO:
+    """The partial file, to be written; nothing is written through a link in its place."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(partial, flags | (os.O_TRUNC if anew else os.O_APPEND), 0o666), "wb")
 
 
 def _require(file: Path, checksum: str, url: str) -> None:

@@ -57,6 +57,12 @@ def read_layout(source: InLayout, places: Places) -> Listing:
     return listing
 
 
+def shown(folder: Path) -> str:
+    """A folder for a person; of a link also where it leads."""
+    leads = folder.resolve()
+    return str(folder) if leads == folder.absolute() else f"{folder} (which is {leads})"
+
+
 def found_files(origin: str, places: Places, listing: Listing, *, keep: int | None = None) -> Found:
     """The images of a listing; no file is opened.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.cards.card import Card, FolderSource
 from benchmark.data.found import Found, Surroundings
-from benchmark.data.sources.files import found_files, read_layout
+from benchmark.data.sources.files import found_files, read_layout, shown
 from benchmark.errors import DataError
 from benchmark.layouts.listing import Listing, Places
 
@@ -20,7 +20,7 @@ def open(card: Card, source: FolderSource, around: Surroundings) -> Found:
     """
     folder = _find(source, around.data_dir)
     places = Places((folder,))
-    return found_files(f"images in {folder}", places, _read(source, places, folder))
+    return found_files(f"images in {shown(folder)}", places, _read(source, places, folder))
 
 
 def _find(source: FolderSource, data_dir: Path | None) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.cards.card import Card, HubSource, LocalCopy
 from benchmark.data.found import Found, Surroundings
-from benchmark.data.sources.files import found_files, read_layout
+from benchmark.data.sources.files import found_files, read_layout, shown
 from benchmark.data.sources.unpack import unpacked
 from benchmark.layouts.catalogue import layout_of
 from benchmark.layouts.listing import Places
@@ -27,7 +27,7 @@ def open(card: Card, source: HubSource, around: Surroundings) -> Found | None:
     bases = [base for base in (inside, around.data_dir) if base.is_dir()]
     for copy in source.local:
         if (places := _places(copy, card, bases, around.cache_dir)) is not None:
-            origin = f"official archive {places} (layout '{copy.layout}')"
+            origin = f"official archive {shown(places.roots[0])} (layout '{copy.layout}')"
             return found_files(origin, places, read_layout(copy, places), keep=source.keep)
     return None
 

@@ -188,7 +188,7 @@ def _zip_members(file: BinaryIO, start: bytes, limits: Limits, most: int) -> Ite
                 raise Refused(f"'{entry.filename}' is encrypted")
             _check_size(entry.filename, entry.file_size, limits)
             parts = _parts(entry.filename)
-            if entry.is_dir():
+            if entry.filename.endswith("/"):
                 if parts:
                     yield Member(parts, None)
                 continue

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from benchmark.records.schema import Record, RoleRecord
-from benchmark.reports.board.provenance import PACKAGES, Kinds, counted, earlier, weights
+from benchmark.reports.board.provenance import PACKAGES, Kinds, counted, earlier
 
 MANY = 6  # rows with one footnote; more are said in one line
 MOST_TEACHERS = 3  # that a footnote names
@@ -90,8 +90,7 @@ def _another(role: RoleRecord, record: Record | None) -> str:
     said = record.metrics.top1
     if role.top1 is not None and role.top1 != said:
         return f"{role.top1:.2f}, in its own record {said:.2f}"
-    mine, its = weights(role), weights(record)
-    if None not in (mine, its) and mine != its:
+    if None not in (role.weights, record.weights) and role.weights != record.weights:
         return "with other weights of the same top-1"
     return ""
 

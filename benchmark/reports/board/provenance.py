@@ -7,22 +7,24 @@ worth a note and no more.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchmark.records.canonical import canonical_json
-from benchmark.records.schema import EvaluatedSplit, Record, RoleRecord
+from benchmark.records.schema import Engine, EvaluatedSplit, Record
 from benchmark.records.sources import SourceGroup, Standing
 
 PACKAGES = ("torch", "torchvision", "timm", "kdbench")
 LONGEST_MARK = 3  # things that differ, before the rest is counted
 SHORT = 8  # figures of a digest that tell two apart
 SOURCE = "recipe source"
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 OriginOf = Callable[[Record], SourceGroup]
+Gaps = tuple[frozenset[str], frozenset[str]]
 
 
 def recorded(record: Record) -> SourceGroup:
@@ -56,7 +58,21 @@ class Facts:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for equal facts."""
-        return frozenset(self.values.items()), self.unknown
+        return frozenset(item for item in self.values.items() if item[1] != ""), self.unknown
+
+    @property
+    def gaps(self) -> Gaps:
+        """What is not known: how names begin, and names."""
+        return self.unknown, frozenset(name for name, value in self.values.items() if value is None)
+
+    def beyond(self, gaps: Gaps) -> frozenset[tuple[str, str | None]]:
+        """What is known outside of its own gaps and others."""
+        starts, names = tuple(self.unknown | gaps[0]), gaps[1]
+        return frozenset(
+            (name, value)
+            for name, value in self.values.items()
+            if value and name not in names and not name.startswith(starts)
+        )
 
     def differing(self, other: Facts) -> Iterable[str]:
         """What tells the two apart, as far as both know it; in the order of the facts."""
@@ -69,7 +85,7 @@ class Facts:
     def words(self, name: str) -> str:
         """One fact for a reader: ``lr 0.4``, ``precision bf16``; nothing for today's source."""
         if value := self.values.get(name, ""):
-            return f"{name} {value}"
+            return f"{name} {value[:SHORT] if DIGEST.fullmatch(value) else value}"
         return "" if name.endswith(SOURCE) else f"no {name}"
 
 
@@ -107,14 +123,15 @@ class Kinds:
             "data revision": spec.data_revision,
             "evaluated on": evaluated_on(record),
             "start": spec.starts_from,
-            "first weights": record.published_weights and record.published_weights[:SHORT],
+            # Without a name for them there are none; with one, they may have come from elsewhere.
+            "first weights": record.published_weights or (None if spec.starts_from else ""),
         }
         return Facts(values | {k: _spelled(v) for k, v in sorted(spec.protocol_values.items())})
 
     def method(self, record: Record) -> Facts:
         """What a method's own mean must have in common: its code, and what it builds on."""
         spec = record.spec
-        source = self.origin(record).key.rpartition(":")[2][:SHORT]
+        source = self.origin(record).key.rpartition(":")[2]
         facts = Facts(
             {"recipe version": str(spec.recipe_version), SOURCE: source}
             | {f"setting {k}": _spelled(v) for k, v in sorted(spec.settings.items())}
@@ -153,14 +170,7 @@ class Kinds:
             found = of(record)
             equal[found.key].append(record)
             facts[found.key] = found
-        parts: list[list[tuple[object, ...]]] = []
-        for key in sorted(equal, key=lambda key: _unknowns(facts[key])):
-            for part in parts:
-                if not any(any(facts[key].differing(facts[other])) for other in part):
-                    part.append(key)
-                    break
-            else:
-                parts.append([key])
+        parts = [[found.key for found in part] for part in _fitting(facts.values())]
         marks = _marks([facts[part[0]] for part in parts])
         order = {id(record): place for place, record in enumerate(records)}
         made = [
@@ -198,14 +208,14 @@ def pairable(one: Record, other: Record) -> bool:
             return False
         if None not in (mine.top1, theirs.top1) and mine.top1 != theirs.top1:
             return False
-        if None not in (weights(mine), weights(theirs)) and weights(mine) != weights(theirs):
+        if None not in (mine.weights, theirs.weights) and mine.weights != theirs.weights:
             return False
     return True
 
 
-def earlier(record: Record) -> tuple[Any, ...]:
+def earlier(record: Record) -> tuple[Engine, ...]:
     """The engines that trained a part of it before that of its environment, in their order."""
-    return tuple(getattr(record.environment, "earlier", ()))
+    return (record.cost.earlier if record.cost else None) or ()
 
 
 def engines(record: Record) -> tuple[str, ...]:
@@ -221,14 +231,11 @@ def engines(record: Record) -> tuple[str, ...]:
 
 def precisions(record: Record) -> tuple[str, ...]:
     """Those that it was trained in, in their order."""
-    told = [*(engine.precision for engine in earlier(record)), record.environment.precision]
+    told = [
+        *(engine.precision for engine in earlier(record)),
+        record.environment.precision,
+    ]
     return tuple(dict.fromkeys(told))
-
-
-def weights(of: Record | RoleRecord) -> str | None:
-    """Digest of the weights that a run ended with, or that taught; None where it is not told."""
-    digest = getattr(of, "weights", None)
-    return None if digest is None else str(digest)
 
 
 def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
@@ -252,7 +259,7 @@ def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
             "published_weights": [record.published_weights],
             "variant": [spec.variant or None],
             "engines": engines(record) if earlier(record) else (),
-            "weights": [weights(record)],
+            "weights": [record.weights],
         }
         told |= {name: [where.packages.get(name)] for name in PACKAGES}
         for name, values in told.items():
@@ -267,8 +274,30 @@ def counted(values: Iterable[str], most: int = 4) -> str:
     return ", ".join([*words, *([f"{len(ordered) - most} more"] if len(ordered) > most else [])])
 
 
-def _unknowns(facts: Facts) -> int:
-    return len(facts.unknown) + sum(value is None for value in facts.values.values())
+def _fitting(facts: Iterable[Facts]) -> list[list[Facts]]:
+    """Facts that do not contradict each other, together; what tells the most first in each part.
+
+    Looked up rather than compared one by one: a folder may hold thousands of kinds.
+    """
+    parts: list[list[Facts]] = []
+    seen: dict[Gaps, None] = {}
+    # By the gaps of both: a part's first facts, as far as the gaps let them be compared.
+    indexes: dict[tuple[Gaps, Gaps], dict[frozenset[tuple[str, str | None]], list[Facts]]] = {}
+    for one in sorted(facts, key=lambda one: (len(one.gaps[0]), len(one.gaps[1]))):
+        for other in seen if any(one.gaps) else ():
+            if (one.gaps, other) not in indexes:
+                found = [part for part in reversed(parts) if part[0].gaps == other]
+                indexes[one.gaps, other] = {part[0].beyond(one.gaps): part for part in found}
+            if part := indexes[one.gaps, other].get(one.beyond(other)):
+                part.append(one)
+                break
+        else:
+            parts.append([one])
+            seen[one.gaps] = None
+            for (mine, other), index in indexes.items():
+                if other == one.gaps:
+                    index.setdefault(one.beyond(mine), parts[-1])
+    return parts
 
 
 def _marks(facts: Sequence[Facts]) -> list[str]:

@@ -64,7 +64,7 @@ def _flat(cell: Cell, mark: str = "") -> dict[str, object]:
         cell: to write.
         mark: of its column.
     """
-    score, gain = cell.score, cell.gain
+    score, gain, averaged = cell.score, cell.gain, cell.provenance
     return {
         "method": cell.method,
         "recipe": cell.recipe,
@@ -82,7 +82,7 @@ def _flat(cell: Cell, mark: str = "") -> dict[str, object]:
         "parameters": cell.latest(PARAMETERS),
         "macs": cell.latest(MACS),
         "mark": "; ".join(filter(None, [mark, cell.mark])),
-        **{name: "; ".join(cell.provenance[name]) for name in PROVENANCE},
+        **{name: "; ".join(averaged[name]) for name in PROVENANCE},
         "notes": " ".join(cell.notes),
     }
 

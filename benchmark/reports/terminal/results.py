@@ -14,7 +14,7 @@ from benchmark.records.schema import Record
 from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import method_of
 from benchmark.reports.board.metrics import MACS, PARAMETERS, Metric
-from benchmark.reports.board.provenance import engines, weights
+from benchmark.reports.board.provenance import engines
 from benchmark.reports.board.tables import Board, Cell, Column, Table
 from benchmark.reports.terminal.screen import Rows, words
 from benchmark.reports.wording import numbers as wording
@@ -192,8 +192,8 @@ def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]
     }
     if before := engines(record)[:-1]:
         values["continued"] = "\n".join(f"began with {engine}" for engine in before)
-    if digest := weights(record):
-        values["weights"] = digest
+    if record.weights:
+        values["weights"] = record.weights
     if record.published_weights:
         values["started from"] = record.published_weights
     return values | {"finished": record.finished, "identity": record.identity}

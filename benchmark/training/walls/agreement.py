@@ -54,7 +54,7 @@ class Agreement:
         self._failures += 1
         if self._all_came(f"{job.identity}/{self._failures}/{ending.failure.kind}"):
             return True
-        self._write(job, ending)
+        self.write(job, ending)
         return False
 
     def _all_came(self, what: str) -> bool:
@@ -76,7 +76,14 @@ class Agreement:
 
     # ------------------------------------------------------------------ from start to start
 
-    def _write(self, job: Job, ending: Failed) -> None:
+    def write(self, job: Job, ending: Failed) -> None:
+        """Let the next start tell a failure that this one cannot have recorded.
+
+        The first one stays: what other processes meet when one is gone tells nothing.
+        """
+        path = self.folder(job.identity) / FILE
+        if path.exists():
+            return
         text = json.dumps(
             {
                 "identity": job.identity,
@@ -87,9 +94,8 @@ class Agreement:
             }
         )
         with suppress(OSError):  # the failure itself is said in any case
-            folder = self.folder(job.identity)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / FILE, text.encode(), durable=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text.encode(), durable=True)
 
     def left_over(self, jobs: Sequence[Job]) -> dict[str, Failed]:
         """The failures that an earlier start wrote down and could not record; told once."""

@@ -70,5 +70,19 @@ class Surroundings:
             own.restore()
 
 
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Put back what a recipe's method changes that is asked outside of a training.
+
+    Raises:
+        NotRestored: some of it stays as it is.
+    """
+    before = Surroundings()
+    try:
+        yield
+    finally:
+        before.restore()
+
+
 def _read() -> list[Any]:
     return [knob.read() for knob in KNOBS]

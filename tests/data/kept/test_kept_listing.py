@@ -48,7 +48,7 @@ def test_everything_is_listed_the_largest_first(cache: Path) -> None:
         ("trees/1.safetensors", "trees", "decoded images"),
         ("old/4-test.pixels", "old", "of an older version"),
         ("unpacked/birds-ab", "", "unpacked archive"),
-        ("arrow/parquet/default-12", "", "encoded images"),
+        ("arrow/parquet/default-12", "", "of an older version"),
         ("recipes-77.json", "", "index of recipes"),
         ("trees/.3.safetensors.9-ab.partial", "trees", "unfinished"),
         ("old/4-test.pixels.journal", "old", "of an older version"),

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmark.cards.card import Card
-from benchmark.data.kept import pixels
-from benchmark.data.kept.pixels import KeptImages, keep_pixels
+from benchmark.data.kept import pixel_files, pixels
+from benchmark.data.kept.pixel_files import KeptImages
+from benchmark.data.kept.pixels import keep_pixels
 from benchmark.data.loaders.workers import WorkersLoader
 from benchmark.data.opening import load_data
 from benchmark.data.pictures import Pictures
@@ -111,7 +112,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file holds eight images, and one image tells how much room is needed."""
-    monkeypatch.setattr(pixels, "_LEAST_IMAGES", 8)
+    monkeypatch.setattr(pixel_files, "_LEAST_IMAGES", 8)
     monkeypatch.setattr(pixels, "_SAMPLE", 1)
 
 
@@ -211,7 +212,7 @@ def test_many_images_lie_in_a_limited_number_of_files(
 ) -> None:
     assert_same(make(photos, path), photos.images)
     assert len(list(path.iterdir())) == 5
-    monkeypatch.setattr(pixels, "_MOST_FILES", 3)
+    monkeypatch.setattr(pixel_files, "_MOST_FILES", 3)
     other = path.with_name("other.images")
     assert_same(make(photos, other), photos.images)
     assert [file.name for file in sorted(other.iterdir())] == [
@@ -292,7 +293,7 @@ def test_a_killed_process_leaves_what_the_next_continues(
 
 
 def _make_and_die(path: Path) -> None:
-    pixels._LEAST_IMAGES, pixels._SAMPLE = 8, 1
+    pixel_files._LEAST_IMAGES, pixels._SAMPLE = 8, 1
     make(Dying.random(SIZES), path)
 
 
@@ -389,6 +390,23 @@ def test_every_flipped_byte_is_noticed_before_it_is_a_pixel(photos: Photos, path
             noticed += 1
             assert_same(make(photos, path), photos.images)
     assert noticed > len(whole) / 13 / 2
+
+
+@pytest.mark.usefixtures("small_files")
+def test_all_that_is_kept_can_be_looked_through(photos: Photos, path: Path) -> None:
+    make(photos, path)
+    read: list[int] = []
+    assert pixel_files.check_pixels(path, advance=read.append) == []
+    assert sum(read) == len(photos)
+    second, fourth = sorted(path.iterdir())[1], sorted(path.iterdir())[3]
+    content = bytearray(second.read_bytes())
+    content[len(content) // 3] ^= 8
+    second.write_bytes(content)
+    fourth.write_bytes(b"no such file")
+    found = pixel_files.check_pixels(path, advance=read.append)
+    assert [str(file) in fault for file, fault in zip((second, fourth), found, strict=True)]
+    assert not second.exists()
+    assert_same(make(photos, path), photos.images)
 
 
 def test_images_of_one_file_cannot_change_places(photos: Photos, path: Path) -> None:

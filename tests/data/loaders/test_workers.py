@@ -232,3 +232,14 @@ def test_an_epoch_may_begin_at_any_batch_and_reads_no_more(mixed: DataSet) -> No
         for one, other in zip(whole[first:], rest, strict=True):
             assert torch.equal(one.images, other.images)
             assert torch.equal(one.index, other.index)
+
+
+def test_an_epoch_may_be_left_at_any_batch(mixed: DataSet) -> None:
+    loader = load(mixed.train, mixed.card, workers=2)
+    whole = by_position(list(loader.epoch(0)))
+    for left in range(1, len(loader)):
+        batches = loader.epoch(1)
+        for _ in range(left):
+            next(batches)
+        batches.close()
+        assert torch.equal(by_position(list(loader.epoch(0))), whole)

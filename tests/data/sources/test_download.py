@@ -121,3 +121,19 @@ def test_a_folder_that_cannot_be_is_said(server: Server, tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"cannot write to .*taken: .*Choose another folder"):
         download(server.url, tmp_path / "taken" / "file", checksum=MD5)
     assert server.asked == []
+
+
+def test_nothing_is_written_through_a_link(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("mine")
+    (tmp_path / "file.partial").symlink_to(tmp_path / "key")
+    with pytest.raises(DataError, match=r"cannot write .*file\.partial"):
+        download(server.url, tmp_path / "file", checksum=MD5)
+    assert (tmp_path / "key").read_text() == "mine"
+
+
+def test_a_file_without_end_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.data.sources.download._MOST_BYTES", 1000)
+    with pytest.raises(DataError, match="does not end"):
+        download(server.url, tmp_path / "file", checksum=MD5)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmark.cards.card import Card, Download
@@ -244,6 +244,7 @@ NAMES = st.one_of(
 
 @fuzzed
 @given(names=st.lists(NAMES, min_size=1, max_size=4), as_zip=st.booleans())
+@example(names=["\0"], as_zip=True)
 def test_any_names_are_inside_or_refused(names: list[str], as_zip: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try_names(names, as_zip=as_zip, folder=Path(folder))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
 
 import pytest
 
-from benchmark.records.schema import Environment, RoleRecord
+from benchmark.records.schema import Engine, RoleRecord
 from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.footnotes import MANY
@@ -37,25 +36,10 @@ def kd(top1, seed=0, teacher=TEACHER, **changes):
     return taught(top1, teacher, recipe="kd", seed=seed, **changes)
 
 
-@dataclass(frozen=True)
-class Engine:
-    """What a record says of an engine that trained a part of its run."""
-
-    torch: str = "2.9.0"
-    device: str = "cpu"
-    processes: int = 1
-    threads: int = 4
-    precision: str = "fp32"
-
-
-class Continued(Environment):
-    earlier: tuple[Engine, ...] = ()
-
-
 def continued(made, precision):
     """The record of a run that began on another engine."""
-    told = made.environment.model_dump() | {"earlier": (Engine(precision=precision),)}
-    return made.model_copy(update={"environment": Continued.model_construct(**told)})
+    engine = Engine(torch="2.9.0", device="cpu", processes=1, threads=4, precision=precision)
+    return made.model_copy(update={"cost": made.cost.model_copy(update={"earlier": (engine,)})})
 
 
 def columns(*records, **options):
@@ -200,6 +184,26 @@ class TestPairs:
         assert table.footnotes == (
             "What it learned from is not what its record speaks of: "
             "teacher resnet20 68.00, in its own record 70.00 (seed 0).",
+        )
+
+    def test_other_weights_of_one_accuracy_are_said_and_not_paired(self):
+        teacher = TEACHER.model_copy(update={"weights": "a" * 64})
+        records = [teacher]
+        for recipe, digest in (("kd", "a"), ("crd", "b")):
+            role = RoleRecord(
+                identity=teacher.identity, network="resnet20", recipe="vanilla", top1=70.0,
+                weights=digest * 64,
+            )  # fmt: skip
+            records += [
+                record(60.0 + seed + (recipe == "kd"), recipe=recipe, seed=seed,
+                       pair="resnet20:resnet8", roles={"teacher": role})
+                for seed in range(3)
+            ]  # fmt: skip
+        (table,) = aggregate(records).tables
+        assert table.columns[0].cells["crd"].rank == "open"
+        assert table.footnotes == (
+            "What it learned from is not what its record speaks of: "
+            "teacher resnet20 with other weights of the same top-1 (seed 0, 1, 2).",
         )
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from benchmark.records.sources import SourceGroup, Standing
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.metrics import METRICS
 from benchmark.reports.terminal.results import coverage_table, record_view, result_table
@@ -119,3 +120,40 @@ def test_a_failure_for_a_person(printed):
     assert ["status", "diverged"] in words
     assert ["error", "RuntimeError: loss is nan"] in words
     assert ["where", "loop.py:10, epoch 3"] in words
+
+
+def test_a_failure_is_shown_whole_within_bounds(printed):
+    made = record(None)
+    long = f"begin [/] {'x' * 9000}end"
+    error = made.error.model_copy(update={"message": long})
+    text = printed(record_view(made.model_copy(update={"error": error})), width=100)
+    assert "RuntimeError: begin [/]" in text
+    assert re.search(r"\n +x*end\n", text)
+    assert "more …" in text
+    assert len(text) < 8000
+
+
+def test_a_record_says_where_it_came_from(printed):
+    made = record(60.0)
+    text = printed(
+        record_view(
+            made.model_copy(update={"weights": "a" * 64, "published_weights": "b" * 64}),
+            source=SourceGroup(Standing.changed, "f" * 64),
+            notes=["Stale: its protocol is not that of today."],
+        ),
+        width=100,
+    )
+    assert f"source        {'f' * 64}" in text
+    assert "not that of today: 'kdbench run --retry changed' trains it again" in text
+    assert f"weights       {'a' * 64}" in text
+    assert f"started from  {'b' * 64}" in text
+    assert "device        cpu, fp32, 1 process with 2 threads" in text
+    assert text.endswith("Stale: its protocol is not that of today.\n")
+
+
+def test_states_that_are_seldom_have_a_column_where_there_is_one(printed):
+    row = counted("cifar100", "paper", "kd", 3, 0, 0, 2)
+    assert "damaged" not in printed(coverage_table([row | {"damaged": 0, "reasons": []}]))
+    text = printed(coverage_table([row | {"damaged": 1, "reasons": ["cut short"]}]))
+    assert re.search(r"missing +damaged", text)
+    assert "reasons" not in text
