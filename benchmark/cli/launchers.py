@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-
 PANEL = "On several machines"
 
 
