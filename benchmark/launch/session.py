@@ -8,17 +8,10 @@ from typing import Any
 
 from benchmark.events import Listener
 from benchmark.files import sweep
-from benchmark.launch.claims import Claims
-from benchmark.launch.conductor import Conductor
-from benchmark.launch.means import Means, make_launcher
-from benchmark.launch.order import Order
+from benchmark.launch.assignment import Assignment, carry_out
+from benchmark.launch.means import Means
 from benchmark.launch.progress import AtWork, at_work
-from benchmark.launch.published import fetch_published
-from benchmark.launch.signals import stopping_at_signals
-from benchmark.launch.slurm.command import job_words
-from benchmark.launch.slurm.front import train_in_jobs
 from benchmark.launch.summary import Summary
-from benchmark.launch.workers.inline import Inline
 from benchmark.matrix.plan import Plan, cells_of, make_plan
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
@@ -28,7 +21,6 @@ from benchmark.records.schema import Record
 from benchmark.records.store import Store
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.fitting import Fitting, lead
-from benchmark.work.recording import Recorder
 from benchmark.work.roles import brought_network
 
 
@@ -81,61 +73,13 @@ class Session:
         self.workspace.check_writable()
         for folder in (self.store.root, self.workspace.root):
             sweep(folder)
-        if means.launcher == "slurm":
-            return self._run_on_slurm(plan, means, listener)
-        launcher = make_launcher(means, self.workspace.root)
-        if isinstance(launcher, Inline) and not launcher.leads:
-            launcher.follow()
-            return Summary(plan, {}, {}, is_main_process=False)
-        order = Order(plan, self.store, self.workspace, lead)
-        listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
-        for reason in self.refusals:
-            listener.note(f"left out: {reason}")
-        recorder = Recorder(self.store, self.workspace)
-        recorder.remember(plan.runs)
-        recorder.again = plan.again
-        # What cannot be had is said before anything is trained.
-        recorder.published = fetch_published(plan.todo, listener)
-        conductor = Conductor(
-            order,
-            Claims(self.workspace.folder),
-            launcher,
-            recorder,
-            listener,
-            teachers=self.choice.teachers,
-            paths=tuple(self.request.paths),
+        assignment = Assignment(
+            plan, self.store, self.workspace, self.request, self.retry, self.choice.teachers
         )
-
-        def leave() -> None:
-            launcher.close()
-            listener.close()
-
-        with stopping_at_signals(launcher.halt, say=listener.note, leave=leave) as came:
-            try:
-                conductor.run()
-            finally:
-                listener.close()
-        ended_by = came[0] if came else None
-        return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)
-
-    def _run_on_slurm(self, plan: Plan, means: Means, listener: Listener) -> Summary:
-        """Submit jobs that train what is missing, and watch them."""
-        order = Order(plan, self.store, self.workspace, lead)
-        listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
-        ended_by = None
-        try:
-            if order.open:
-                words = job_words(
-                    self.request,
-                    means,
-                    runs=self.workspace.root,
-                    results=self.store.root,
-                    retry=self.retry,
-                )
-                ended_by = train_in_jobs(words, means, order, self.workspace, listener)
-        finally:
-            listener.close()
-        return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)
+        outcome = carry_out(assignment, means, listener, left_out=self.refusals)
+        if outcome is None:
+            return Summary(plan, {}, {}, is_main_process=False)
+        return Summary(plan, outcome.outcomes, self._results(), ended_by=outcome.ended_by)
 
     def overview(self) -> dict[str, Any]:
         """The plan as plain data: levels of groups, and what needs nothing."""
