@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.events import Listener
+from benchmark.files import sweep
 from benchmark.launch.claims import Claims
 from benchmark.launch.conductor import Conductor
 from benchmark.launch.means import Means, make_launcher
@@ -76,6 +77,8 @@ class Session:
         plan = self.plan()
         self.store.check_writable(run.spec for run in plan.todo)
         self.workspace.check_writable()
+        for folder in (self.store.root, self.workspace.root, means.cache_dir):
+            sweep(folder)
         launcher = make_launcher(means, self.workspace.root)
         if isinstance(launcher, Inline) and not launcher.leads:
             launcher.follow()
