@@ -40,6 +40,14 @@ class Listener:
     def matrix_started(self, runs: int, skipped: int) -> None:
         """The matrix has so many runs to train; so many are recorded already."""
 
+    def beside(self, group: int) -> Listener:
+        """Who hears of one of the groups that train at the same time, until it is closed.
+
+        Args:
+            group: number of the group.
+        """
+        return self
+
     def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
         """A group starts at epoch ``done`` of ``epochs``."""
 

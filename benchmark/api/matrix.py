@@ -13,10 +13,11 @@ from benchmark.folders import cache_folder
 from benchmark.launch.means import Means
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
+from benchmark.matrix import states
 from benchmark.matrix.plan import Plan
 from benchmark.matrix.request import Request
 
-Retry = Literal["failed"]
+Retry = Literal["failed", "diverged", "oom", "timeout", "changed", "damaged", "all"]
 
 
 class Choice(TypedDict, total=False):
@@ -56,7 +57,7 @@ def plan(
     Args:
         runs: folder of checkpoints and weights.
         results: folder of the records.
-        retry: whether to train again what is recorded as failed.
+        retry: what to train again although it is recorded: ``failed`` is all that has no result.
         choice: which cells, see ``Choice``.
 
     Returns:
@@ -90,7 +91,7 @@ def run(
             environment variable ``KDBENCH_DATA`` names, if it does.
         runs: folder of checkpoints and weights.
         results: folder of the records.
-        retry: whether to train again what is recorded as failed.
+        retry: what to train again although it is recorded: ``failed`` is all that has no result.
         minutes: stop at a checkpoint when this time is up.
         precision: of the training; ``auto`` is bf16 if the device computes in it.
         workers: processes that train one group each, so that a crash ends one run; 0 trains in this
@@ -117,9 +118,12 @@ def run(
 
 
 def _session(choice: Choice, runs: str | Path, results: str | Path, retry: Retry | None) -> Session:
-    if retry not in (None, "failed"):
-        raise UsageError(f"retry={retry!r}: write 'failed', or leave it out.")
-    return Session(_request(choice), runs=Path(runs), results=Path(results), retry=bool(retry))
+    try:
+        again = [] if retry is None else [states.Retry(retry)]
+    except ValueError:
+        words = ", ".join(f"'{word.value}'" for word in states.Retry)
+        raise UsageError(f"retry={retry!r}: write one of {words}, or leave it out.") from None
+    return Session(_request(choice), runs=Path(runs), results=Path(results), retry=again)
 
 
 def _request(choice: Choice) -> Request:

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import benchmark
+from benchmark import hub
 from benchmark.cli import board, matrix
 from benchmark.cli.data import data_app
 from benchmark.cli.new import new_app
@@ -55,20 +56,27 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Make no connection; name whoever would need one.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Options of every command; ``main`` reads --debug itself."""
+    """Options of every command; ``main`` reads them itself, wherever they stand."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point: one message for every error, exit codes 0, 1, 2; 130 for Ctrl-C."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    anywhere = {word for word in ("--debug", "--offline") if word in words}
+    words = [word for word in words if word not in anywhere]
+    if "--offline" in anywhere:
+        hub.go_offline()  # before anything is imported that would make connections
     try:
         app(args=words, prog_name="kdbench")
     except BenchmarkError as error:
-        if "--debug" in words:
+        if "--debug" in anywhere:
             raise
         say(console(stderr=True), f"Error: {error}")
         sys.exit(2)

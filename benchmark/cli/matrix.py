@@ -18,6 +18,7 @@ from benchmark.cli.options import (
     ProtocolOption,
     RecipeOption,
     ResultsOption,
+    Retry,
     RetryOption,
     RunsOption,
 )
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from benchmark.launch.means import Means
     from benchmark.launch.session import Session
     from benchmark.launch.summary import Summary
+    from benchmark.matrix import states
     from benchmark.matrix.request import Request
     from benchmark.reports.terminal import Console
 
@@ -54,7 +56,7 @@ def run(
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
-    session = Session(request, runs=runs, results=results, retry=retry is not None)
+    session = Session(request, runs=runs, results=results, retry=_words(retry))
     if dry_run:
         _show_plan(session, as_json=as_json)
         return
@@ -81,7 +83,7 @@ def plan(
     """Show what a run would do: runs, groups, what is done already."""
     from benchmark.launch.session import Session
 
-    session = Session(request, runs=runs, results=results, retry=retry is not None)
+    session = Session(request, runs=runs, results=results, retry=_words(retry))
     _show_plan(session, as_json=as_json)
 
 
@@ -163,6 +165,12 @@ def speed(
         print_json(figures)
     else:
         console().print(speed_table(figures))
+
+
+def _words(retry: list[Retry] | None) -> list[states.Retry]:
+    from benchmark.matrix import states  # imports torch
+
+    return [states.Retry(word.value) for word in retry or ()]
 
 
 def _show_plan(session: Session, *, as_json: bool) -> None:

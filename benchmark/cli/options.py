@@ -10,9 +10,15 @@ import typer
 
 
 class Retry(StrEnum):
-    """What is trained again although it is recorded."""
+    """What is trained again although it is recorded; the words of ``matrix.states.Retry``."""
 
     failed = "failed"
+    diverged = "diverged"
+    oom = "oom"
+    timeout = "timeout"
+    changed = "changed"
+    damaged = "damaged"
+    all = "all"
 
 
 class Precision(StrEnum):
@@ -53,7 +59,12 @@ PathOption = Annotated[
     typer.Option("--path", help="Folder with more recipes and data set cards; repeatable."),
 ]
 RetryOption = Annotated[
-    Retry | None, typer.Option("--retry", help="Train again what is recorded as failed.")
+    list[Retry] | None,
+    typer.Option(
+        "--retry",
+        help="Train again what has no result (failed, or only diverged, oom, timeout), what came "
+        "from another source of its recipe (changed), or cannot be read (damaged); repeatable.",
+    ),
 ]
 FormatOption = Annotated[
     str,

@@ -9,9 +9,7 @@ whether this machine computes as the recorded one did.
 from __future__ import annotations
 
 import datetime
-import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,31 +19,25 @@ from benchmark.cards.brackets import split_brackets
 from benchmark.cards.card import Card
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.splits import DataSet
-from benchmark.errors import RecordError, TrainingError
-from benchmark.events import Listener
+from benchmark.errors import RecordError
 from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.recorded import run_as, run_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.inference import inference_copy
-from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import recipes_in
 from benchmark.recipe.source import Source
 from benchmark.records.attestations import Attestation, By, measured
 from benchmark.records.comparing import Comparison, compared, evaluated, same_engine
 from benchmark.records.schema import Environment, Metrics, Record
-from benchmark.records.store import Store
 from benchmark.registry import Catalogue
-from benchmark.training.ending import Failed, Finished
+from benchmark.training.ending import Failed
 from benchmark.training.examining.evaluation import Tally, predictions
 from benchmark.training.keeping.folders import WorkspaceError
-from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.supply import Supply
 from benchmark.work.environment import environment
-from benchmark.work.place import Place
-from benchmark.work.recording import Recorder
 from benchmark.work.roles import Roles
 from benchmark.work.score import score_weights
-from benchmark.work.train import GroupSpec, train_group
+from benchmark.work.scratch import Grounds, Scratch
 
 EVALUATED, TRAINED = "evaluated again", "trained again"
 WITH_BOTH = "trained with both sources"
@@ -84,24 +76,14 @@ class Verdict:
 
 
 @dataclass
-class Verifier:
+class Verifier(Grounds):
     """Verifies records of one folder.
 
     Attributes:
-        store: of the records.
-        place: device, and the folder of runs with the weights.
         cards: the data sets of today.
-        teachers: files of teacher weights by network, with their sha256.
-        paths: folders with further recipes.
-        listener: hears of the progress.
     """
 
-    store: Store
-    place: Place
     cards: Catalogue[Card]
-    teachers: Mapping[str, tuple[Path, str]]
-    paths: tuple[Path, ...]
-    listener: Listener
 
     def evaluate(self, record: Record) -> Verdict:
         """Evaluate the weights of a record again.
@@ -277,81 +259,6 @@ class Verifier:
             and one.recipe_source == record.recipe_source
             and [getattr(one.spec, name) for name in names] == wanted
         ]
-
-
-class Scratch:
-    """A folder in which a run is trained again, with all that it builds on.
-
-    Args:
-        verifier: whose records and weights are used.
-        folder: empty.
-        recipes: other ones than those of today.
-    """
-
-    def __init__(
-        self,
-        verifier: Verifier,
-        folder: Path,
-        recipes: Catalogue[RecipeInfo] | None = None,
-    ) -> None:
-        self.verifier = verifier
-        self.store, self.workspace = Store(folder / "results"), Workspace(folder / "runs")
-        self.place = replace(verifier.place, workspace=self.workspace)
-        if recipes is not None:
-            self.place = replace(self.place, _recipes={verifier.paths: recipes})
-        self.recorder = Recorder(self.store, self.workspace)
-
-    def train(self, run: Run) -> tuple[Record | Failed, bool]:
-        """Train a run again.
-
-        Returns:
-            Its record, or how it failed; and whether what it builds on came out as it is recorded,
-            as far as that was trained again.
-        """
-        same = True
-        done: set[str] = set()
-        for member in run.family():
-            if member.identity in done or (member is not run and self._brings(run, member)):
-                continue
-            done.add(member.identity)
-            again = self._trained(member)
-            if member is run or isinstance(again, Failed):
-                return again, same
-            known = self.verifier.store.find(member.spec)
-            if known is not None and member.has_source(known.recipe_source):
-                same = same and measured(known) == measured(again)
-        raise ValueError("the family of a run ends with the run itself")
-
-    def _trained(self, run: AnyRun) -> Record | Failed:
-        verifier = self.verifier
-        group = GroupSpec.of(
-            [run],
-            teachers=verifier.teachers,
-            paths=verifier.paths,
-            recorded=recorded_weights(run.family(), self.store),
-        )
-        [ending] = train_group(group, self.place, verifier.listener)
-        if isinstance(ending, Failed):
-            return ending
-        if not isinstance(ending, Finished):
-            raise TrainingError(f"'{run.label}' was not trained to its end: {ending}.")
-        self.recorder.record(run, ending, environment(self.place.accelerator))
-        record = self.store.find(run.spec)
-        if record is None:
-            raise TrainingError(f"'{run.label}' left no record.")
-        return record
-
-    def _brings(self, student: Run, role: AnyRun) -> bool:
-        """Take a role's weights from the folder of runs, if they are those that taught."""
-        here, known = self.verifier.place.workspace, self.verifier.store.find(role.spec)
-        if not isinstance(role, Run) or known is None or known.status != "ok":
-            return False
-        if not here.has_weights(role.identity, known.weights):
-            return False
-        shutil.copytree(here.folder(role.identity), self.workspace.folder(role.identity))
-        self.store.write(known)
-        self.recorder.remember([role])
-        return True
 
 
 def _add(tally: Tally, logits: torch.Tensor, batch: LoadedBatch) -> None:

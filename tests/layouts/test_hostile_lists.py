@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import BenchmarkError, DataError
+from benchmark.layouts import cars
 from benchmark.layouts.catalogue import LayoutCatalogue
 from benchmark.layouts.listing import Places
 from tests.support.fuzzing import fuzzed
@@ -27,7 +28,6 @@ LAYOUTS = LayoutCatalogue()
 WRITTEN: dict[str, Callable[[Path], None]] = {
     "cub": write_cub,
     "csv": write_csv,
-    "cars": write_cars,
 }
 
 
@@ -102,3 +102,23 @@ def made(layout: str) -> Path:
     atexit.register(shutil.rmtree, folder)
     WRITTEN[layout](folder)
     return folder
+
+
+def test_a_damaged_table_of_matlab_crashes_nobody(tmp_path: Path) -> None:
+    """scipy's reader does crash, in a process of its own."""
+    write_cars(tmp_path)
+    table = next(tmp_path.rglob("cars_train_annos.mat"))
+    whole = table.read_bytes()
+    for place in range(130, len(whole), len(whole) // 4):
+        table.write_bytes(whole[:place] + b"\xff\x7f" + whole[place + 2 :])
+        with contextlib.suppress(BenchmarkError):
+            read("cars", tmp_path)
+
+
+def test_a_crash_of_the_reader_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cars(tmp_path)
+    monkeypatch.setattr(cars, "_READER", "import os; os.abort()")
+    with pytest.raises(DataError, match="its reader crashes"):
+        read("cars", tmp_path)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.launch.launcher import Heard
 
+OF_A_GROUP = {"group_started", "epoch_started", "images_done", "epoch_finished"}
 SELDOM_S = 0.1  # a bar that moves ten times a second seems to flow; steps of a fast group are more
 
 
@@ -94,28 +95,33 @@ class Retelling:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self._open: dict[tuple[int, str], Any] = {}
+        self._beside: dict[int, Listener] = {}
+        self._open: dict[int, dict[str, tuple[ExitStack, Callable[[int], None]]]] = {}
 
     def __call__(self, heard: Heard) -> None:
         """Repeat it."""
         match heard.method, heard.arguments:
             case "progress_begun", (title, total):
-                context = self.listener.progress(title, total)
-                self._open[heard.work, title] = context, context.__enter__()
+                stack = ExitStack()
+                advance = stack.enter_context(self.listener.progress(title, total))
+                self._open.setdefault(heard.work, {})[title] = stack, advance
             case "progress_moved", (title, more):
-                if (heard.work, title) in self._open:
-                    self._open[heard.work, title][1](more)
+                self._open[heard.work][title][1](more)
             case "progress_over", (title,):
-                self._close(heard.work, title)
-            case method, arguments:
-                getattr(self.listener, method)(*arguments)
+                self._open[heard.work].pop(title)[0].close()
+            case method, arguments if method in OF_A_GROUP:
+                if heard.work not in self._beside:
+                    self._beside[heard.work] = self.listener.beside(heard.work)
+                getattr(self._beside[heard.work], method)(*arguments)
+            case "note", (message,):
+                self.listener.note(message)
+            case "kept", (path,):
+                self.listener.kept(path)
 
     def over(self, work: int) -> None:
         """A piece of work is over: end what it left open."""
-        for number, title in [key for key in self._open if key[0] == work]:
-            self._close(number, title)
-
-    def _close(self, work: int, title: str) -> None:
-        context, _ = self._open.pop((work, title), (None, None))
-        if context is not None:
-            context.__exit__(None, None, None)
+        for stack, _ in self._open.pop(work, {}).values():
+            stack.close()
+        beside = self._beside.pop(work, self.listener)
+        if beside is not self.listener:
+            beside.close()

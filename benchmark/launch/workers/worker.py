@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmark import hub
 from benchmark.errors import BenchmarkError
 from benchmark.launch.launcher import Ended, Opening, Refused, Work
 from benchmark.launch.workers.telling import Telling
@@ -36,6 +37,7 @@ def serve(pipe: Connection, site: Site, variables: dict[str, str]) -> None:
         variables: of the environment, e.g. which GPU is seen.
     """
     os.environ.update(variables)
+    hub.follow_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher speaks
     _prefer_to_be_ended()
     place = site.place()

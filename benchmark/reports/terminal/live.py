@@ -46,29 +46,17 @@ class Lines(Listener):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._epochs = 0
         self._left = 0
+        self._groups: set[int] = set()
 
     def matrix_started(self, runs: int, skipped: int) -> None:
         """Say how much there is to do."""
         self._left = runs
         self._say(f"runs to train: {runs}; that need nothing: {skipped}")
 
-    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
-        """Say who trains."""
-        self._epochs = epochs
-        start = f", continuing after epoch {done}" if done else ""
-        self._say(plain(f"{title}: {'; '.join(labels)}{start}"))
-
-    def epoch_finished(
-        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
-    ) -> None:
-        """Say how every learner did."""
-        for learner in learners:
-            self._say(
-                f"epoch {epoch}/{self._epochs}  {plain(learner.label)}  {in_one_line(learner)}"
-                f"  {images_per_s:.0f} images/s"
-            )
+    def beside(self, group: int) -> Listener:
+        """Who says what one group does; with its number where several train at once."""
+        return GroupLines(self._say, group, self._groups)
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Say how a run ended."""
@@ -96,8 +84,46 @@ class Lines(Listener):
         self.console.print(words(f"{time.strftime('%H:%M:%S')}  {text}"), soft_wrap=True)
 
 
+class GroupLines(Listener):
+    """A line for every epoch and member of one group.
+
+    Args:
+        say: takes a line.
+        number: of the group.
+        groups: numbers of those that train at this moment.
+    """
+
+    def __init__(self, say: Callable[[str], None], number: int, groups: set[int]) -> None:
+        self._line, self._number, self._groups = say, number, groups
+        self._epochs = 0
+        groups.add(number)
+
+    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
+        """Say who trains."""
+        self._epochs = epochs
+        start = f", continuing after epoch {done}" if done else ""
+        self._say(plain(f"{title}: {'; '.join(labels)}{start}"))
+
+    def epoch_finished(
+        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
+    ) -> None:
+        """Say how every learner did."""
+        for learner in learners:
+            self._say(
+                f"epoch {epoch}/{self._epochs}  {plain(learner.label)}  {in_one_line(learner)}"
+                f"  {images_per_s:.0f} images/s"
+            )
+
+    def close(self) -> None:
+        """The group is over."""
+        self._groups.discard(self._number)
+
+    def _say(self, text: str) -> None:
+        self._line(f"({self._number}) {text}" if len(self._groups) > 1 else text)
+
+
 class Bars(Listener):
-    """Three bars: the runs of the matrix, the epochs of the group, the images of the epoch.
+    """Bars: the runs of the matrix; for every group its epochs, and the images of its epoch.
 
     Other work on many images has a bar below them, or one of its own where nothing runs yet.
     """
@@ -116,8 +142,7 @@ class Bars(Listener):
             expand=True,
         )
         self._matrix: TaskID | None = None
-        self._group: TaskID | None = None
-        self._epoch: TaskID | None = None
+        self._groups: dict[int, GroupBars] = {}
 
     def matrix_started(self, runs: int, skipped: int) -> None:
         """Open the bars."""
@@ -128,36 +153,9 @@ class Bars(Listener):
         if skipped:
             self.note(f"{skipped} runs need nothing: recorded already, or not wanted")
 
-    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
-        """Say who trains, and open the group's bars."""
-        self._clear()
-        self._print(Text(plain(title), style="bold"))
-        for label in labels:
-            self._print(Text(f"  • {plain(label)}"))
-        self._group = self._progress.add_task("epochs", total=epochs, completed=done)
-
-    def epoch_started(self, epoch: int, images: int) -> None:
-        """Open the epoch's bar."""
-        if self._epoch is not None:
-            self._progress.remove_task(self._epoch)
-        self._epoch = self._progress.add_task("images", total=images)
-
-    def images_done(self, images: int) -> None:
-        """Move the epoch's bar."""
-        if self._epoch is not None:
-            self._progress.update(self._epoch, advance=images)
-
-    def epoch_finished(
-        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
-    ) -> None:
-        """Show how every learner did."""
-        if self._group is not None:
-            self._progress.update(self._group, completed=epoch)
-        self._print(Text(f"epoch {epoch}, {images_per_s:.0f} images/s", style="dim"))
-        labels = [plain(learner.label) for learner in learners]
-        width = max(map(len, labels), default=0)
-        for label, learner in zip(labels, learners, strict=True):
-            self._print(Text(f"  {label:{width}}  {in_one_line(learner)}"))
+    def beside(self, group: int) -> Listener:
+        """The bars of one group, which carry its number where several train at once."""
+        return GroupBars(self._progress, group, self._groups)
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Move the matrix's bar and show the result."""
@@ -189,7 +187,8 @@ class Bars(Listener):
 
     def close(self) -> None:
         """Take the bars away and show the cursor again; does nothing where that is done."""
-        self._clear()
+        for group in list(self._groups.values()):
+            group.close()
         self._stop()
 
     def _start(self) -> None:
@@ -206,11 +205,69 @@ class Bars(Listener):
     def _print(self, line: Text) -> None:
         self._progress.console.print(line)
 
-    def _clear(self) -> None:
-        for task in (self._group, self._epoch):
-            if task is not None:
-                self._progress.remove_task(task)
-        self._group = self._epoch = None
+
+class GroupBars(Listener):
+    """Two bars: the epochs of a group, the images of its epoch.
+
+    Args:
+        progress: among whose bars they stand.
+        number: of the group.
+        groups: those that train at this moment.
+    """
+
+    def __init__(self, progress: Progress, number: int, groups: dict[int, GroupBars]) -> None:
+        self._progress, self._number, self._groups = progress, number, groups
+        self._epochs: TaskID | None = None
+        self._images: TaskID | None = None
+        groups[number] = self
+
+    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
+        """Say who trains, and open the bar of the epochs."""
+        self._print(Text(f"{self._mark}{plain(title)}", style="bold"))
+        for label in labels:
+            self._print(Text(f"  • {plain(label)}"))
+        self._remove(self._epochs)
+        self._epochs = self._progress.add_task(f"{self._mark}epochs", total=epochs, completed=done)
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        """Open the epoch's bar."""
+        self._remove(self._images)
+        self._images = self._progress.add_task(f"{self._mark}images", total=images)
+
+    def images_done(self, images: int) -> None:
+        """Move the epoch's bar."""
+        if self._images is not None:
+            self._progress.update(self._images, advance=images)
+
+    def epoch_finished(
+        self, epoch: int, learners: Sequence[LearnerEpoch], images_per_s: float
+    ) -> None:
+        """Show how every learner did."""
+        if self._epochs is not None:
+            self._progress.update(self._epochs, completed=epoch)
+        self._print(Text(f"{self._mark}epoch {epoch}, {images_per_s:.0f} images/s", style="dim"))
+        labels = [plain(learner.label) for learner in learners]
+        width = max(map(len, labels), default=0)
+        for label, learner in zip(labels, learners, strict=True):
+            self._print(Text(f"  {label:{width}}  {in_one_line(learner)}"))
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._remove(self._epochs)
+        self._remove(self._images)
+        self._epochs = self._images = None
+        self._groups.pop(self._number, None)
+
+    @property
+    def _mark(self) -> str:
+        return f"({self._number}) " if len(self._groups) > 1 else ""
+
+    def _remove(self, task: TaskID | None) -> None:
+        if task is not None:
+            self._progress.remove_task(task)
+
+    def _print(self, line: Text) -> None:
+        self._progress.console.print(line)
 
 
 def in_one_line(learner: LearnerEpoch) -> str:

@@ -167,6 +167,10 @@ class Workspace:
         self.folders.write(self.history_path(identity), text)
         return text
 
+    def write_traceback(self, identity: str, text: str) -> None:
+        """Keep the whole traceback of a run that failed, beside its checkpoints."""
+        self.folders.write(self.folder(identity) / "traceback.txt", text)
+
     def history_path(self, identity: str) -> Path:
         """The file of a run's history."""
         return self.folder(identity) / "history.csv"
