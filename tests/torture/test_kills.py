@@ -28,10 +28,10 @@ LONGEST_S = 240.0  # of a command that nobody kills
 WHO = {"tree": 4, "driver": 2, "worker": 2}
 SHARES = {
     # kind: matrix, workers, parts of the long form, kills a part, mean time to a kill, who
-    "kills-one-worker": (WHOLE, 1, 25, 20, 0.9, WHO),
-    "kills-three-workers": (WHOLE, 3, 25, 20, 0.9, WHO),
-    "kills-in-process": (WHOLE, 0, 5, 20, 0.9, {"driver": 1}),
-    "kills-with-loaders": (LOADED, 2, 10, 8, 0.9, {**WHO, "loader": 6}),
+    "kills-one-worker": (WHOLE, 1, 25, 20, 0.5, WHO),
+    "kills-three-workers": (WHOLE, 3, 25, 20, 0.5, WHO),
+    "kills-in-process": (WHOLE, 0, 5, 20, 0.5, {"driver": 1}),
+    "kills-with-loaders": (LOADED, 2, 10, 8, 0.6, {**WHO, "loader": 6}),
 }
 
 

@@ -44,6 +44,8 @@ def serve() -> None:
 
 def _import_all() -> None:
     import torch
+    import torch._dynamo
+    import torch.onnx  # the first step of an optimiser imports these, which takes seconds
 
     torch.set_num_threads(1)
     import benchmark.catalogues.today
