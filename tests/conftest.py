@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
+
+from tests.support.slurm import MISSING as SLURM_LACKS
 
 if not os.environ.get("KDBENCH_NETWORK"):
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only tests marked `network` may ask the hub
@@ -59,6 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         "gpu": None if torch.cuda.is_available() else "no CUDA device",
         "realdata": None if data and Path(data).is_dir() else "KDBENCH_DATA names no folder",
         "torture": None if os.environ.get("KDBENCH_TORTURE") else "KDBENCH_TORTURE is not set",
+        "ray": None if importlib.util.find_spec("ray") else "Ray is not installed",
+        "slurm": None if not SLURM_LACKS else f"{SLURM_LACKS} is not installed: see .ci/slurm",
         "network": None if os.environ.get("KDBENCH_NETWORK") else "KDBENCH_NETWORK is not set",
     }
     for item in items:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from benchmark.cli.launchers import LauncherOptions
 from benchmark.cli.options import (
     DataOption,
     PathOption,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
     "teacher_checkpoint", "retry", "minutes", "dry_run", "watch", "precision", "workers", "threads",
-    "memory_per_worker", "checkpoint_minutes", "time_limit", "path", "as_json",
+    "memory_per_worker", "checkpoint_minutes", "time_limit", "launcher", "gpus_per_worker",
+    "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
+    "slurm_constraint", "slurm_setup", "detach", "path", "as_json",
 )  # fmt: skip
 
 
@@ -88,7 +91,7 @@ class CellOptions:
 
 
 @dataclass(frozen=True)
-class MeansOptions:
+class MeansOptions(LauncherOptions):
     """With what the cells are trained."""
 
     data: DataOption = None
@@ -136,11 +139,13 @@ class MeansOptions:
             data_dir=self.data,
             precision=self.precision.value,
             minutes=self.minutes,
+            launcher=self.launcher.value,
             workers=self.workers,
             threads=self.threads,
             memory_gb=self.memory_per_worker,
             checkpoint_minutes=self.checkpoint_minutes,
             limit_minutes=self.time_limit,
+            options=self.chosen(),
         )
 
 

@@ -15,7 +15,18 @@ from benchmark.processes import RANKED
 from benchmark.training.halt import Halt
 from benchmark.work.place import Site
 
-LAUNCHERS = ("local", "ray", "slurm")
+# By launcher, its own options as the command line names them.
+LAUNCHERS: Mapping[str, frozenset[str]] = {
+    "local": frozenset(),
+    "ray": frozenset({"ray-address", "gpus-per-worker", "cpus-per-worker"}),
+    "slurm": frozenset(
+        {"gpus-per-worker", "cpus-per-worker", "detach"}
+        | {
+            f"slurm-{name}"
+            for name in ("partition", "time", "account", "qos", "constraint", "setup")
+        }
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,17 @@ def make_launcher(means: Means, runs: Path) -> Launcher:
     """
     if means.launcher not in LAUNCHERS:
         raise UnknownName("launcher", means.launcher, LAUNCHERS)
-    if means.options:
-        raise UsageError(f"--{min(means.options)} is for another --launcher.")
+    foreign = sorted(set(means.options) - LAUNCHERS[means.launcher])
+    if foreign:
+        takers = [name for name, options in LAUNCHERS.items() if foreign[0] in options]
+        raise UsageError(
+            f"--{foreign[0]} is not for --launcher {means.launcher}"
+            + (f", but for {' and '.join(takers)}." if takers else ".")
+        )
+    if means.launcher == "ray":
+        from benchmark.launch.ray.launcher import make_ray_launcher
+
+        return make_ray_launcher(means.site(runs, workers=1), means.workers or 0, means.options)
     together = any(name in os.environ for name in RANKED)  # started by 'accelerate launch'
     if means.workers == 0 or together:
         from benchmark.launch.workers.inline import Inline

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from benchmark.events import Listener
 from benchmark.files import sweep
-from benchmark.launch.claims import Claims
+from benchmark.launch.claims import Claims, abandoned, clear
 from benchmark.launch.conductor import Conductor
 from benchmark.launch.means import Means, make_launcher
 from benchmark.launch.order import Order
 from benchmark.launch.progress import AtWork, at_work
 from benchmark.launch.published import fetch_published
 from benchmark.launch.signals import stopping_at_signals
+from benchmark.launch.slurm.command import job_words
+from benchmark.launch.slurm.front import train_in_jobs
 from benchmark.launch.summary import Summary
 from benchmark.launch.workers.inline import Inline
 from benchmark.matrix.plan import Plan, cells_of, make_plan
@@ -79,6 +82,11 @@ class Session:
         self.workspace.check_writable()
         for folder in (self.store.root, self.workspace.root, means.cache_dir):
             sweep(folder)
+        for path, holder in abandoned(self.workspace.root):
+            with contextlib.suppress(OSError):
+                clear(path, holder)
+        if means.launcher == "slurm":
+            return self._run_on_slurm(plan, means, listener)
         launcher = make_launcher(means, self.workspace.root)
         if isinstance(launcher, Inline) and not launcher.leads:
             launcher.follow()
@@ -112,6 +120,25 @@ class Session:
             finally:
                 listener.close()
         ended_by = came[0] if came else None
+        return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)
+
+    def _run_on_slurm(self, plan: Plan, means: Means, listener: Listener) -> Summary:
+        """Submit jobs that train what is missing, and watch them."""
+        order = Order(plan, self.store, self.workspace, lead)
+        listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
+        ended_by = None
+        try:
+            if order.open:
+                words = job_words(
+                    self.request,
+                    means,
+                    runs=self.workspace.root,
+                    results=self.store.root,
+                    retry=self.retry,
+                )
+                ended_by = train_in_jobs(words, means, order, self.workspace, listener)
+        finally:
+            listener.close()
         return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)
 
     def overview(self) -> dict[str, Any]:

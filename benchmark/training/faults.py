@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import torch
 
+from benchmark.errors import DisturbanceError
+
 # Of a full or broken disk, of a file system that is read only or gone, of no file handles.
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 MACHINE = DISK | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
@@ -45,6 +47,8 @@ def disturbance(error: BaseException, *, own: bool = False) -> tuple[str, bool] 
     for one in _with_context(error):
         words = words_of(one)
         said = printable(words.partition("\n")[0], 300)
+        if isinstance(one, DisturbanceError):
+            return said, one.lasting
         if isinstance(one, OSError) and one.errno in (DISK if own else MACHINE):
             return f"the file system or machine failed: {said}", True
         if isinstance(one, RuntimeError) and _DATA_WORKER.search(words):

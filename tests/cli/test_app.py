@@ -18,7 +18,7 @@ from tests.cli.called import Kdbench
         (["run", "--recipe", "kdd"], "Did you mean 'kd'?"),
         (["run", "--dataset", "cifar10", "--recipe", "kd"], "Did you mean 'cifar100'?"),
         (["run", "--dataset", "cifar100"], "needs at least one --recipe"),
-        (["run", "--retry", "all"], "--retry"),
+        (["run", "--retry", "everything"], "--retry"),
         (["run", "--no-such-option"], "--no-such-option"),
         (["list", "recipe"], "recipes"),
         (["show", "nothing/here"], "there is no record"),

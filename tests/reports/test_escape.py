@@ -315,9 +315,10 @@ def test_progress_shows_any_word_as_it_is(kind, text):
     file = io.StringIO()
     heard = kind(Screen(file, width=80, force_terminal=kind is Bars, color_system="standard"))
     heard.matrix_started(2, 0)
-    heard.group_started(text, [text], epochs=2, done=0)
-    heard.epoch_started(1, 10)
-    heard.epoch_finished(1, [LearnerEpoch(text, {text: 1.0}, 50.0, None),
+    group = heard.beside(1)
+    group.group_started(text, [text], epochs=2, done=0)
+    group.epoch_started(1, 10)
+    group.epoch_finished(1, [LearnerEpoch(text, {text: 1.0}, 50.0, None),
                              LearnerEpoch(text, {}, None, text)], 5.0)  # fmt: skip
     with heard.progress(text, 3) as advance:
         advance(3)

@@ -47,10 +47,11 @@ def terminal():
 
 def matrix(heard: Listener) -> None:
     heard.matrix_started(2, 1)
-    heard.group_started("CIFAR-100, paper, seed 0", ["kd", "at"], epochs=3, done=1)
-    heard.epoch_started(2, 100)
-    heard.images_done(64)
-    heard.epoch_finished(2, NEWS, 123.4)
+    group = heard.beside(1)
+    group.group_started("CIFAR-100, paper, seed 0", ["kd", "at"], epochs=3, done=1)
+    group.epoch_started(2, 100)
+    group.images_done(64)
+    group.epoch_finished(2, NEWS, 123.4)
     heard.run_finished("kd", "61.50 %")
     heard.close()
 

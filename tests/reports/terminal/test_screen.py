@@ -27,10 +27,11 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /d
 def everything(heard):
     """All that an engine can tell."""
     heard.matrix_started(2, 1)
-    heard.group_started("resnet20 → resnet8 …", ["kd [/]", "[bold]"], epochs=3, done=1)
-    heard.epoch_started(2, 100)
-    heard.images_done(64)
-    heard.epoch_finished(2, [LearnerEpoch("kd [/]", {"ce": 1.0}, 61.5)], 123.4)
+    group = heard.beside(1)
+    group.group_started("resnet20 → resnet8 …", ["kd [/]", "[bold]"], epochs=3, done=1)
+    group.epoch_started(2, 100)
+    group.images_done(64)
+    group.epoch_finished(2, [LearnerEpoch("kd [/]", {"ce": 1.0}, 61.5)], 123.4)
     with heard.progress("decoding [/red]", 10) as advance:
         advance(10)
     heard.note("a note\\")

@@ -1,0 +1,1 @@
+"""The nodes of a Ray cluster, without a folder that they share."""
