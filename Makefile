@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= quickstart
 
-.PHONY: setup quickstart test lint format leaderboard picture pages clean
+.PHONY: setup quickstart test torture lint format leaderboard picture pages clean
 
 setup: $(VENV)/.ready
 
@@ -19,6 +19,12 @@ quickstart: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# The long form of the tests that break things; stopped, it goes on where it was (see docs/reliability.md).
+TORTURE ?= 1
+torture: setup
+	KDBENCH_TORTURE=$(TORTURE) $(BIN)/python -m pytest tests/torture
+	$(BIN)/python -m tests.torture.amounts
 
 lint: setup
 	$(BIN)/ruff check .
@@ -41,4 +47,4 @@ pages: setup
 	$(BIN)/kdbench pages --output docs/recipes.md
 
 clean:
-	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis .torture

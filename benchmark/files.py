@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -12,9 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-OLD_S = 86_400.0  # what no process of this host can be asked about is left alone for a day
-_PARTIAL = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{16}\.partial")
-# What versions before this one left behind, without a word of the host.
+OLD_S = 86_400.0  # what no process of this system can be asked about is left alone for a day
+_PARTIAL = re.compile(r"\..*\.(?P<system>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{16}\.partial")
+# What versions before this one left behind, without a word of the system.
 _OLDER = re.compile(r"\..*\.\d+-[0-9a-f]{8}\.partial|\.probe-\d+|\.writable\.\d+")
 _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)  # Windows has none; O_EXCL refuses links as well
 _DEEPEST = 8  # folders below one that is swept: records are four deep
@@ -42,7 +43,7 @@ def whole(path: Path, *, durable: bool) -> Iterator[Path]:
             user can do about it.
     """
     _make_folder(path.parent, durable=durable)
-    partial = path.with_name(_unheard_of(path.name))
+    partial = path.with_name(unheard_of(path.name))
     made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666)
     try:
         os.close(made)
@@ -85,7 +86,7 @@ def probe(folder: Path) -> None:
         OSError: they cannot.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / _unheard_of("probe")
+    file = folder / unheard_of("probe")
     file.touch(exist_ok=False)
     file.unlink()
 
@@ -93,8 +94,8 @@ def probe(folder: Path) -> None:
 def sweep(folder: Path) -> list[Path]:
     """Remove what dead processes left half done in a folder and in those below it.
 
-    That is unfinished files and probes of processes of this host that are no more, and those of
-    other hosts that are older than a day. What another process still writes is left alone, links
+    That is unfinished files and probes of processes of this system that are no more, and those of
+    other systems that are older than a day. What another process still writes is left alone, links
     are not followed, and what cannot be removed stays.
 
     Returns:
@@ -115,18 +116,32 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _host() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+@functools.cache
+def system_name() -> str:
+    """This start of this machine, and the space that its process numbers count in.
+
+    Machines and containers of one name may share a folder.
+    """
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+    with contextlib.suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
 
 
-def _unheard_of(name: str) -> str:
-    """A name for a file that is being written, which says by whom.
+def unheard_of(name: str) -> str:
+    """A name for a file that is being written, which says by whom; ``sweep`` knows it.
 
     It is hidden, and ends in no word that a search for records or weights looks for.
     """
     # File systems take 255 bytes; what is cut off is for a person only.
     name = os.fsdecode(os.fsencode(name)[:180])
-    return f".{name}.{_host()}-{os.getpid()}-{secrets.token_hex(8)}.partial"
+    return f".{name}.{_system()}-{os.getpid()}-{secrets.token_hex(8)}.partial"
+
+
+def _system() -> str:
+    return hashlib.sha256(system_name().encode()).hexdigest()[:8]
 
 
 def _make_folder(folder: Path, *, durable: bool) -> None:
@@ -170,7 +185,7 @@ def _is_left_over(path: Path) -> bool:
     ours = _PARTIAL.fullmatch(path.name)
     if ours is None and _OLDER.fullmatch(path.name) is None:
         return False
-    if ours is not None and ours["host"] == _host() and not _is_alive(int(ours["process"])):
+    if ours is not None and ours["system"] == _system() and not _is_alive(int(ours["process"])):
         return True
     return time.time() - path.lstat().st_mtime > OLD_S
 

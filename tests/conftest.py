@@ -61,6 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     reasons = {
         "gpu": None if torch.cuda.is_available() else "no CUDA device",
         "realdata": None if data and Path(data).is_dir() else "KDBENCH_DATA names no folder",
+        "torture": None if os.environ.get("KDBENCH_TORTURE") else "KDBENCH_TORTURE is not set",
         "ray": None if importlib.util.find_spec("ray") else "Ray is not installed",
         "slurm": None if not SLURM_LACKS else f"{SLURM_LACKS} is not installed: see .ci/slurm",
         "network": None if os.environ.get("KDBENCH_NETWORK") else "KDBENCH_NETWORK is not set",

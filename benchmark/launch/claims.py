@@ -25,12 +25,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import psutil
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import system_name, unheard_of
 
 BEAT_S = 5.0  # how often a holder writes
 EXPIRY_S = 60.0  # NFS keeps attributes for up to a minute by default, but not of opened files
@@ -66,7 +66,7 @@ class Holder:
     @property
     def is_gone(self) -> bool:
         """Whether it was a process of this machine that does not run any more."""
-        if self.system != _system():
+        if self.system != system_name():
             return False
         try:
             # A clock that is set moves the start of a process too, by as much as it is set.
@@ -232,7 +232,7 @@ class Claims:
             number = numbers[-1] + 1
         holder = Holder(
             socket.gethostname(),
-            _system(),
+            system_name(),
             os.getpid(),
             psutil.Process().create_time(),
             secrets.token_hex(8),
@@ -291,7 +291,7 @@ def living(runs: Path) -> Iterator[tuple[str, Holder, float]]:
 
 def _create(path: Path, holder: Holder) -> int | None:
     """Make a claim that is whole from the first moment; its open file, or None if it exists."""
-    mine = path.with_name(f".{path.name}.{holder.token}.partial")
+    mine = path.with_name(unheard_of(path.name))
     file = _written(mine, holder)
     try:
         os.link(mine, path)
@@ -345,15 +345,3 @@ def _read(path: Path) -> bytes | None:
         return None
     finally:
         os.close(file)
-
-
-@cache
-def _system() -> str:
-    """This start of this machine, and the space that its process numbers count in."""
-    parts = [socket.gethostname()]
-    for source in ("/proc/sys/kernel/random/boot_id",):
-        with contextlib.suppress(OSError):
-            parts.append(Path(source).read_text("ascii").strip())
-    with contextlib.suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return " ".join(parts)

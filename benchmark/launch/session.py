@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from benchmark.events import Listener
 from benchmark.files import sweep
 from benchmark.launch.assignment import Assignment, carry_out
+from benchmark.launch.claims import abandoned, clear
 from benchmark.launch.means import Means
 from benchmark.launch.progress import AtWork, at_work
 from benchmark.launch.summary import Summary
@@ -71,8 +73,11 @@ class Session:
         plan = self.plan()
         self.store.check_writable(run.spec for run in plan.todo)
         self.workspace.check_writable()
-        for folder in (self.store.root, self.workspace.root):
+        for folder in (self.store.root, self.workspace.root, means.cache_dir):
             sweep(folder)
+        for path, holder in abandoned(self.workspace.root):
+            with contextlib.suppress(OSError):
+                clear(path, holder)
         assignment = Assignment(
             plan, self.store, self.workspace, self.request, self.retry, self.choice.teachers
         )

@@ -89,6 +89,7 @@ class Pool(Launcher):
                         self.hear(said)
                     else:
                         messages.append(self._over(worker, said))
+                        break  # it has nothing more to say, and may be gone by now
             except (EOFError, OSError):
                 messages += self._buried(worker)
         return messages
