@@ -42,7 +42,7 @@ def whole(path: Path, *, durable: bool) -> Iterator[Path]:
             user can do about it.
     """
     _make_folder(path.parent, durable=durable)
-    partial = path.with_name(_unheard_of(path.name))
+    partial = path.with_name(unheard_of(path.name))
     made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666)
     try:
         os.close(made)
@@ -85,7 +85,7 @@ def probe(folder: Path) -> None:
         OSError: they cannot.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / _unheard_of("probe")
+    file = folder / unheard_of("probe")
     file.touch(exist_ok=False)
     file.unlink()
 
@@ -101,12 +101,19 @@ def sweep(folder: Path) -> list[Path]:
         What was removed.
     """
     removed = []
+    for path in left_over(folder):
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def left_over(folder: Path) -> Iterator[Path]:
+    """What ``sweep`` would remove."""
     for path in _hidden_files(folder, _DEEPEST):
         with contextlib.suppress(OSError):
             if _is_left_over(path):
-                path.unlink()
-                removed.append(path)
-    return removed
+                yield path
 
 
 def file_digest(path: str | Path) -> str:
@@ -119,7 +126,7 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _unheard_of(name: str) -> str:
+def unheard_of(name: str) -> str:
     """A name for a file that is being written, which says by whom.
 
     It is hidden, and ends in no word that a search for records or weights looks for.

@@ -81,7 +81,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.Monk
     """Also if someone could guess the name of the file that is being written."""
     target = tmp_path / "target"
     target.write_text("precious")
-    monkeypatch.setattr("benchmark.files._unheard_of", lambda name: ".known.partial")
+    monkeypatch.setattr("benchmark.files.unheard_of", lambda name: ".known.partial")
     (tmp_path / ".known.partial").symlink_to(target)
     with pytest.raises(FileExistsError):
         write_whole(tmp_path / "file", "new", durable=True)

@@ -16,6 +16,7 @@ import typer
 import benchmark
 from benchmark.cli import board, matrix
 from benchmark.cli.data import data_app
+from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
 from benchmark.cli.output import console, say
 from benchmark.cli.verify import verify
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": board.list_,
     "show": board.show,
     "verify": verify,
+    "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
     "speed": matrix.speed,
