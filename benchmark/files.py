@@ -102,12 +102,19 @@ def sweep(folder: Path) -> list[Path]:
         What was removed.
     """
     removed = []
+    for path in left_over(folder):
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def left_over(folder: Path) -> Iterator[Path]:
+    """What ``sweep`` would remove."""
     for path in _hidden_files(folder, _DEEPEST):
         with contextlib.suppress(OSError):
             if _is_left_over(path):
-                path.unlink()
-                removed.append(path)
-    return removed
+                yield path
 
 
 def file_digest(path: str | Path) -> str:

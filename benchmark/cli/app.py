@@ -17,6 +17,7 @@ import benchmark
 from benchmark import hub
 from benchmark.cli import board, matrix
 from benchmark.cli.data import data_app
+from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
 from benchmark.cli.output import console, say
 from benchmark.cli.verify import verify
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": board.list_,
     "show": board.show,
     "verify": verify,
+    "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
     "speed": matrix.speed,

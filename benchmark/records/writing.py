@@ -39,17 +39,20 @@ def put(path: Path, text: str, history: Path, history_csv: str | None) -> None:
         write_whole(history, history_csv, durable=True)
 
 
-def set_aside(path: Path) -> None:
+def set_aside(path: Path) -> Path:
     """Move a file that cannot be trusted out of the way of the one that takes its place.
+
+    Returns:
+        Where it is now.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    for number in itertools.count(1):
-        aside = path.with_name(f"{path.name}{DAMAGED}{number if number > 1 else ''}")
-        if not os.path.lexists(aside):
-            os.replace(path, aside)
-            return
+    numbers = ("" if number == 1 else str(number) for number in itertools.count(1))
+    places = (path.with_name(f"{path.name}{DAMAGED}{number}") for number in numbers)
+    aside = next(place for place in places if not os.path.lexists(place))
+    os.replace(path, aside)
+    return aside
 
 
 def check_inside(folder: Path, root: Path) -> None:

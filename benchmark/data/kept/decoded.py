@@ -25,7 +25,7 @@ from torch import Tensor
 from benchmark.cards.fields import SPLITS
 from benchmark.data.found import Contents
 from benchmark.data.splits import ImageSplit
-from benchmark.errors import DataError
+from benchmark.errors import DataError, first_line
 from benchmark.events import Listener
 from benchmark.files import whole
 
@@ -70,6 +70,15 @@ def keep_decoded(
     if found is None:
         raise DataError(f"{path} cannot be read back after writing: the disk may be damaged.")
     return found
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with a file, all of which is read; None if nothing is."""
+    try:
+        _read(path)
+    except _DAMAGED as error:
+        return first_line(error)
+    return None
 
 
 @contextlib.contextmanager

@@ -201,9 +201,7 @@ def check_pixels(folder: Path, *, advance: Callable[[int], None]) -> list[str]:
     found = []
     for path in sorted(folder.glob("*.arrow")):
         try:
-            notes = pa.ipc.open_file(pa.OSFile(str(path))).schema.metadata or {}
-            files = PixelFiles(folder, int(notes[b"images"]), int(notes[b"short_side"]))
-            number = files.paths.index(path)
+            files, number = _place_of(path)
             images = KeptImages.of_one(files, number)
             for position in files.positions(number):
                 images[position]
@@ -214,6 +212,27 @@ def check_pixels(folder: Path, *, advance: Callable[[int], None]) -> list[str]:
             path.unlink(missing_ok=True)
             found.append(f"{path} was damaged and taken away: {first_line(error)}.")
     return found
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with one file, as far as its heading and its length tell; None if nothing."""
+    try:
+        files, number = _place_of(path)
+        files.open(number)
+    except UNREADABLE as error:
+        return first_line(error)
+    return None
+
+
+def _place_of(path: Path) -> tuple[PixelFiles, int]:
+    """The files to which one belongs, by its own heading, and its number.
+
+    Raises:
+        Exception: one of ``UNREADABLE``: it is damaged, or none of them.
+    """
+    notes = pa.ipc.open_file(pa.OSFile(str(path))).schema.metadata or {}
+    files = PixelFiles(path.parent, int(notes[b"images"]), int(notes[b"short_side"]))
+    return files, files.paths.index(path)
 
 
 def image_checksum(image: Image, position: int) -> int:

@@ -135,7 +135,7 @@ class Workspace:
                 identity,
                 recorded,
             )
-        return recorded is None and _unsealed_identity(path) == identity
+        return recorded is None and unsealed_identity(path) == identity
 
     def load_weights(self, identity: str, recorded: str | None) -> Weights:
         """Weights of a finished run, after all of them was checked.
@@ -205,7 +205,7 @@ class Workspace:
 
     def _checked(self, path: Path, identity: str, recorded: str | None) -> Weights:
         """Raises: OSError, Damaged."""
-        if recorded is None and _unsealed_identity(path) == identity:
+        if recorded is None and unsealed_identity(path) == identity:
             tensors = _load_unsealed(path)
             return Weights(tensors, digest_of(tensors), None, False)
         heading, tensors = read_sealed(path, WEIGHTS)
@@ -217,7 +217,7 @@ class Workspace:
         return Weights(tensors, digest_of(tensors), about.get("top1"), True)
 
 
-def _unsealed_identity(path: Path) -> str | None:
+def unsealed_identity(path: Path) -> str | None:
     """Whose weights a file of an older version says that it holds; None for all other files."""
     try:
         with safe_open(path, "pt") as file:

@@ -1,0 +1,1 @@
+"""What is wrong with an installation, its machine and its folders, and what to do about it."""
