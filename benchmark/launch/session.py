@@ -109,6 +109,7 @@ class Session:
                                 "identity": run.identity,
                                 "state": plan.known[run.identity].state.value,
                                 "reason": plan.known[run.identity].reason,
+                                "epoch": self.workspace.stands(run.identity, run.source)[0].epoch,
                                 "record": str(self.store.path_of(run.spec)),
                             }
                             for run in group

@@ -185,7 +185,8 @@ def _suites(entries: Sequence[Mapping[str, Any]]) -> Rows:
 
 def _run(run: Mapping[str, Any]) -> Text:
     state = "" if run["state"] == "missing" else f"  ({run['state']})"
-    return words(f"{run['label']}{state}")
+    stand = f"  (goes on after epoch {run['epoch']})" if run["epoch"] else ""
+    return words(f"{run['label']}{state}{stand}")
 
 
 def _table(*columns: str) -> Rows:
