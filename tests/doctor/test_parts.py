@@ -275,7 +275,8 @@ def test_nobody_is_asked_unless_a_connection_is_wanted(tmp_path: Path) -> None:
         "cache = Path(sys.argv[1])\n"
         "examine(Surroundings(Path('runs'), Path('results'), cache))\n"
         "print(len(asked))\n"
-        "found = examine(Surroundings(Path('runs'), Path('results'), cache, network=True), ['hub'])\n"
+        "asking = Surroundings(Path('runs'), Path('results'), cache, network=True)\n"
+        "found = examine(asking, ['hub'])\n"
         "print(len(asked), [one.what for one in found])\n"
     )
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
