@@ -260,6 +260,7 @@ def test_a_broken_cache_of_the_hub_is_told(hub_folder: Path) -> None:
     assert [f.level for f in found] == [Level.warning, Level.note]
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_unless_a_connection_is_wanted(tmp_path: Path) -> None:
     program = (
         "import socket, sys\n"
