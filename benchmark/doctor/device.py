@@ -216,12 +216,15 @@ def _nvidia() -> list[str]:
     except (OSError, subprocess.SubprocessError) as error:
         return [f"nvidia-smi fails: {first_line(error)}"] if Path("/dev/nvidia0").exists() else []
     rows = [line.split(", ") for line in done.stdout.splitlines()]
-    return [
-        f"{row[0]}, driver {row[1]}, {float(row[2]) - float(row[3]):,.0f} of {float(row[2]):,.0f} "
-        "MB free"
-        for row in rows
-        if len(row) == 4 and row[2].isdigit() and row[3].isdigit()
-    ]
+    return [_told(*row) for row in rows if len(row) == ASKED.count(",") + 1]
+
+
+def _told(name: str, driver: str, most: str, used: str) -> str:
+    """A GPU for a person; of one that is divided, the driver tells no memory."""
+    free = ""
+    if most.isdigit() and used.isdigit():
+        free = f", {int(most) - int(used):,} of {int(most):,} MB free"
+    return f"{name}, driver {driver}{free}"
 
 
 def _computes(built_for: list[str], major: int, minor: int) -> bool:

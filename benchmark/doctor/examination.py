@@ -47,6 +47,8 @@ def mend(findings: Iterable[Finding]) -> list[Finding]:
         try:
             done += finding.repair()
         except OSError as error:
+            if done:
+                left.append(replace(finding, level=Level.note, done=tuple(done), repair=None))
             left.append(
                 Finding(
                     Level.fault,
@@ -57,7 +59,8 @@ def mend(findings: Iterable[Finding]) -> list[Finding]:
                 )
             )
         else:
-            left.append(replace(finding, done=tuple(done), repair=None))
+            said = tuple(done) or ("it was gone already",)
+            left.append(replace(finding, done=said, repair=None))
     return left
 
 

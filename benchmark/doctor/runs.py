@@ -106,7 +106,7 @@ def recorded(around: Surroundings) -> Iterator[Finding]:
             "this one of runs.",
         )
     nobodys = [str(path) for path, _ in headings if path.parent.name not in by_folder]
-    if nobodys and by_folder:
+    if nobodys and by_folder and not around.held.problems:  # whose may be the runs' records
         yield Finding(
             Level.note,
             f"{counted(len(nobodys), 'file')} of weights of runs without a record here",

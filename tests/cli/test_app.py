@@ -55,7 +55,9 @@ def test_debug_shows_the_traceback(kdbench: Kdbench) -> None:
         main(["--debug", "run", "--recipe", "kdd"])
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list", "recipes"], ["list", "datasets"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["doctor", "--help"], ["list", "recipes"], ["list", "datasets"]]
+)
 def test_help_and_lists_do_without_torch(
     words: list[str], cache_dir: Path, kdbench: Kdbench
 ) -> None:

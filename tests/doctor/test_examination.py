@@ -293,3 +293,13 @@ def test_a_broken_torch_is_a_finding(tmp_path: Path) -> None:
     findings = json.loads(done.stdout)["findings"]
     assert any("'import torch' fails" in f["what"] for f in findings)
     assert any(f["part"] == "folders" and f["level"] == "ok" for f in findings)
+
+
+def test_what_cannot_be_mended_is_a_fault_and_what_was_is_told() -> None:
+    def repair():
+        yield "removed one"
+        raise PermissionError(13, "Permission denied", "two")
+
+    found = mend([Finding(Level.note, "debris", ("one", "two"), "Mend.", repair)])
+    assert [(f.level, f.done) for f in found] == [(Level.note, ("removed one",)), (Level.fault, ())]
+    assert "two" in found[1].where[0]

@@ -71,6 +71,73 @@ def test_a_requirement_is_compared_with_what_is_installed(text: str, fault: str 
     assert said == fault or (fault is not None and said is not None and said.startswith(fault))
 
 
+def test_an_installed_wheel_is_compared_with_what_it_says_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(installation, "_project", lambda: None)
+    wanted = installation._requirements()
+    assert {"torch", "torchvision", "timm"} <= {one.name for one in wanted[""]}
+    assert "pytest" in {one.name for one in wanted["dev"]}
+    assert [f.level for f in installation.required(NOWHERE)] == [Level.ok]
+    assert list(installation.tested(NOWHERE)) == []
+
+
+def test_an_extra_that_is_not_whole_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {
+        "": [],
+        "far": [Requirement("numpy"), Requirement("no-such-package")],
+        "away": [Requirement("no-such-package")],
+    }
+    monkeypatch.setattr(installation, "_requirements", lambda: wanted)
+    found = list(installation.extras(NOWHERE))
+    assert [f.level for f in found] == [Level.warning, Level.ok]
+    assert found[0].remedy == "Install it: pip install 'kdbench[far]'."
+    assert found[1].what == "with far"
+
+
+def nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *rows: str) -> None:
+    """A driver's program that says this."""
+    program = folder / "nvidia-smi"
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in rows))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def test_a_gpu_that_torch_cannot_use_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvidia_smi(tmp_path, monkeypatch, "NVIDIA A1, 470.1, 40000, 1000", "NVIDIA A2, 470.1, [N/A], 0")
+    [found] = device.gpus(NOWHERE)
+    assert found.is_fault
+    assert found.where == (
+        "NVIDIA A1, driver 470.1, 39,000 of 40,000 MB free",
+        "NVIDIA A2, driver 470.1",
+    )
+    assert "newer driver" in found.remedy
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    [found] = device.gpus(NOWHERE)
+    assert "unset it" in found.remedy
+
+
+def test_a_gpu_without_code_for_it_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, answer in (
+        ("is_available", True),
+        ("device_count", 1),
+        ("get_device_name", "NVIDIA B3"),
+        ("get_arch_list", ["sm_80"]),
+        ("get_device_capability", (7, 5)),
+    ):
+        monkeypatch.setattr(f"torch.cuda.{name}", lambda *_, answer=answer: answer)
+    nvidia_smi(tmp_path, monkeypatch, "NVIDIA B3, 600.1, 40000, 1000")
+    fine, found = device.gpus(NOWHERE)
+    assert fine.what.startswith("1 GPU with CUDA")
+    assert "no code for NVIDIA B3 (sm_75)" in found.what
+
+
 def test_the_limits_of_a_container_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,32 +260,38 @@ def test_a_broken_cache_of_the_hub_is_told(hub_folder: Path) -> None:
     assert [f.level for f in found] == [Level.warning, Level.note]
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_unless_a_connection_is_wanted(tmp_path: Path) -> None:
     program = (
         "import socket, sys\n"
+        "from pathlib import Path\n"
+        "asked = []\n"
         "def hook(event, arguments):\n"
         "    if event in ('socket.getaddrinfo', 'socket.gethostbyname') or (\n"
         "        event == 'socket.connect' and arguments[0].family != socket.AF_UNIX):\n"
-        "        print('ASKED', event, arguments, file=sys.stderr)\n"
+        "        asked.append(arguments)\n"
         "sys.addaudithook(hook)\n"
-        "from benchmark.cli.app import main\n"
-        "main(['doctor', *sys.argv[1:]])\n"
+        "from benchmark.doctor.examination import examine\n"
+        "from benchmark.doctor.findings import Surroundings\n"
+        "cache = Path(sys.argv[1])\n"
+        "examine(Surroundings(Path('runs'), Path('results'), cache))\n"
+        "print(len(asked))\n"
+        "asking = Surroundings(Path('runs'), Path('results'), cache, network=True)\n"
+        "found = examine(asking, ['hub'])\n"
+        "print(len(asked), [one.what for one in found])\n"
     )
-
-    def asked(*words: str) -> bool:
-        environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
-        environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9"}
-        done = subprocess.run(
-            [sys.executable, "-c", program, "--quick", *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return "ASKED" in done.stderr
-
-    assert not asked()
-    assert asked("--network")
+    environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
+    environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, os.environ["KDBENCH_CACHE"]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    before, after = done.stdout.splitlines()
+    assert before == "0"
+    assert not after.startswith("0 ")
+    assert "the hub cannot be asked: it does not answer" in after

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark.errors import BenchmarkError
-from benchmark.launch.claims import LENGTH, Claims, Holder, living
+from benchmark.launch.claims import LENGTH, Claims, Holder, abandoned, clear, living
 
 RUN = "a" * 64
 
@@ -207,3 +208,20 @@ class ClaimsClosed:
 
     def __exit__(self, *_: object) -> None:
         self.claims.close()
+
+
+def test_what_the_dead_hold_is_named_and_cleared(tmp_path: Path) -> None:
+    process, other = holding(tmp_path, RUN), holding(tmp_path, "b" * 64)
+    try:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        [(path, holder)] = abandoned(tmp_path)
+        assert path == tmp_path / RUN[:16] / "claim-1"
+        assert not clear(path, replace(holder, token="another"))
+        assert path.exists()
+        assert clear(path, holder)
+        assert list(abandoned(tmp_path)) == []
+        assert [name for name, _, _ in living(tmp_path)] == ["b" * 16]
+    finally:
+        other.kill()
+        other.communicate()
