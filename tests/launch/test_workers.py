@@ -58,8 +58,9 @@ def values(record: Record) -> object:
 
 
 def test_workers_give_the_numbers_of_this_process(session: Make, execute: Execute) -> None:
-    recipes = ("vanilla", "kd", "crd")
-    assert execute(session(*recipes), workers=2, threads=1).exit_code == 0
+    recipes, noting = ("vanilla", "kd", "crd"), Noting()
+    assert execute(session(*recipes), workers=2, threads=1, listener=noting).exit_code == 0
+    assert not [note for note in noting.notes if "its recipe left" in note]
     apart = session(*recipes).store.all().records
     for path in session(*recipes).store.root.rglob("*.json"):
         path.unlink()

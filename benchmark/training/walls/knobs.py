@@ -302,7 +302,7 @@ def _set_cuda_stream(was: Any) -> None:
 
 def _python() -> Iterator[Knob]:
     yield Knob("numpy.seterr", np.geterr, lambda was: np.seterr(**was))
-    yield Knob("warnings' filters", lambda: tuple(warnings.filters), _set_filters)
+    yield Knob("warnings' filters", _filters, _set_filters)
     yield _attribute("warnings", warnings, "showwarning")
     yield Knob("os.environ", _environment, _set_environment)
     yield Knob("the working directory", _folder, _set_folder)
@@ -344,9 +344,21 @@ def _attribute(module: str, owner: Any, name: str) -> Knob:
     )
 
 
+def _filters(*, of_libraries: bool = False) -> tuple[Any, ...]:
+    """The filters, without those of warnings that a library defines.
+
+    Such a one comes with the library's import: torch's first update imports 900 modules.
+    """
+    own = ("builtins", "benchmark_recipes")
+    return tuple(
+        one for one in warnings.filters if one[2].__module__.startswith(own) is not of_libraries
+    )
+
+
 def _set_filters(was: tuple[Any, ...]) -> None:
+    libraries = _filters(of_libraries=True)
     warnings.resetwarnings()  # which also lets Python forget what it looked up
-    vars(warnings)["filters"][:] = was
+    vars(warnings)["filters"][:] = (*libraries, *was)
 
 
 def _environment() -> dict[Any, Any]:
