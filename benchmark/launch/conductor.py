@@ -15,7 +15,7 @@ from benchmark.errors import TrainingError
 from benchmark.events import Listener
 from benchmark.launch.claims import Claims
 from benchmark.launch.ends import Ends
-from benchmark.launch.launcher import Died, Ended, Heard, Launcher, Message, Opening, Refused
+from benchmark.launch.launcher import Cause, Died, Ended, Heard, Launcher, Message, Opening, Refused
 from benchmark.launch.order import Order, Outcome
 from benchmark.launch.retries import Retries, shared_out
 from benchmark.launch.workers.telling import Retelling
@@ -27,6 +27,7 @@ from benchmark.work.recording import Recorder
 from benchmark.work.train import GroupSpec
 
 LOOK_S = 1.0  # how often others' progress is looked at while there is nothing to do here
+STATUS: Mapping[Cause, Status] = {"memory": "oom", "silence": "timeout", "crash": "failed"}
 PAUSES_S = (5.0, 60.0, 300.0)  # before another try, after a fault that lasts
 
 
@@ -213,7 +214,7 @@ class Conductor:
         elif len(runs) > 1:
             self._retries.apart(runs, death)
         else:
-            status: Status = "oom" if death.cause == "memory" else "failed"
+            status = STATUS[death.cause]
             failure = Failure(kind="Died", message=death.reason, where="its process")
             self._record(runs[0], Failed(status, failure))
 

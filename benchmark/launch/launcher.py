@@ -27,6 +27,7 @@ class Opening:
 
 
 Work = GroupSpec | Opening
+Cause = Literal["crash", "memory", "silence", "lost"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,13 @@ class Died:
         work: its number.
         reason: how, for a person.
         cause: ``crash`` if what it ran is to blame as far as anyone can tell, ``memory`` if the
-            system ended it for its memory, ``lost`` if the machine went away, or someone ended it.
+            system ended it for its memory, ``silence`` if it was ended because it said nothing for
+            as long as a run may take, ``lost`` if the machine went away, or someone ended it.
     """
 
     work: int
     reason: str
-    cause: Literal["crash", "memory", "lost"]
+    cause: Cause
 
 
 Message = Ended | Refused | Died

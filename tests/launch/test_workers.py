@@ -123,6 +123,19 @@ def test_a_worker_that_allocates_too_much_runs_out_of_memory_alone(
     assert records["greedy"].status == "oom"
 
 
+def test_a_run_that_hangs_is_ended_at_its_time_limit(
+    session: Make, execute: Execute, write_recipe: Callable[..., Path]
+) -> None:
+    folder = write_recipe("sleeps", "import time; time.sleep(10_000)")
+    names = ("sleeps", "kd")
+    execute(session(*names, paths=(folder,)), workers=2, threads=1, limit_minutes=0.2)
+    records = recipe_records(session(*names, paths=(folder,)).store.all().records)
+    assert {name: record.status for name, record in records.items()} == {
+        "kd": "ok",
+        "sleeps": "timeout",
+    }
+
+
 # ------------------------------------------------------------------ whole commands
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
@@ -14,12 +15,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess, SpawnProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
 
-from benchmark.launch.launcher import Died, Ended, Heard, Launcher, Message, Refused, Work
+from benchmark.launch.launcher import Cause, Died, Ended, Heard, Launcher, Message, Refused, Work
 from benchmark.launch.workers.worker import STOP, serve
 from benchmark.training.ending import Disturbed
 from benchmark.work.place import Site
+from benchmark.work.train import GroupSpec
 
 GRACE_S = 2.0  # for a process that was told to end
 
@@ -32,6 +33,18 @@ class _Worker:
     pipe: Connection
     gpu: str | None
     work: int | None = None
+    limit_s: float | None = None
+    heard_at: float = 0.0
+
+    def begin(self, number: int, limit_s: float | None) -> None:
+        """It has work from now on, and may be silent for so long."""
+        self.work, self.limit_s, self.heard_at = number, limit_s, time.monotonic()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has said nothing for too long: a step of some method does not come back."""
+        silent_s = time.monotonic() - self.heard_at
+        return self.work is not None and self.limit_s is not None and silent_s > self.limit_s
 
     def send(self, *orders: object) -> None:
         """Send orders; a worker that is dead is found by ``wait``."""
@@ -71,7 +84,7 @@ class Pool(Launcher):
     def start(self, number: int, work: Work) -> None:
         """Give a process work."""
         worker = next((w for w in self._workers if w.work is None), None) or self._begin()
-        worker.work = number
+        worker.begin(number, self.site.limit_s if isinstance(work, GroupSpec) else None)
         self.busy.add(number)
         worker.send((number, work))
         if self._stopping:
@@ -84,6 +97,7 @@ class Pool(Launcher):
         for worker in [w for w in self._workers if w.pipe in ready]:
             try:
                 while worker.pipe.poll():
+                    worker.heard_at = time.monotonic()
                     said = pickle.loads(worker.pipe.recv_bytes())
                     if isinstance(said, Heard):
                         self.hear(said)
@@ -92,6 +106,9 @@ class Pool(Launcher):
                         break  # it has nothing more to say, and may be gone by now
             except (EOFError, OSError):
                 messages += self._buried(worker)
+        for worker in [w for w in self._workers if w.is_silent]:
+            worker.process.kill()
+            messages += self._buried(worker)
         return messages
 
     def stop(self) -> None:
@@ -143,13 +160,15 @@ class Pool(Launcher):
             return []
         self.busy.discard(worker.work)
         code, kills = worker.process.exitcode or 0, memory_kills()
-        cause: Literal["crash", "memory", "lost"] = "crash"
+        cause: Cause = "crash"
         reason = f"the process ended by itself with exit code {code}"
         if code < 0:
             cause = "lost" if -code in (signal.SIGKILL, signal.SIGTERM) else "crash"
             reason = f"the process was ended by {_name(-code)}"
         if -code == signal.SIGKILL and kills > self._kills:
             cause, reason = "memory", "the system ended the process for its memory"
+        if worker.is_silent:
+            cause, reason = "silence", f"the process said nothing for {worker.limit_s:.0f} s"
         self._kills = kills
         return [Died(worker.work, reason, cause)]
 
