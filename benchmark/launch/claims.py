@@ -282,11 +282,35 @@ def living(runs: Path) -> Iterator[tuple[str, Holder, float]]:
     for folder in sorted(runs.glob("*/")):
         for number in _numbers(folder)[-1:]:
             path = folder / f"claim-{number}"
-            text = _read(path)
-            holder = Holder.of_text(text) if text is not None else None
+            holder = _holder(path)
             if holder is not None and not holder.is_gone:
                 with contextlib.suppress(OSError):
                     yield folder.name, holder, max(0.0, time.time() - path.stat().st_mtime)
+
+
+def abandoned(runs: Path) -> Iterator[tuple[Path, Holder]]:
+    """The claims below a folder of runs whose holders are known to be gone, with their files.
+
+    They hinder nobody: whoever wants the run takes it over.
+    """
+    for folder in sorted(runs.glob("*/")):
+        for number in _numbers(folder):
+            path = folder / f"claim-{number}"
+            holder = _holder(path)
+            if holder is not None and holder.is_gone:
+                yield path, holder
+
+
+def clear(path: Path, holder: Holder) -> bool:
+    """Remove an abandoned claim; whether it was still that of this holder.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if _holder(path) != holder:
+        return False
+    path.unlink(missing_ok=True)
+    return True
 
 
 def _create(path: Path, holder: Holder) -> int | None:
@@ -331,6 +355,12 @@ def _numbers(folder: Path) -> list[int]:
 def _number(path: Path) -> int:
     match = NAME.fullmatch(path.name)
     return int(match[1]) if match else 0
+
+
+def _holder(path: Path) -> Holder | None:
+    """Who holds a claim; None if it is gone, or says nothing."""
+    text = _read(path)
+    return None if text is None else Holder.of_text(text)
 
 
 def _read(path: Path) -> bytes | None:
