@@ -78,13 +78,7 @@ class Session:
             BenchmarkError: data or published weights cannot be had, or a folder cannot be written.
         """
         plan = self.plan()
-        self.store.check_writable(run.spec for run in plan.todo)
-        self.workspace.check_writable()
-        for folder in (self.store.root, self.workspace.root, means.cache_dir):
-            sweep(folder)
-        for path, holder in abandoned(self.workspace.root):
-            with contextlib.suppress(OSError):
-                clear(path, holder)
+        self._make_ready(plan, means.cache_dir)
         if means.launcher == "slurm":
             return self._run_on_slurm(plan, means, listener)
         launcher = make_launcher(means, self.workspace.root)
@@ -121,6 +115,24 @@ class Session:
                 listener.close()
         ended_by = came[0] if came else None
         return Summary(plan, order.outcomes, self._results(), ended_by=ended_by)
+
+    def _make_ready(self, plan: Plan, cache_dir: Path) -> None:
+        """See that the folders can be written, and remove what dead processes left in them."""
+        self.store.check_writable(run.spec for run in plan.todo)
+        self.workspace.check_writable()
+        for folder in (self.store.root, self.workspace.root, cache_dir):
+            sweep(folder)
+        todo = {run.identity for run in plan.todo}
+        done = {
+            self.workspace.folder(run.identity): run.identity
+            for run in plan.runs
+            if plan.known[run.identity].has_result and run.identity not in todo
+        }
+        for path, holder in abandoned(self.workspace.root):
+            with contextlib.suppress(OSError):
+                if path.parent in done:  # it was recorded in the holder's last moment
+                    self.workspace.checkpoints.drop(done[path.parent])
+                clear(path, holder)
 
     def _run_on_slurm(self, plan: Plan, means: Means, listener: Listener) -> Summary:
         """Submit jobs that train what is missing, and watch them."""
