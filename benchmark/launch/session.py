@@ -27,6 +27,7 @@ from benchmark.matrix.states import Known, Retry, State, known_of, notes_on
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
+from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.fitting import Fitting, lead
 from benchmark.work.recording import Recorder
@@ -129,7 +130,7 @@ class Session:
             if plan.known[run.identity].has_result and run.identity not in todo
         }
         for path, holder in abandoned(self.workspace.root):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, WorkspaceError):
                 if path.parent in done:  # it was recorded in the holder's last moment
                     self.workspace.checkpoints.drop(done[path.parent])
                 clear(path, holder)

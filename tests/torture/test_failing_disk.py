@@ -158,6 +158,20 @@ def test_a_disk_that_stays_full_is_said_and_left(
     assert ground.state() == undisturbed(**ONE)
 
 
+def test_a_checkpoint_that_cannot_be_removed_is_tried_again(
+    nursery: Nursery, new_ground: Callable[[str], Ground], undisturbed: Undisturbed
+) -> None:
+    ground = new_ground("removing")
+    out, count = ground.folder.with_suffix(".out"), ground.folder.with_suffix(".count")
+    fails = shim.at(32, str(errno.EIO), under=ground.folder, count=count, often=9, kinds="unlink")
+    words = ground.words(workers=0, **ONE)
+    env = ground.environment | {"TORTURE_PAUSES": " ".join(["0.1"] * 9)} | fails
+    assert nursery.run(words, out=out, env=env) == 0, out.read_text()
+    assert shim.counted(count) >= 41
+    assert "cannot remove" in out.read_text()
+    assert ground.state() == undisturbed(**ONE)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_full_disk_under_the_log_stops_no_training(
     nursery: Nursery, new_ground: Callable[[str], Ground], undisturbed: Undisturbed, workers: int
