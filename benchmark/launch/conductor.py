@@ -206,7 +206,7 @@ class Conductor:
     def _took_disturbances(self, disturbed: Sequence[tuple[AnyRun, Disturbed]]) -> None:
         for run, disturbance in self._retries.disturbed(disturbed):
             said = f"given up for now: {disturbance.reason}"
-            self._ends.release(run, Outcome.unfinished, said)
+            self._ends.release(run, Outcome.disturbed, said)
 
     def _took_death(self, runs: Sequence[AnyRun], death: Died) -> None:
         if death.cause == "lost":

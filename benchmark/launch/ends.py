@@ -53,7 +53,7 @@ class Ends:
             self.claims.release(run.identity)
             self.waits_for.add(run.identity)
         elif not self._written(run, ending, environment):
-            self.release(run, Outcome.unfinished, "its result could not be written")
+            self.release(run, Outcome.disturbed, "its result could not be written")
         elif isinstance(ending, Finished):
             self.release(run, Outcome.recorded, f"{ending.metrics.top1:.2f} %")
         else:

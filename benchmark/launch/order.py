@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     unfinished = "unfinished"
     blocked = "blocked"
     refused = "refused"
+    disturbed = "disturbed"
 
 
 class Order:
@@ -94,7 +95,7 @@ class Order:
             outcome = None
             if built_on & {Outcome.failed, Outcome.blocked, Outcome.refused}:
                 outcome = Outcome.blocked
-            elif Outcome.unfinished in built_on:
+            elif built_on & {Outcome.unfinished, Outcome.disturbed}:
                 outcome = Outcome.unfinished
             if outcome is not None:
                 del self.open[run.identity]

@@ -21,6 +21,7 @@ from benchmark.matrix.states import Known, Retry, State, known_of, notes_on
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
+from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.fitting import Fitting, lead
 from benchmark.work.roles import brought_network
@@ -71,13 +72,7 @@ class Session:
             BenchmarkError: data or published weights cannot be had, or a folder cannot be written.
         """
         plan = self.plan()
-        self.store.check_writable(run.spec for run in plan.todo)
-        self.workspace.check_writable()
-        for folder in (self.store.root, self.workspace.root, means.cache_dir):
-            sweep(folder)
-        for path, holder in abandoned(self.workspace.root):
-            with contextlib.suppress(OSError):
-                clear(path, holder)
+        self._make_ready(plan, means.cache_dir)
         assignment = Assignment(
             plan, self.store, self.workspace, self.request, self.retry, self.choice.teachers
         )
@@ -85,6 +80,24 @@ class Session:
         if outcome is None:
             return Summary(plan, {}, {}, is_main_process=False)
         return Summary(plan, outcome.outcomes, self._results(), ended_by=outcome.ended_by)
+
+    def _make_ready(self, plan: Plan, cache_dir: Path) -> None:
+        """See that the folders can be written, and remove what dead processes left in them."""
+        self.store.check_writable(run.spec for run in plan.todo)
+        self.workspace.check_writable()
+        for folder in (self.store.root, self.workspace.root, cache_dir):
+            sweep(folder)
+        todo = {run.identity for run in plan.todo}
+        done = {
+            self.workspace.folder(run.identity): run.identity
+            for run in plan.runs
+            if plan.known[run.identity].has_result and run.identity not in todo
+        }
+        for path, holder in abandoned(self.workspace.root):
+            with contextlib.suppress(OSError, WorkspaceError):
+                if path.parent in done:  # it was recorded in the holder's last moment
+                    self.workspace.checkpoints.drop(done[path.parent])
+                clear(path, holder)
 
     def overview(self) -> dict[str, Any]:
         """The plan as plain data: levels of groups, and what needs nothing."""

@@ -46,10 +46,10 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 if some runs have no result because of a failure; 130, 143 after a signal."""
+        """0, or 1 if runs have no result though nobody stopped them; 130, 143 after a signal."""
         if self.ended_by is not None:
             return 128 + self.ended_by
-        bad = sum(map(self.count, (Outcome.failed, Outcome.blocked, Outcome.refused)))
+        bad = sum(map(self.count, set(Outcome) - {Outcome.recorded, Outcome.unfinished}))
         return 1 if bad + self.given_up + self.damaged else 0
 
     def lines(self) -> list[str]:
@@ -59,6 +59,7 @@ class Summary:
             (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
             (Outcome.blocked, "could not be trained because a run that they build on failed"),
             (Outcome.refused, "could not be trained here; what was said of it above tells why"),
+            (Outcome.disturbed, "were given up for now: what was said above is to be mended first"),
             (Outcome.unfinished, "did not finish: the same command continues"),
         ):
             if number := self.count(outcome):

@@ -35,12 +35,19 @@ def describe_recipes(extra_paths: Sequence[str | Path], cache_dir: Path) -> list
     """
     index = cache_dir / f"recipes-{_index_key(search_folders('recipes', extra_paths))}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return [RecipeDescription(**entry) for entry in json.loads(index.read_text("utf-8"))]
+        seal, _, text = index.read_text("utf-8").partition("\n")
+        if seal == _seal(text):
+            return [RecipeDescription(**entry) for entry in json.loads(text)]
     descriptions = _described(extra_paths)
     with contextlib.suppress(OSError):
         text = json.dumps([asdict(entry) for entry in descriptions], indent=1)
-        write_whole(index, text, durable=False)
+        write_whole(index, f"{_seal(text)}\n{text}", durable=False)
     return descriptions
+
+
+def _seal(text: str) -> str:
+    """Tells damage from descriptions."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _described(extra_paths: Sequence[str | Path]) -> list[RecipeDescription]:

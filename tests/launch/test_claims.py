@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import sweep
 from benchmark.launch.claims import LENGTH, Claims, Holder, abandoned, clear, living
 
 RUN = "a" * 64
@@ -225,3 +226,18 @@ def test_what_the_dead_hold_is_named_and_cleared(tmp_path: Path) -> None:
     finally:
         other.kill()
         other.communicate()
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from benchmark.launch.claims import Claims
+os.link = lambda *_: os._exit(0)
+Claims(lambda identity: Path(sys.argv[1]) / identity[:16]).take(sys.argv[2], "kd")
+"""
+
+
+def test_half_a_claim_of_a_dead_process_is_swept_up(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", DYING, str(tmp_path), RUN], check=True)
+    [left] = (tmp_path / RUN[:16]).iterdir()
+    assert sweep(tmp_path) == [left]

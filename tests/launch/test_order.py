@@ -63,6 +63,7 @@ def test_what_is_being_trained_is_not_ready(session: Make) -> None:
         (Outcome.refused, Outcome.blocked),
         (Outcome.blocked, Outcome.blocked),
         (Outcome.unfinished, Outcome.unfinished),
+        (Outcome.disturbed, Outcome.unfinished),
     ],
 )
 def test_what_a_run_builds_on_decides(session: Make, teacher: Outcome, student: Outcome) -> None:

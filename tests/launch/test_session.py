@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ import torch
 
 from benchmark.errors import NetworkError, RecordError
 from benchmark.events import Listener
-from benchmark.files import file_digest
+from benchmark.files import file_digest, system_name, unheard_of
+from benchmark.launch.claims import Holder
 from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
@@ -454,3 +456,22 @@ def test_weights_that_cannot_be_had_stop_all_before_it_begins(
     with pytest.raises(NetworkError, match="cannot be had"):
         execute(session("kd", **PRETRAINED))
     assert session("kd").store.all().records == ()
+
+
+def test_what_dead_processes_left_is_swept_up(
+    session: Make, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(session("vanilla"))
+    folder = next(path.parent for path in session("vanilla").workspace.root.rglob("history.csv"))
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    with monkeypatch.context() as as_the_dead:
+        as_the_dead.setattr(os, "getpid", lambda: child.pid)
+        partial = folder / unheard_of("history.csv")
+        partial.touch()
+        holder = Holder("here", system_name(), child.pid, 1.0, "token")
+    (folder / "claim-1").write_bytes(holder.text())
+    (folder / "checkpoint-0001-000002.safetensors").touch()
+    execute(session("vanilla"))
+    names = sorted(path.name.split("-")[0] for path in folder.iterdir())
+    assert names == ["history.csv", "weights"]

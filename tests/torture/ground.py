@@ -102,7 +102,7 @@ def trained_by(said: str) -> Iterator[str]:
     """The labels of runs that a command says it has trained."""
     for line in said.splitlines():
         if line.endswith("runs left)") and "by another process" not in line:
-            yield line.split(":")[0]
+            yield line.partition("  ")[2].partition(":")[0]
 
 
 def _content(path: Path) -> str:

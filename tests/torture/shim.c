@@ -47,7 +47,7 @@ static volatile uint64_t *counter(void) {
 static int is_under(const char *path) {
     const char *folder = getenv("SHIM_UNDER");
     size_t length = folder ? strlen(folder) : 0;
-    return length && path && !strncmp(path, folder, length);
+    return length && path && !strncmp(path, folder, length) && (path[length] == '/' || !path[length]);
 }
 
 /* 0: go on; 1: a short write; -1: errno is set. */

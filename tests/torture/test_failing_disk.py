@@ -140,6 +140,55 @@ def test_a_few_faults(
     assert many_faults(nursery, new_ground, undisturbed(**ONE), -1, 3)["faults"] == []
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_disk_that_stays_full_is_said_and_left(
+    nursery: Nursery, new_ground: Callable[[str], Ground], undisturbed: Undisturbed, workers: int
+) -> None:
+    ground = new_ground(f"full-{workers}")
+    out = ground.folder.with_suffix(".out")
+    count = ground.folder.with_suffix(".count")
+    full = shim.at(25, str(errno.ENOSPC), under=ground.folder, count=count, often=0, kinds="write")
+    words = ground.words(workers=workers, **ONE)
+    assert nursery.run(words, out=out, env=ground.environment | PAUSES | full) == 1
+    said = out.read_text()
+    assert os.strerror(errno.ENOSPC) in said
+    assert "Traceback" not in said
+    assert (half_files(ground), unfinished(ground)) == ([], [])
+    assert nursery.run(words, out=out, env=ground.environment) == 0
+    assert ground.state() == undisturbed(**ONE)
+
+
+def test_a_checkpoint_that_cannot_be_removed_is_tried_again(
+    nursery: Nursery, new_ground: Callable[[str], Ground], undisturbed: Undisturbed
+) -> None:
+    ground = new_ground("removing")
+    out, count = ground.folder.with_suffix(".out"), ground.folder.with_suffix(".count")
+    fails = shim.at(32, str(errno.EIO), under=ground.folder, count=count, often=9, kinds="unlink")
+    words = ground.words(workers=0, **ONE)
+    env = ground.environment | {"TORTURE_PAUSES": " ".join(["0.1"] * 9)} | fails
+    assert nursery.run(words, out=out, env=env) == 0, out.read_text()
+    assert shim.counted(count) >= 41
+    assert "cannot remove" in out.read_text()
+    assert ground.state() == undisturbed(**ONE)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_full_disk_under_the_log_stops_no_training(
+    nursery: Nursery, new_ground: Callable[[str], Ground], undisturbed: Undisturbed, workers: int
+) -> None:
+    ground = new_ground(f"log-{workers}")
+    out = ground.folder.with_suffix(".out")
+    full = shim.at(
+        4, str(errno.ENOSPC), under=out, count=ground.folder.with_suffix(".count"), often=0
+    )
+    status = nursery.run(
+        ground.words(workers=workers, **ONE), out=out, env=ground.environment | full
+    )
+    assert status in (0, 1, 2)
+    assert "Traceback" not in out.read_text()
+    assert ground.state() == undisturbed(**ONE)
+
+
 @pytest.fixture
 def small_disk(new_ground: Callable[[str], Ground]) -> Iterator[Ground]:
     """A file system of its own that is soon full."""
@@ -157,7 +206,7 @@ def test_a_full_disk_is_left_cleanly_and_a_larger_one_ends_it(
 ) -> None:
     words, out = small_disk.words(workers=workers, **ONE), small_disk.folder.with_suffix(".out")
     expected = undisturbed(**ONE)
-    assert nursery.run(words, out=out, env=small_disk.environment | PAUSES) == 1
+    assert nursery.run(words, out=out, env=small_disk.environment | PAUSES) == 1, out.read_text()
     said = out.read_text()
     assert os.strerror(errno.ENOSPC) in said
     assert "Traceback" not in said

@@ -55,7 +55,7 @@ class CheckpointFiles:
         Those ahead of it too: the run went back behind them, for others of its group.
 
         Raises:
-            WorkspaceError: it cannot be written; those that are there stay.
+            WorkspaceError: it cannot be written, or an older one not removed.
             TypeError: the state holds what a checkpoint cannot.
         """
         stand = checkpoint.stand
@@ -73,8 +73,8 @@ class CheckpointFiles:
         kept = [stand, *(place for place in self.places(identity) if place < stand)][:2]
         for place in self.places(identity):
             if place not in kept:
-                self.path(identity, place).unlink(missing_ok=True)
-        self._pickle(identity).unlink(missing_ok=True)
+                self.folders.remove(self.path(identity, place))
+        self.folders.remove(self._pickle(identity))
         return path
 
     def read(self, identity: str, stand: Stand) -> Checkpoint:
@@ -124,10 +124,14 @@ class CheckpointFiles:
         return tuple(found) or (BEGINNING,)
 
     def drop(self, identity: str) -> None:
-        """Forget a run's checkpoints, once it is recorded or must start over."""
+        """Forget a run's checkpoints, once it is recorded or must start over.
+
+        Raises:
+            WorkspaceError: one cannot be removed.
+        """
         for stand in self.places(identity):
-            self.path(identity, stand).unlink(missing_ok=True)
-        self._pickle(identity).unlink(missing_ok=True)
+            self.folders.remove(self.path(identity, stand))
+        self.folders.remove(self._pickle(identity))
 
     def path(self, identity: str, stand: Stand) -> Path:
         """The file of a checkpoint."""

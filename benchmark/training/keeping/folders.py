@@ -46,6 +46,17 @@ class RunFolders:
                 "Free some space or choose another folder with --runs; what is recorded stays."
             ) from error
 
+    def remove(self, path: Path) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            WorkspaceError: it cannot be removed.
+        """
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"cannot remove {path}: {error.strerror or error}.") from error
+
     def heading(self, path: Path, kind: str) -> Heading | None:
         """What a sealed file says of itself, None if there is none; its seal is not checked.
 

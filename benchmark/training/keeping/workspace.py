@@ -115,7 +115,7 @@ class Workspace:
         if odd := not_finite(weights):
             raise ValueError(f"'{odd[0]}' of the weights is not finite")
         for known in self.folder(identity).glob(self._known(identity, "*").name):
-            known.unlink(missing_ok=True)
+            self.folders.remove(known)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         digest = digest_of(tensors)
         about = {"identity": identity, "recorded": recorded, "digest": digest, "top1": top1}
