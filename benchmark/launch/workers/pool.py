@@ -110,7 +110,7 @@ class Pool(Launcher):
         """Start a process that sees the GPU which fewest others see."""
         forks = "forkserver" in multiprocessing.get_all_start_methods()
         if forks:
-            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.worker"])
+            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.preload"])
         Process = ForkServerProcess if forks else SpawnProcess
         if not self._workers:
             self._kills = memory_kills()

@@ -38,7 +38,9 @@ def serve(pipe: Connection, site: Site, variables: dict[str, str]) -> None:
     """
     os.environ.update(variables)
     hub.follow_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher speaks
+    for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to all; the launcher speaks
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     _prefer_to_be_ended()
     place = site.place()
     signal.signal(signal.SIGTERM, lambda *_: place.halt.ask())
