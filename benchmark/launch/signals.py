@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first lets all work stop, the second leaves at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first lets all work stop, the second leaves at once."""
 
 from __future__ import annotations
 
