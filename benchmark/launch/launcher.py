@@ -76,11 +76,13 @@ class Died:
         reason: how, for a person.
         cause: ``crash`` if what it ran is to blame as far as anyone can tell, ``memory`` if the
             system ended it for its memory, ``lost`` if the machine went away, or someone ended it.
+        fresh: whether the process had trained nothing before.
     """
 
     work: int
     reason: str
     cause: Literal["crash", "memory", "lost"]
+    fresh: bool = True
 
 
 Message = Ended | Refused | Died

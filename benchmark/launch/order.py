@@ -11,11 +11,17 @@ from benchmark.records.store import Store
 
 
 class Outcome(StrEnum):
-    """How a run of the plan ended in this call."""
+    """How a run of the plan ended in this call.
+
+    ``unfinished``: someone stopped it, or its time was up. ``disturbed``: its surroundings failed,
+    and it was given up for now. ``blocked``: a run that it builds on has no result. ``refused``:
+    nothing of it can be trained here.
+    """
 
     recorded = "recorded"
     failed = "failed"
     unfinished = "unfinished"
+    disturbed = "disturbed"
     blocked = "blocked"
     refused = "refused"
 
@@ -93,7 +99,7 @@ class Order:
             outcome = None
             if built_on & {Outcome.failed, Outcome.blocked, Outcome.refused}:
                 outcome = Outcome.blocked
-            elif Outcome.unfinished in built_on:
+            elif built_on & {Outcome.unfinished, Outcome.disturbed}:
                 outcome = Outcome.unfinished
             if outcome is not None:
                 del self.open[run.identity]
