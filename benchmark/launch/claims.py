@@ -119,7 +119,7 @@ class Claim:
             return
         self.holder = replace(self.holder, beat=self.holder.beat + 1)
         try:
-            if os.fstat(self._file).st_nlink == 0 or _numbers(self.path.parent)[-1:] != [
+            if os.fstat(self._file).st_nlink == 0 or _listed(self.path.parent)[-1:] != [
                 _number(self.path)
             ]:
                 self._lost = True
@@ -344,12 +344,16 @@ def _written(path: Path, holder: Holder) -> int:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Numbers of the claims in a folder, in their order."""
+    """Numbers of the claims in a folder, in their order; none where it cannot be read."""
     try:
-        names = os.listdir(folder)
+        return _listed(folder)
     except OSError:
         return []
-    return sorted(int(match[1]) for match in map(NAME.fullmatch, names) if match)
+
+
+def _listed(folder: Path) -> list[int]:
+    """Raises: OSError."""
+    return sorted(int(match[1]) for match in map(NAME.fullmatch, os.listdir(folder)) if match)
 
 
 def _number(path: Path) -> int:

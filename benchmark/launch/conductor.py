@@ -8,25 +8,27 @@ member, so that the run that is to blame is found and no other suffers from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.errors import TrainingError
 from benchmark.events import Listener
+from benchmark.launch.claiming import LOOK_S, Claiming
 from benchmark.launch.claims import Claims
 from benchmark.launch.ends import Ends
 from benchmark.launch.launcher import Cause, Died, Ended, Heard, Launcher, Message, Opening, Refused
 from benchmark.launch.order import Order, Outcome
-from benchmark.launch.retries import Retries, shared_out
+from benchmark.launch.retries import Retries
 from benchmark.launch.workers.telling import Retelling
 from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.run import AnyRun
 from benchmark.records.schema import Environment, Failure, Status
 from benchmark.training.ending import Disturbed, Ending, Failed, Finished, Stopped
+from benchmark.training.walls.listening import Steady
 from benchmark.work.recording import Recorder
 from benchmark.work.train import GroupSpec
 
-LOOK_S = 1.0  # how often others' progress is looked at while there is nothing to do here
 STATUS: Mapping[Cause, Status] = {"memory": "oom", "silence": "timeout", "crash": "failed"}
 PAUSES_S = (5.0, 60.0, 300.0)  # before another try, after a fault that lasts
 
@@ -61,11 +63,13 @@ class Conductor:
 
     def __post_init__(self) -> None:
         halt = self.launcher.halt
+        self._retell = Retelling(self.listener)
+        self.listener = Steady(self.listener)
         self._ends = Ends(
             self.order, self.claims, self.recorder, self.listener, halt, self.pauses_s
         )
+        self._claiming = Claiming(self.order, self.claims, self._ends, self.pauses_s)
         self._retries = Retries(self.listener, self.pauses_s)
-        self._retell = Retelling(self.listener)
         self.launcher.hear = self._hear
 
     def run(self) -> None:
@@ -110,12 +114,13 @@ class Conductor:
                         f"opening the data did not go well: {message.reason}. Is there enough "
                         "memory? 'kdbench data check NAME' looks at a data set alone."
                     )
-            self._stop_if_asked()
+            if self._stop_if_asked():
+                return  # what opens them is ended with the launcher: it may take an hour
 
     def _give_work(self) -> None:
         """Fill the launcher's slots with groups that are ready."""
         while not self._stop_if_asked() and len(self.launcher.busy) < self.launcher.slots:
-            runs = self._retries.due() or self._claimed()
+            runs = self._ends.still_held(self._retries.due()) or self._claimed()
             if not runs:
                 return
             number = self._next()
@@ -126,22 +131,9 @@ class Conductor:
             self.launcher.start(number, spec)
 
     def _claimed(self) -> list[AnyRun]:
-        """The runs of the next group that is ready and that nobody else trains."""
-        taken = {run.identity for runs in self._running.values() for run in runs}
-        taken |= {run.identity for run in self._retries.runs()}
+        busy = [*self._retries.runs(), *(run for runs in self._running.values() for run in runs)]
         free = self.launcher.slots - len(self.launcher.busy)
-        for group in shared_out(self.order.ready(taken), free):
-            runs: list[AnyRun] = []
-            for run in group:
-                if not self.claims.take(run.identity, run.label):
-                    self._ends.waits_for.add(run.identity)
-                    if not runs:
-                        break  # another process has just taken this group
-                elif not self._ends.ended_by_another(run):
-                    runs.append(run)
-            if runs:
-                return runs
-        return []
+        return self._claiming.group({run.identity for run in busy}, slots=free)
 
     def _stop_if_asked(self) -> bool:
         """Pass on to the launcher that all shall stop; whether it shall."""
@@ -163,7 +155,8 @@ class Conductor:
                 self._tell(heard.work, done, epochs)
             case "epoch_finished", (epoch, _, _):
                 self._tell(heard.work, epoch, None)
-        self._retell(heard)
+        with suppress(Exception):  # who listens may be anyone's
+            self._retell(heard)
 
     def _tell(self, work: int, epoch: int, epochs: int | None) -> None:
         for run in self._running.get(work, ()):
@@ -171,7 +164,9 @@ class Conductor:
 
     def _take(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            self._retell.over(message.work)
+            self._claiming.changed()
+            with suppress(Exception):
+                self._retell.over(message.work)
             runs = self._running.pop(message.work)
             match message:
                 case Ended(endings=endings, environment=environment):
@@ -211,6 +206,8 @@ class Conductor:
     def _took_death(self, runs: Sequence[AnyRun], death: Died) -> None:
         if death.cause == "lost":
             self._took_disturbances([(run, Disturbed(death.reason, False)) for run in runs])
+        elif not death.fresh and self._retries.afresh(runs, death):
+            return  # whoever was trained there before may be to blame
         elif len(runs) > 1:
             self._retries.apart(runs, death)
         else:

@@ -18,6 +18,7 @@ from benchmark.work.recording import Recorder
 USUAL = {
     Outcome.blocked: "not trained: a run that it builds on has no result",
     Outcome.unfinished: "not trained: stopped before",
+    Outcome.disturbed: "not trained: its surroundings failed",
     Outcome.refused: "not trained: it cannot be trained here",
 }
 
@@ -48,16 +49,24 @@ class Ends:
 
     def record(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> None:
         """Write down how a run ended, unless another process has it by now."""
-        if not self.claims.holds(run.identity):
-            self.listener.note(f"{run.label}: another process has taken it over, its result counts")
-            self.claims.release(run.identity)
-            self.waits_for.add(run.identity)
-        elif not self._written(run, ending, environment):
+        if not self.still_held([run]):
+            return
+        if not self._written(run, ending, environment):
             self.release(run, Outcome.disturbed, "its result could not be written")
         elif isinstance(ending, Finished):
             self.release(run, Outcome.recorded, f"{ending.metrics.top1:.2f} %")
         else:
             self.release(run, Outcome.failed, f"{ending.status}: {ending.failure.message}")
+
+    def still_held(self, runs: Sequence[AnyRun]) -> list[AnyRun]:
+        """Those of claimed runs that no other process has taken over."""
+        held = [run for run in runs if self.claims.holds(run.identity)]
+        for run in runs:
+            if run not in held:
+                self.listener.note(f"{run.label}: another process has it now, its result counts")
+                self.claims.release(run.identity)
+                self.waits_for.add(run.identity)
+        return held
 
     def release(self, run: AnyRun, outcome: Outcome, said: str = "") -> None:
         """End a run, and let others have it."""
@@ -86,7 +95,7 @@ class Ends:
         for pause in (*self.pauses_s, None):
             try:
                 self.recorder.record(run, ending, environment)
-            except BenchmarkError as error:
+            except (BenchmarkError, OSError) as error:
                 self.listener.note(str(error))
                 if pause is None or self.halt.asked:
                     return False

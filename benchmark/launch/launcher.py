@@ -78,11 +78,13 @@ class Died:
         cause: ``crash`` if what it ran is to blame as far as anyone can tell, ``memory`` if the
             system ended it for its memory, ``silence`` if it was ended because it said nothing for
             as long as a run may take, ``lost`` if the machine went away, or someone ended it.
+        fresh: whether the process had trained nothing before.
     """
 
     work: int
     reason: str
     cause: Cause
+    fresh: bool = True
 
 
 Message = Ended | Refused | Died

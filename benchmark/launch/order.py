@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 
-from benchmark.errors import RecordError
 from benchmark.matrix.plan import Group, Kept, Plan, grouped, has_weights
 from benchmark.matrix.run import AnyRun, Run
-from benchmark.records.schema import Record
 from benchmark.records.store import Store
 
 
 class Outcome(StrEnum):
-    """How a run of the plan ended in this call."""
+    """How a run of the plan ended in this call.
+
+    ``unfinished``: someone stopped it, or its time was up. ``disturbed``: its surroundings failed,
+    and it was given up for now. ``blocked``: a run that it builds on has no result. ``refused``:
+    nothing of it can be trained here.
+    """
 
     recorded = "recorded"
     failed = "failed"
     unfinished = "unfinished"
+    disturbed = "disturbed"
     blocked = "blocked"
     refused = "refused"
-    disturbed = "disturbed"
 
 
 class Order:
@@ -43,7 +46,8 @@ class Order:
         self.plan, self.store, self.kept, self.lead = plan, store, kept, lead
         self.open: dict[str, AnyRun] = {run.identity: run for run in plan.todo}
         self.outcomes: dict[str, Outcome] = {}
-        self._found = {run.identity: self._mark(self._record(run)) for run in plan.todo}
+        self._leads: dict[str, int] = {}
+        self._can_be_built_on: set[str] = set()
         # What failed before this call and is not tried again blocks what builds on it.
         self._settle()
 
@@ -59,7 +63,7 @@ class Order:
             if identity not in taken
             and all(self._outcome_of(role) is Outcome.recorded for role in run.roles.values())
         ]
-        return grouped(runs, self.kept, self.lead) if runs else []
+        return grouped(runs, self.kept, self._lead_of) if runs else []
 
     def end(self, run: AnyRun, outcome: Outcome) -> Iterator[tuple[AnyRun, Outcome]]:
         """Note how a run ended.
@@ -74,12 +78,12 @@ class Order:
 
     def news(self, run: AnyRun) -> Outcome | None:
         """How another process ended an open run since this call began; None if none did."""
-        record = self._record(run)
+        record = self.store.find(run.spec)
         known = self.plan.known[run.identity]
         if known.has_result and run.identity not in self.plan.again:  # open for its weights alone
             return Outcome.recorded if has_weights(run, self.store, self.kept) else None
-        if record is None or self._mark(record) == self._found[run.identity]:
-            return None
+        if record is None or record.checksum == known.checksum:
+            return None  # what the plan was made with
         if record.status != "ok":
             return Outcome.failed
         wanted = any(run.identity in _built_on(other) for other in self.open.values())
@@ -109,18 +113,18 @@ class Order:
             return None
         if role.identity in self.outcomes:
             return self.outcomes[role.identity]
-        there = has_weights(role, self.store, self.kept)
-        return Outcome.recorded if there else Outcome.failed
+        if role.identity in self._can_be_built_on or has_weights(role, self.store, self.kept):
+            # Asked for once: a thousand runs may build on it. Weights that are taken away later
+            # are missed by the run that needs them, which says so.
+            self._can_be_built_on.add(role.identity)
+            return Outcome.recorded
+        return Outcome.failed
 
-    def _record(self, run: AnyRun) -> Record | None:
-        try:
-            return self.store.find(run.spec)
-        except RecordError:
-            return None
-
-    @staticmethod
-    def _mark(record: Record | None) -> str | None:
-        return record.checksum if record is not None else None
+    def _lead_of(self, run: Run) -> int:
+        """As ``lead`` tells; a recipe is asked once for every run."""
+        if run.identity not in self._leads:
+            self._leads[run.identity] = self.lead(run)
+        return self._leads[run.identity]
 
 
 def _built_on(run: AnyRun) -> set[str]:

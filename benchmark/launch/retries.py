@@ -29,6 +29,7 @@ class Retries:
     pauses_s: Sequence[float]
     _parts: list[tuple[float, list[AnyRun]]] = field(default_factory=list)
     _tries: Counter[str] = field(default_factory=Counter)
+    _tried_afresh: set[str] = field(default_factory=set)
 
     def due(self) -> list[AnyRun]:
         """Runs that are tried again side by side, now; empty if there are none."""
@@ -55,6 +56,16 @@ class Retries:
         """The process of several runs died: one by one, so that the one to blame is found."""
         self.listener.note(f"{death.reason}: its {len(runs)} runs are tried one by one")
         self._parts += [(0.0, [run]) for run in runs]
+
+    def afresh(self, runs: Sequence[AnyRun], death: Died) -> bool:
+        """A process died that had trained others before: once more in a new one, the first time."""
+        again = {run.identity for run in runs} - self._tried_afresh
+        if not again:
+            return False
+        self._tried_afresh |= again
+        self.listener.note(f"{death.reason}, after other work: once more in a new process")
+        self._parts.append((0.0, list(runs)))
+        return True
 
     def disturbed(self, runs: Sequence[tuple[AnyRun, Disturbed]]) -> list[tuple[AnyRun, Disturbed]]:
         """Surroundings failed: those runs again that have not been tried too often; the others."""

@@ -49,7 +49,8 @@ class Summary:
         """0, or 1 if runs have no result though nobody stopped them; 130, 143 after a signal."""
         if self.ended_by is not None:
             return 128 + self.ended_by
-        bad = sum(map(self.count, set(Outcome) - {Outcome.recorded, Outcome.unfinished}))
+        fine = (Outcome.recorded, Outcome.unfinished)
+        bad = sum(outcome not in fine for outcome in self.outcomes.values())
         return 1 if bad + self.given_up + self.damaged else 0
 
     def lines(self) -> list[str]:
@@ -59,7 +60,11 @@ class Summary:
             (Outcome.failed, "failed: their records say why ('kdbench show CELL')"),
             (Outcome.blocked, "could not be trained because a run that they build on failed"),
             (Outcome.refused, "could not be trained here; what was said of it above tells why"),
-            (Outcome.disturbed, "were given up for now: what was said above is to be mended first"),
+            (
+                Outcome.disturbed,
+                "did not finish because of the faults that are named above: mend what failed, the "
+                "same command continues",
+            ),
             (Outcome.unfinished, "did not finish: the same command continues"),
         ):
             if number := self.count(outcome):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from benchmark.matrix.run import AnyRun, Run
@@ -57,12 +57,15 @@ class Known:
         status: of the record; None if there is none that can be read, or if it is stale.
         words: each of them trains the run again; none of a run that is done, or that is trained
             anyway.
+        checksum: of the record, by which a later one is told from it; None if there is none of
+            this run.
     """
 
     state: State
     reason: str = ""
     status: Status | None = None
     words: frozenset[Retry] = frozenset()
+    checksum: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def has_result(self) -> bool:
@@ -99,7 +102,10 @@ def known_of(runs: Iterable[AnyRun], store: Store) -> dict[str, Known]:
     today = {r.recipe.name: r.recipe.source for r in by_identity.values() if isinstance(r, Run)}
     sources = Sources(today, store.attested()[0])
     return {
-        identity: _known(run, found[identity], sources, records)
+        identity: replace(
+            _known(run, found[identity], sources, records),
+            checksum=records[identity].checksum if identity in records else None,
+        )
         for identity, run in by_identity.items()
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -128,6 +129,21 @@ def test_a_claim_whose_file_is_gone_is_lost(claims: Claims, tmp_path: Path) -> N
     assert claims.take(RUN, "")
     next((tmp_path / RUN[:16]).glob("claim-*")).unlink()
     assert not claims.holds(RUN)
+
+
+def test_a_folder_that_cannot_be_read_for_a_moment_is_no_loss(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished run would be thrown away, and trained again."""
+
+    def broken(folder: object) -> list[str]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    assert claims.take(RUN, "")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", broken)
+        assert claims.holds(RUN)
+    assert claims.holds(RUN)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[" * LENGTH, b'{"host": 1}', b"\xff" * LENGTH])

@@ -84,6 +84,29 @@ def test_another_process_s_record_is_news(session: Make, execute: Execute) -> No
     assert order.news(run) is Outcome.recorded
 
 
+def test_what_another_process_records_after_the_plan_was_made_is_news(
+    session: Make, execute: Execute
+) -> None:
+    made = session("vanilla")
+    plan = made.plan()
+    execute(session("vanilla"))
+    order = Order(plan, made.store, Weights(), lead)
+    [run] = made.runs().values()
+    assert order.news(run) is Outcome.recorded
+
+
+def test_weights_that_are_taken_away_let_no_order_wait_for_ever(
+    session: Make, execute: Execute
+) -> None:
+    """They are missed by the run that needs them, which is refused and says so."""
+    execute(session("kd"))
+    made = session("crd")
+    weights = Weights(made.runs().keys())
+    order = Order(made.plan(), made.store, weights, lead)
+    weights.identities = ()
+    assert [len(group) for group in order.ready(())] == [1]
+
+
 def test_a_teacher_s_record_is_no_news_before_its_weights_are_there(
     session: Make, execute: Execute
 ) -> None:

@@ -151,8 +151,11 @@ def start_worker(board: Board, parent: int, worker: int) -> None:
         worker: number of this worker.
     """
     board.begin(worker)
-    # Ctrl-C reaches a whole terminal; the main process finishes its step and ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches a whole terminal, and what 'timeout' and Slurm send a whole group; the main
+    # process needs batches to finish its step and to write a checkpoint, then ends its workers.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -27,12 +27,13 @@ GRACE_S = 2.0  # for a process that was told to end
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, what it sees, and the number of what it does."""
+    """A process, what it sees, the number of what it does, and how many groups it trained."""
 
     process: BaseProcess
     pipe: Connection
     gpu: str | None
     work: int | None = None
+    trained: int = 0
     limit_s: float | None = None
     heard_at: float = 0.0
 
@@ -80,9 +81,12 @@ class Pool(Launcher):
     _workers: list[_Worker] = field(default_factory=list, init=False)
     _kills: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
+    _suspects: bool = field(default=False, init=False)
 
     def start(self, number: int, work: Work) -> None:
         """Give a process work."""
+        if self._suspects:
+            self._retire()
         worker = next((w for w in self._workers if w.work is None), None) or self._begin()
         worker.begin(number, self.site.limit_s if isinstance(work, GroupSpec) else None)
         self.busy.add(number)
@@ -127,7 +131,7 @@ class Pool(Launcher):
         """Start a process that sees the GPU which fewest others see."""
         forks = "forkserver" in multiprocessing.get_all_start_methods()
         if forks:
-            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.worker"])
+            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.preload"])
         Process = ForkServerProcess if forks else SpawnProcess
         if not self._workers:
             self._kills = memory_kills()
@@ -142,9 +146,17 @@ class Pool(Launcher):
         self._workers.append(worker)
         return worker
 
+    def _retire(self) -> None:
+        """End idle processes that trained something: another one died, and its run starts anew."""
+        self._suspects = False
+        for worker in [w for w in self._workers if w.work is None and w.trained]:
+            self._workers.remove(worker)
+            worker.end()
+
     def _over(self, worker: _Worker, said: Ended | Refused) -> Message:
         """A process is free again, or gone if its surroundings may be at fault."""
         worker.work = None
+        worker.trained += isinstance(said, Refused) or len(said.endings) > 0
         self.busy.discard(said.work)
         if isinstance(said, Ended) and any(isinstance(e, Disturbed) for e in said.endings):
             self._workers.remove(worker)
@@ -158,6 +170,7 @@ class Pool(Launcher):
         worker.pipe.close()
         if worker.work is None:
             return []
+        self._suspects = True
         self.busy.discard(worker.work)
         code, kills = worker.process.exitcode or 0, memory_kills()
         cause: Cause = "crash"
@@ -170,7 +183,7 @@ class Pool(Launcher):
         if worker.is_silent:
             cause, reason = "silence", f"the process said nothing for {worker.limit_s:.0f} s"
         self._kills = kills
-        return [Died(worker.work, reason, cause)]
+        return [Died(worker.work, reason, cause, fresh=worker.trained == 0)]
 
 
 def memory_kills() -> int:

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import hub
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, TrainingError
 from benchmark.launch.launcher import Ended, Opening, Refused, Work
 from benchmark.launch.workers.telling import Telling
+from benchmark.training.ending import Disturbed
+from benchmark.training.faults import disturbance, words_of
 from benchmark.work.environment import environment
 from benchmark.work.place import Place, Site
-from benchmark.work.train import train_group
+from benchmark.work.train import GroupSpec, train_group
 
 STOP = "stop"
 
@@ -38,7 +40,9 @@ def serve(pipe: Connection, site: Site, variables: dict[str, str]) -> None:
     """
     os.environ.update(variables)
     hub.follow_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher speaks
+    for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to all; the launcher speaks
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     _prefer_to_be_ended()
     place = site.place()
     signal.signal(signal.SIGTERM, lambda *_: place.halt.ask())
@@ -75,9 +79,24 @@ def do(number: int, work: Work, place: Place, listener: Telling) -> Ended | Refu
             endings = []
         else:
             endings = train_group(work, place, listener)
-    except BenchmarkError as error:
-        return Refused(number, _plain(error))
+    except Exception as error:  # what a run is to blame for is among the endings
+        return _nothing_done(number, work, place, error)
     return Ended(number, tuple(endings), environment(place.accelerator))
+
+
+def _nothing_done(number: int, work: Work, place: Place, error: Exception) -> Ended | Refused:
+    """Nothing of a piece of work was done: its surroundings failed, or it cannot be done here."""
+    fault = disturbance(error)
+    alone = place.accelerator.num_processes == 1  # else the others may wait for this process
+    if fault is not None and isinstance(work, GroupSpec) and alone:
+        endings = (Disturbed(*fault),) * len(work.members)
+        return Ended(number, endings, environment(place.accelerator))
+    if isinstance(error, BenchmarkError):
+        return Refused(number, _plain(error))
+    said = f"{type(error).__name__}: {words_of(error)}"
+    refusal = TrainingError(f"the data could not be read, or the training not begun: {said}")
+    refusal.__cause__ = error
+    return Refused(number, refusal)
 
 
 def _plain(error: BenchmarkError) -> BenchmarkError:

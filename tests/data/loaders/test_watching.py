@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -91,6 +92,20 @@ def test_what_a_worker_raises_names_the_image(workers: int) -> None:
 def test_slow_workers_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers_module, "LOOK_EVERY_S", 0.001)
     assert sum(len(batch.index) for batch in loader("none").epoch(0)) == 40
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_of_a_command_ends_no_worker(number: signal.Signals) -> None:
+    """The main process stops at its next step, for which it needs batches."""
+    before = multiprocessing.active_children()
+    batches = loader("none").epoch(0)
+    next(batches)
+    children = [child for child in multiprocessing.active_children() if child not in before]
+    assert len(children) == 2
+    for child in children:
+        assert child.pid is not None
+        os.kill(child.pid, number)
+    assert sum(len(batch.index) for batch in batches) == 36
 
 
 def test_torch_leaves_no_handler_that_raises_in_the_middle_of_a_step() -> None:
