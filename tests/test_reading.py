@@ -16,6 +16,9 @@ ALLOWED = {
         # Between a process and the one that it started, through a pipe of the two.
         "benchmark/launch/workers/pool.py",
         "benchmark/launch/workers/worker.py",
+        # Between a command and the tasks that it started on a cluster, through Ray's own channels.
+        "benchmark/launch/ray/agent.py",
+        "benchmark/launch/ray/launcher.py",
     }
 }
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
