@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 from benchmark.errors import UsageError, suggestion
 from benchmark.events import Listener
@@ -45,11 +45,46 @@ class Choice(TypedDict, total=False):
     paths: Sequence[str | Path]
 
 
+class Training(Choice, total=False):
+    """With what the cells are trained; further keyword arguments of ``run``.
+
+    Attributes:
+        data: folder that is looked at before anything is downloaded; None is the one that the
+            environment variable ``KDBENCH_DATA`` names, if it does.
+        minutes: stop at a checkpoint when this time is up.
+        precision: of the training, ``fp32`` if nothing is said; ``auto`` is bf16 if the device
+            computes in it.
+        workers: processes that train one group each, so that a crash ends one run; None is one a
+            GPU, or one on the CPU; 0, which it is if nothing is said, trains in this process. A
+            script that asks for some needs ``if __name__ == "__main__":`` around it, as Python's
+            own ``multiprocessing`` does.
+        threads: of the CPU for each worker; None shares the cores out.
+        memory_per_worker: GB that a worker on the CPU may allocate; None means any.
+        checkpoint_minutes: between two checkpoints of a group; 1 if nothing is said.
+        time_limit: minutes of training that a run may take; None means any.
+        launcher: where the workers are: ``local``, ``ray`` or ``slurm``, of which the others have
+            as many as suits them unless ``workers`` says how many.
+        launcher_options: the launcher's own, as the command line names them, with ``_`` for ``-``:
+            ``{"gpus_per_worker": 1, "slurm_partition": "gpu"}``.
+    """
+
+    data: str | Path | None
+    minutes: float | None
+    precision: Literal["fp32", "bf16", "auto"]
+    workers: int | None
+    threads: int | None
+    memory_per_worker: float | None
+    checkpoint_minutes: float
+    time_limit: float | None
+    launcher: Literal["local", "ray", "slurm"]
+    launcher_options: Mapping[str, Any] | None
+
+
 def plan(
     *,
     runs: str | Path = "runs",
     results: str | Path = "results",
-    retry: Retry | None = None,
+    retry: Retry | Collection[Retry] | None = None,
     **choice: Unpack[Choice],
 ) -> Plan:
     """What ``run`` with the same words would train; trains nothing.
@@ -57,7 +92,8 @@ def plan(
     Args:
         runs: folder of checkpoints and weights.
         results: folder of the records.
-        retry: what to train again although it is recorded: ``failed`` is all that has no result.
+        retry: what to train again although it is recorded, one word or several: ``failed`` is all
+            that has no result.
         choice: which cells, see ``Choice``.
 
     Returns:
@@ -71,15 +107,11 @@ def plan(
 
 def run(
     *,
-    data: str | Path | None = None,
     runs: str | Path = "runs",
     results: str | Path = "results",
-    retry: Retry | None = None,
-    minutes: float | None = None,
-    precision: Literal["fp32", "bf16", "auto"] = "fp32",
-    workers: int = 0,
+    retry: Retry | Collection[Retry] | None = None,
     listener: Listener | None = None,
-    **choice: Unpack[Choice],
+    **words: Unpack[Training],
 ) -> Summary:
     """Train every run that the chosen cells need, and record it.
 
@@ -87,18 +119,12 @@ def run(
     fails is recorded as failed and stops no other.
 
     Args:
-        data: folder that is looked at before anything is downloaded; None is the one that the
-            environment variable ``KDBENCH_DATA`` names, if it does.
         runs: folder of checkpoints and weights.
         results: folder of the records.
-        retry: what to train again although it is recorded: ``failed`` is all that has no result.
-        minutes: stop at a checkpoint when this time is up.
-        precision: of the training; ``auto`` is bf16 if the device computes in it.
-        workers: processes that train one group each, so that a crash ends one run; 0 trains in this
-            process. A script that asks for some needs ``if __name__ == "__main__":`` around it, as
-            Python's own ``multiprocessing`` does.
+        retry: what to train again although it is recorded, one word or several: ``failed`` is all
+            that has no result.
         listener: hears of the progress; None lets the work be done in silence.
-        choice: which cells, see ``Choice``.
+        words: which cells, see ``Choice``, and with what they are trained, see ``Training``.
 
     Returns:
         How each run ended (``outcomes``), and the ``exit_code`` that the command would have.
@@ -106,20 +132,40 @@ def run(
     Raises:
         BenchmarkError: a word names what does not exist or does not fit, or data are missing.
     """
-    folder = data or os.environ.get("KDBENCH_DATA")
-    means = Means(
-        cache_dir=cache_folder(),
-        data_dir=Path(folder) if folder else None,
-        precision=precision,
-        minutes=minutes,
-        workers=workers,
-    )
+    own = Training.__annotations__.keys() - Choice.__annotations__.keys()
+    means = _means(cast("Training", {word: words.get(word) for word in own if word in words}))
+    choice = cast("Choice", {word: it for word, it in words.items() if word not in own})
     return _session(choice, runs, results, retry).run(means, listener or Listener())
 
 
-def _session(choice: Choice, runs: str | Path, results: str | Path, retry: Retry | None) -> Session:
+def _means(words: Training) -> Means:
+    folder = words.get("data") or os.environ.get("KDBENCH_DATA")
+    launcher, workers = words.get("launcher", "local"), words.get("workers", 0)
+    options = words.get("launcher_options") or {}
+    return Means(
+        cache_dir=cache_folder(),
+        data_dir=Path(folder) if folder else None,
+        precision=words.get("precision", "fp32"),
+        minutes=words.get("minutes"),
+        launcher=launcher,
+        workers=workers if launcher == "local" else workers or None,
+        threads=words.get("threads"),
+        memory_gb=words.get("memory_per_worker"),
+        checkpoint_minutes=words.get("checkpoint_minutes", 1.0),
+        limit_minutes=words.get("time_limit"),
+        options={name.replace("_", "-"): value for name, value in options.items()},
+    )
+
+
+def _session(
+    choice: Choice,
+    runs: str | Path,
+    results: str | Path,
+    retry: Retry | Collection[Retry] | None,
+) -> Session:
+    asked = [retry] if retry is None or isinstance(retry, str | bool) else list(retry)
     try:
-        again = [] if retry is None else [states.Retry(retry)]
+        again = [states.Retry(word) for word in asked if word is not None]
     except ValueError:
         words = ", ".join(f"'{word.value}'" for word in states.Retry)
         raise UsageError(f"retry={retry!r}: write one of {words}, or leave it out.") from None

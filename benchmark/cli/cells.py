@@ -127,7 +127,7 @@ class MeansOptions(LauncherOptions):
     ] = 1.0
     time_limit: Annotated[
         float | None,
-        typer.Option("--time-limit", min=0, help="Minutes of training that a run may take."),
+        typer.Option("--time-limit", min=0.001, help="Minutes of training that a run may take."),
     ] = None
 
     def made(self) -> Means:

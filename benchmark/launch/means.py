@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -60,6 +61,33 @@ class Means:
     limit_minutes: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what is wrong before anything is planned.
+
+        Raises:
+            UnknownName: there is no such launcher.
+            UsageError: an option is another launcher's, or a number is none.
+        """
+        if self.launcher not in LAUNCHERS:
+            raise UnknownName("launcher", self.launcher, LAUNCHERS)
+        for option in sorted(set(self.options) - LAUNCHERS[self.launcher]):
+            takers = [name for name, options in LAUNCHERS.items() if option in options]
+            raise UsageError(
+                f"--{option} is not for --launcher {self.launcher}"
+                + (f", but for {' and '.join(takers)}." if takers else ".")
+            )
+        for option, value, least in (
+            ("minutes", self.minutes, 0.0),
+            ("checkpoint-minutes", self.checkpoint_minutes, 0.0),
+            ("memory-per-worker", self.memory_gb, 0.1),
+            ("time-limit", self.limit_minutes, 0.001),
+        ):
+            if value is not None and not least <= value < math.inf:
+                raise UsageError(
+                    f"--{option} {value:g}: write a number that is at least {least:g}, or leave "
+                    "it out."
+                )
+
     def site(self, runs: Path, *, workers: int) -> Site:
         """What the places of so many workers of this machine are made of."""
         threads = self.threads
@@ -86,18 +114,8 @@ def make_launcher(means: Means, runs: Path) -> Launcher:
         runs: folder of checkpoints and weights.
 
     Raises:
-        UnknownName: there is no such launcher.
         UsageError: what it needs is not installed, or an option does not fit.
     """
-    if means.launcher not in LAUNCHERS:
-        raise UnknownName("launcher", means.launcher, LAUNCHERS)
-    foreign = sorted(set(means.options) - LAUNCHERS[means.launcher])
-    if foreign:
-        takers = [name for name, options in LAUNCHERS.items() if foreign[0] in options]
-        raise UsageError(
-            f"--{foreign[0]} is not for --launcher {means.launcher}"
-            + (f", but for {' and '.join(takers)}." if takers else ".")
-        )
     if means.launcher == "ray":
         from benchmark.launch.ray.launcher import make_ray_launcher
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import inspect
 import io
 import sys
@@ -15,6 +16,7 @@ import textwrap
 import tokenize
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -81,7 +83,7 @@ def _settings(cls: type[Recipe]) -> dict[str, dict[str, Any]]:
     fields = cls.settings_model.model_fields
     comments: dict[str, str] = {}
     for base in reversed(cls.__mro__):  # what a derived recipe says goes before its base's words
-        comments |= _comments(base, fields)
+        comments |= _comments(base)
     return {
         name: {
             "type": _type_name(setting.annotation),
@@ -135,8 +137,9 @@ def _other_file(cls: type[Recipe], name: str) -> str:
     return Path(getattr(sys.modules[first.__module__], "__file__", None) or "").name
 
 
-def _comments(cls: type, names: typing.Container[str]) -> dict[str, str]:
-    """The comments behind these class fields, on the line where a field's statement ends."""
+@functools.lru_cache(maxsize=256)  # torch's Module is a base of all: 3 s for 38 recipes, else 0.2
+def _comments(cls: type) -> Mapping[str, str]:
+    """The comments behind class fields, on the line where a field's statement ends."""
     found: dict[str, str] = {}
     with contextlib.suppress(OSError, TypeError, SyntaxError):  # no source, as in a notebook
         source = textwrap.dedent(inspect.getsource(cls))
@@ -151,6 +154,6 @@ def _comments(cls: type, names: typing.Container[str]) -> dict[str, str]:
             targets += [statement.target] if isinstance(statement, ast.AnnAssign) else []
             for target in targets:
                 comment = by_line.get(statement.end_lineno or 0)
-                if comment and isinstance(target, ast.Name) and target.id in names:
+                if comment and isinstance(target, ast.Name):
                     found[target.id] = comment
     return found

@@ -146,4 +146,6 @@ def limit_memory(gigabytes: float) -> None:
     # Private memory, not all addresses: mapped files and a device's are many times the machine's.
     limit = int(gigabytes * 2**30)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most != resource.RLIM_INFINITY:
+        limit = min(limit, most)  # of the machine's own, which is stricter
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))

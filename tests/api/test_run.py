@@ -80,3 +80,47 @@ def test_a_wrong_word_is_one_message(
 def test_an_unknown_recipe_has_a_near_name(words: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'kd'"):
         benchmark.run(**words | {"recipes": ["kdd"]}, runs=tmp_path, results=tmp_path)
+
+
+def test_workers_find_folders_that_are_meant_from_where_the_program_is_now(
+    words: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook that changed its folder since it imported multiprocessing."""
+    monkeypatch.chdir(tmp_path)
+    summary = benchmark.run(
+        **words | {"recipes": ["vanilla"]}, runs="my runs", results="results", workers=1, threads=1
+    )
+    assert summary.exit_code == 0
+    assert list(Path("my runs").glob("*/weights-*.safetensors"))
+
+
+def test_several_words_say_what_to_train_again(
+    words: dict[str, Any], trained: dict[str, Path]
+) -> None:
+    summary = benchmark.run(**words, **trained, retry=["failed", "changed"], time_limit=5)
+    assert summary.outcomes == {}
+    with pytest.raises(UsageError, match="retry="):
+        benchmark.run(**words, **trained, retry=["failed", "again"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("means", "message"),
+    [
+        ({"launcher": "rai"}, "unknown launcher 'rai'. Did you mean 'ray'"),
+        ({"launcher_options": {"ray_address": "auto"}}, "--ray-address is not for .* but for ray"),
+        (
+            {"launcher": "slurm", "launcher_options": {"ray_address": "auto"}},
+            "--ray-address is not for --launcher slurm",
+        ),
+        ({"minutes": float("nan")}, "--minutes nan: write a number"),
+        ({"time_limit": 0}, "--time-limit 0: write"),
+        ({"memory_per_worker": float("inf")}, "--memory-per-worker inf"),
+        ({"checkpoint_minutes": -1}, "--checkpoint-minutes -1"),
+    ],
+)
+def test_means_that_do_not_fit_are_refused_before_anything_is_planned(
+    words: dict[str, Any], tmp_path: Path, means: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        benchmark.run(**words, **means, runs=tmp_path / "runs", results=tmp_path / "results")
+    assert list(tmp_path.iterdir()) == []

@@ -7,10 +7,11 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess, SpawnProcess
 from multiprocessing.process import BaseProcess
@@ -131,7 +132,7 @@ class Pool(Launcher):
         """Start a process that sees the GPU which fewest others see."""
         forks = "forkserver" in multiprocessing.get_all_start_methods()
         if forks:
-            multiprocessing.set_forkserver_preload(["benchmark.launch.workers.preload"])
+            _start_server()
         Process = ForkServerProcess if forks else SpawnProcess
         if not self._workers:
             self._kills = memory_kills()
@@ -139,7 +140,7 @@ class Pool(Launcher):
         gpu = min(self.gpus, key=seen.count, default=None)
         variables = {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
         ours, theirs = multiprocessing.Pipe()
-        process = Process(target=serve, args=(theirs, self.site, variables))
+        process = Process(target=serve, args=(theirs, self.site, variables, os.getcwd()))
         process.start()
         theirs.close()  # so that the pipe ends when the process does
         worker = _Worker(process, ours, gpu)
@@ -184,6 +185,26 @@ class Pool(Launcher):
             cause, reason = "silence", f"the process said nothing for {worker.limit_s:.0f} s"
         self._kills = kills
         return [Died(worker.work, reason, cause, fresh=worker.trained == 0)]
+
+
+def _start_server() -> None:
+    """Start the server that workers are forked from, unless it runs.
+
+    It imports what this process would: Python lets it look first into the folder in which the
+    command was given, where a ``benchmark`` or ``datasets`` may be anything.
+    """
+    multiprocessing.set_forkserver_preload(["benchmark.launch.workers.preload"])
+    path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
+    said = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ[name] for name in said if name in os.environ}
+    aside = {f"KDBENCH_{name}": value for name, value in before.items()}
+    os.environ.update(said | aside)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name in (*said, *aside):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def memory_kills() -> int:
