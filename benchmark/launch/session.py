@@ -87,17 +87,18 @@ class Session:
         self.workspace.check_writable()
         for folder in (self.store.root, self.workspace.root, cache_dir):
             sweep(folder)
-        todo = {run.identity for run in plan.todo}
-        done = {
-            self.workspace.folder(run.identity): run.identity
-            for run in plan.runs
-            if plan.known[run.identity].has_result and run.identity not in todo
-        }
-        for path, holder in abandoned(self.workspace.root):
-            with contextlib.suppress(OSError, WorkspaceError):
-                if path.parent in done:  # it was recorded in the holder's last moment
-                    self.workspace.checkpoints.drop(done[path.parent])
+        for path, holder in abandoned(self.workspace.root):  # nobody claims a recorded run again
+            with contextlib.suppress(OSError):
                 clear(path, holder)
+        half_trained = {path.parent for path in self.workspace.root.glob("*/checkpoint*")}
+        todo = {run.identity for run in plan.todo}
+        for run in plan.runs:
+            folder, known = self.workspace.folder(run.identity), plan.known[run.identity]
+            if folder not in half_trained or run.identity in todo or not known.has_result:
+                continue
+            if not any(folder.glob("claim-*")):  # recorded in a process's last moment
+                with contextlib.suppress(WorkspaceError):
+                    self.workspace.checkpoints.drop(run.identity)
 
     def overview(self) -> dict[str, Any]:
         """The plan as plain data: levels of groups, and what needs nothing."""

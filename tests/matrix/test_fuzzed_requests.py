@@ -6,7 +6,6 @@ The long form: ``KDBENCH_TORTURE_EXAMPLES=10000 pytest tests/matrix/test_fuzzed_
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,10 @@ from benchmark.recipe.discovery import load_recipes
 from benchmark.records.store import Store
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.fitting import Fitting
+from tests.support.fuzzing import examples
 from tests.support.sessions import Make
 
-EXAMPLES = int(os.environ.get("KDBENCH_TORTURE_EXAMPLES", "100"))
+EXAMPLES = examples(100)
 # Each needs recipes and cards, which are made once for all examples.
 SLOWLY = settings(
     max_examples=EXAMPLES,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ from benchmark.records.canonical import digest, identity_of
 from benchmark.records.history import read_history
 from benchmark.records.schema import Record, RunSpec
 from benchmark.records.store import Store
+from tests.support.fuzzing import examples
 
-EXAMPLES = int(os.environ.get("KDBENCH_TORTURE_EXAMPLES", "100"))
+EXAMPLES = examples(100)
 SLOWLY = settings(
     max_examples=EXAMPLES,
     deadline=None,

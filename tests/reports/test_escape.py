@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import unicodedata
 from pathlib import Path
@@ -36,6 +35,7 @@ from benchmark.reports.terminal.results import coverage_table, record_view, resu
 from benchmark.reports.terminal.screen import Screen
 from benchmark.reports.wording.markdown import prose
 from tests.records.made_records import record, taught
+from tests.support.fuzzing import examples
 
 NASTY = [
     "<script>alert(1)</script>", "[a](javascript:alert(1))", "![a](https://x.org/a.png)",
@@ -52,7 +52,7 @@ texts = st.one_of(
     st.text(max_size=30), st.lists(st.sampled_from(NASTY), min_size=1, max_size=4).map("".join)
 )
 quick = settings(
-    max_examples=int(os.environ.get("EXAMPLES", 30)),
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=True,

@@ -9,8 +9,14 @@ from hypothesis import HealthCheck, settings
 EXAMPLES = "KDBENCH_TORTURE_EXAMPLES"
 """Environment variable with the number of examples of every fuzzer."""
 
+
+def examples(usual: int) -> int:
+    """How many examples: the usual number, or that of the long form."""
+    return int(os.environ.get(EXAMPLES, usual))
+
+
 fuzzed = settings(
-    max_examples=int(os.environ.get(EXAMPLES, "200")),
+    max_examples=examples(200),
     deadline=None,
     derandomize=EXAMPLES not in os.environ,  # the suite gives the same answer each time
     database=None,

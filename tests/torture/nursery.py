@@ -133,7 +133,7 @@ class Nursery:
 
     def run(
         self, words: Sequence[str], *, out: Path, env: Mapping[str, str] | None = None,
-        seconds: float = 120.0,
+        seconds: float = 600.0,
     ) -> int | None:  # fmt: skip
         """Start a command, and wait for its exit code; None if it had to be ended."""
         command = self.start(words, out=out, env=env)

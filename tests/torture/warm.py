@@ -84,6 +84,7 @@ def _command(order: dict[str, Any]) -> NoReturn:
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
         os.environ.update(order["env"])
         _wait_shortly()
+        _claim_otherwise()
         _fork_server()
         status = _main(order["words"])
     except BaseException:
@@ -105,6 +106,25 @@ def _wait_shortly() -> None:
         given = Conductor.__init__.__defaults__ or ()
         changed = tuple(shorter if value is PAUSES_S else value for value in given)
         vars(Conductor)["__init__"].__defaults__ = changed
+
+
+def _claim_otherwise() -> None:
+    """Let leases be short, and this process be on a machine of its own, with a clock of its own."""
+    import psutil
+
+    from benchmark.launch import claims
+
+    if lease := os.environ.get("TORTURE_LEASE"):
+        claims.BEAT_S, expiry_s = map(float, lease.split())
+        given = claims.Claims.__init__.__defaults__ or ()
+        changed = tuple(expiry_s if value == claims.EXPIRY_S else value for value in given)
+        vars(claims.Claims)["__init__"].__defaults__ = changed
+    if system := os.environ.get("TORTURE_SYSTEM"):
+        vars(claims)["system_name"] = lambda: system
+    if clock := os.environ.get("TORTURE_CLOCK"):
+        now, created = time.time, psutil.Process.create_time
+        time.time = lambda: now() + float(clock)
+        psutil.Process.create_time = lambda self: created(self) + float(clock)
 
 
 def _main(words: list[str]) -> int:
