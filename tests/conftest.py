@@ -72,9 +72,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Sums depend on the number of threads in their last bits; tests compare bits."""
+    """Sums depend on the number of threads in their last bits; tests compare bits.
+
+    Before each test: commands that are called within this process set their own number.
+    """
     import torch
 
     torch.set_num_threads(1)
