@@ -22,8 +22,11 @@ test: setup
 
 # The long form of the tests that break things; stopped, it goes on where it was (see docs/reliability.md).
 TORTURE ?= 1
+EXAMPLES ?= 700
+FUZZERS = $(shell grep -rl tests.support.fuzzing tests --include='test_*.py')
 torture: setup
 	KDBENCH_TORTURE=$(TORTURE) $(BIN)/python -m pytest tests/torture
+	KDBENCH_TORTURE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $(FUZZERS)
 	$(BIN)/python -m tests.torture.amounts
 
 lint: setup
