@@ -162,7 +162,7 @@ def test_a_time_limit_is_met_at_a_checkpoint_and_the_next_job_goes_on(
 def test_the_command_may_leave_and_the_jobs_go_on(
     session: Make, on_slurm: Execute, cluster: SlurmCluster, slow_folder: Path
 ) -> None:
-    make = {"paths": (slow_folder,), "protocol": "longer[epochs=500]"}
+    make = {"paths": (slow_folder,), "protocol": "longer[epochs=5000]"}
     made, noting = session("slow", **make), Noting()
     summary = on_slurm(made, options={"detach": True}, listener=noting)
     assert summary.exit_code == 0
