@@ -170,7 +170,7 @@ def test_a_stop_brings_the_checkpoints_back(
     asking = Asking()
     made = session("vanilla", **words)
     launchers: list[Any] = []
-    from benchmark.launch import session as module
+    from benchmark.launch import assignment as module
 
     def remembered(means: Any, runs: Path) -> Any:
         launchers.append(original(means, runs))
