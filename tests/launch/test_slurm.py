@@ -231,7 +231,8 @@ def test_the_command_of_a_job_makes_the_same_request(tmp_path: Path) -> None:
     request = Request(
         datasets=("tiny",), recipes=("kd[temperature=2]", "crd"), seeds="0,2", paths=(tmp_path,)
     )
-    means = Means(tmp_path, precision="bf16", options={"gpus-per-worker": 1, "cpus-per-worker": 3})
+    options = {"gpus-per-worker": 1, "cpus-per-worker": 3}
+    means = Means(tmp_path, precision="bf16", launcher="slurm", options=options)
     words = job_words(request, means, runs=tmp_path / "r", results=tmp_path / "q", retry=["failed"])
     assert words[:4] == (sys.executable, "-m", "benchmark", "run")
     text = " ".join(words)
@@ -244,7 +245,7 @@ def test_the_command_of_a_job_makes_the_same_request(tmp_path: Path) -> None:
 
 
 def test_several_gpus_are_several_processes(tmp_path: Path) -> None:
-    means = Means(tmp_path, options={"gpus-per-worker": 4})
+    means = Means(tmp_path, launcher="slurm", options={"gpus-per-worker": 4})
     words = job_words(Request(), means, runs=tmp_path, results=tmp_path, retry=())
     text = " ".join(words)
     assert "accelerate.commands.launch" in text
