@@ -82,7 +82,8 @@ class Retries:
             tried = self._tries[run.identity]
             pause = self.pauses_s[tried - 1] if disturbance.lasting else 0.0
             when = f"in {pause:.0f} s" if pause else "now"
-            self.listener.note(f"not a fault of the runs: {disturbance.reason}. Again {when}")
+            said = disturbance.reason.rstrip(".")
+            self.listener.note(f"not a fault of the runs: {said}. Again {when}")
             self._parts.append((time.monotonic() + pause, [run for run, _ in again]))
         return given_up
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 
+import torch._dynamo  # noqa: F401  # 900 modules, which the first update of every worker asks for
+
 import benchmark.launch.workers.worker  # noqa: F401  # imported once for all workers
 
 for _name in ("SIGTERM", "SIGHUP"):
