@@ -8,9 +8,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from benchmark.cli import options
 from benchmark.cli.app import app
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import DataOption, JsonOption
+from benchmark.matrix import states
 from benchmark.matrix.request import Request
 
 Called = list[tuple[Request, Path | None, bool]]
@@ -77,11 +79,15 @@ def test_a_wrong_word_is_refused(sample: typer.Typer, called: Called) -> None:
     assert called == []
 
 
+def test_the_words_of_retry_are_those_of_the_states() -> None:
+    assert [word.value for word in options.Retry] == [word.value for word in states.Retry]
+
+
 CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
 
 
 @pytest.mark.parametrize(
-    ("command", "options"),
+    ("command", "expected"),
     [
         ("run", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "minutes",
                  "dry_run", "precision", "workers", "threads", "memory_per_worker",
@@ -94,6 +100,6 @@ CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
                     "as_json"]),
     ],
 )  # fmt: skip
-def test_help_lists_options_in_one_order(command: str, options: list[str]) -> None:
+def test_help_lists_options_in_one_order(command: str, expected: list[str]) -> None:
     parameters = typer.main.get_group(app).commands[command].params
-    assert [parameter.name for parameter in parameters] == options
+    assert [parameter.name for parameter in parameters] == expected

@@ -63,6 +63,9 @@ def test_new_and_missing_files_are_no_damage(files: list[Path], sums: Sums) -> N
     sums.compare(files[:3])
     sums.compare(files)
     sums.compare(files[2:])
+    flip(files[3])  # which came second, and is known all the same
+    with pytest.raises(DataError, match=str(files[3])):
+        sums.compare(files)
 
 
 def test_a_change_that_hides_its_time_is_found_by_looking_at_all(
