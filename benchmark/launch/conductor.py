@@ -84,6 +84,7 @@ class Conductor:
                     self._give_work()
                     if self._running:
                         self._take(self.launcher.wait(LOOK_S))
+                        self._drop_lost()
                     elif self._stopping:
                         break
                     else:
@@ -178,6 +179,16 @@ class Conductor:
                         self._ends.release(run, Outcome.refused)
                 case Died():
                     self._took_death(runs, message)
+
+    def _drop_lost(self) -> None:
+        """End groups of which all runs were taken over while this process slept."""
+        for number, runs in list(self._running.items()):
+            if any(self.claims.holds(run.identity) for run in runs):
+                continue
+            if self.launcher.drop(number):
+                del self._running[number]
+                self._retell.over(number)
+                self._ends.still_held(runs)  # none of them, which is said
 
     def _took_endings(self, runs: Sequence[AnyRun], endings: Sequence[Ending]) -> None:
         """Record how the members of a group ended; who needs another try gets it."""

@@ -130,6 +130,14 @@ class Launcher(ABC):
         A number leaves ``busy`` with its ``Ended``, ``Refused`` or ``Died``.
         """
 
+    def drop(self, number: int) -> bool:
+        """End a piece of work at once, since nobody wants it; no message comes of it.
+
+        Returns:
+            Whether this launcher can; else the work goes on to its end.
+        """
+        return False
+
     @abstractmethod
     def stop(self) -> None:
         """Ask all work to write its checkpoints and end; returns at once."""

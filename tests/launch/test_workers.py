@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,38 @@ def test_a_run_that_hangs_is_ended_at_its_time_limit(
         "kd": "ok",
         "sleeps": "timeout",
     }
+
+
+class Robbing(Noting):
+    """Takes a run over in its second epoch, as one who thought its holder dead, and lets it go."""
+
+    def __init__(self, runs: Path) -> None:
+        super().__init__()
+        self.runs, self.groups = runs, 0
+
+    def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
+        self.groups += 1
+
+    def epoch_started(self, epoch: int, images: int) -> None:
+        if epoch == 2 and self.groups == 1:
+            [claim] = self.runs.glob("*/claim-1")
+            claim.with_name("claim-2").write_bytes(claim.read_bytes())
+
+    def note(self, message: str) -> None:
+        super().note(message)
+        if "another process has it now" in message:
+            for claim in self.runs.glob("*/claim-*"):
+                claim.unlink()
+
+
+def test_work_on_a_run_that_was_taken_over_is_ended(
+    session: Make, execute: Execute, tmp_path: Path
+) -> None:
+    robbing = Robbing(tmp_path / "runs")
+    made = session("vanilla", protocol="longer[epochs=9000]")
+    summary = execute(made, workers=1, threads=1, minutes=0.3, listener=robbing)
+    assert robbing.groups == 2, "it was begun again, and not after all its epochs"
+    assert list(summary.outcomes.values()) == [Outcome.unfinished]
 
 
 # ------------------------------------------------------------------ whole commands

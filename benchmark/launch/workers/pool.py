@@ -116,6 +116,15 @@ class Pool(Launcher):
             messages += self._buried(worker)
         return messages
 
+    def drop(self, number: int) -> bool:
+        """End the process that does a piece of work."""
+        for worker in [w for w in self._workers if w.work == number]:
+            self._workers.remove(worker)
+            worker.process.kill()  # not asked: it shall write nothing more
+            worker.end()
+        self.busy.discard(number)
+        return True
+
     def stop(self) -> None:
         """Ask all processes to stop."""
         self._stopping = True
