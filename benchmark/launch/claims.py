@@ -126,7 +126,9 @@ class Claim:
                 return
             os.pwrite(self._file, self.holder.text(), 0)
         except OSError:
-            pass  # a full or absent disk: others will see no beat, and this process its loss later
+            # A full or absent disk says nothing of who holds. If it lasts, others see no beat and
+            # take the run over, and the next beat that comes through finds that it is lost.
+            return
 
     @property
     def is_lost(self) -> bool:
@@ -243,7 +245,8 @@ class Claims:
         if file is None:
             return None
         for older in numbers:  # of dead holders; one that only seemed dead finds its file gone
-            (folder / f"claim-{older}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a lower number that stays holds nothing
+                (folder / f"claim-{older}").unlink(missing_ok=True)
         return Claim(path, holder, file)
 
     def _is_expired(self, path: Path, text: bytes) -> bool:
