@@ -39,6 +39,14 @@ class Slow(Vanilla):
 '''
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, also where these tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[SlurmCluster]:
     with slurm_cluster() as made:
@@ -160,7 +168,7 @@ def test_a_time_limit_is_met_at_a_checkpoint_and_the_next_job_goes_on(
 
 @pytest.mark.slurm
 def test_the_command_may_leave_and_the_jobs_go_on(
-    session: Make, on_slurm: Execute, cluster: SlurmCluster, slow_folder: Path
+    session: Make, on_slurm: Execute, cluster: SlurmCluster, slow_folder: Path, ctrl_c: None
 ) -> None:
     make = {"paths": (slow_folder,), "protocol": "longer[epochs=5000]"}
     made, noting = session("slow", **make), Noting()

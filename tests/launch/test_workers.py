@@ -141,6 +141,19 @@ def test_a_run_that_hangs_is_ended_at_its_time_limit(
     }
 
 
+def test_workers_have_the_environment_of_today(
+    session: Make,
+    execute: Execute,
+    write_recipe: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was set after the first worker began, e.g. that no connection may be made."""
+    folder = write_recipe("asks", "import os; os.environ['KDBENCH_SET_LATER']")
+    execute(session("vanilla"), workers=1, threads=1)
+    monkeypatch.setenv("KDBENCH_SET_LATER", "1")
+    assert execute(session("asks", paths=(folder,)), workers=1, threads=1).exit_code == 0
+
+
 class Robbing(Noting):
     """Takes a run over in its second epoch, as one who thought its holder dead, and lets it go."""
 

@@ -147,7 +147,8 @@ class Pool(Launcher):
             self._kills = memory_kills()
         seen = [worker.gpu for worker in self._workers]
         gpu = min(self.gpus, key=seen.count, default=None)
-        variables = {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
+        # As it is now: the server that forks may be older than what was set since.
+        variables = dict(os.environ) | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
         ours, theirs = multiprocessing.Pipe()
         process = Process(target=serve, args=(theirs, self.site, variables, os.getcwd()))
         process.start()

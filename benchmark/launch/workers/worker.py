@@ -36,11 +36,12 @@ def serve(pipe: Connection, site: Site, variables: dict[str, str], folder: str) 
     Args:
         pipe: to the launcher.
         site: what the place is made of.
-        variables: of the environment, e.g. which GPU is seen.
+        variables: the whole environment, e.g. which GPU is seen.
         folder: in which the launcher is now, that relative paths are meant from. multiprocessing
             puts its processes into the one in which it was imported.
     """
     os.chdir(folder)
+    os.environ.clear()
     os.environ.update(variables)
     hub.follow_parent()
     for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to all; the launcher speaks
