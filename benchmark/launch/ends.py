@@ -53,6 +53,8 @@ class Ends:
             return
         if not self._written(run, ending, environment):
             self.release(run, Outcome.disturbed, "its result could not be written")
+        elif not self.still_held([run]):
+            return  # taken over while this process slept over the writing: one of them says the end
         elif isinstance(ending, Finished):
             self.release(run, Outcome.recorded, f"{ending.metrics.top1:.2f} %")
         else:

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,6 +162,34 @@ def test_a_folder_that_takes_no_claim_is_waited_for(
     held.conductor.run()
     assert set(held.order.outcomes.values()) == {Outcome.failed}
     assert any("No space left on device" in note for note in held.noting.notes)
+
+
+class HearingEnds(Noting):
+    """Remembers how runs were said to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[str] = []
+
+    def run_finished(self, label: str, outcome: str) -> None:
+        self.ends.append(outcome)
+
+
+def test_who_sleeps_over_the_writing_of_a_record_does_not_say_that_the_run_was_its_own(
+    session: Make, conduct: Callable[..., Conducted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, record, ending = session("vanilla"), Recorder.record, HearingEnds()
+
+    def sleeping(self: Recorder, *arguments: Any) -> None:
+        record(self, *arguments)
+        [claim] = made.workspace.root.rglob("claim-1")
+        claim.rename(claim.with_name("claim-2"))  # as of another command, which is done already
+
+    monkeypatch.setattr(Recorder, "record", sleeping)
+    held = conduct(made, failing, listener=ending)
+    held.conductor.run()
+    assert ending.ends == ["failed by another process"]
+    assert any("another process has it now" in note for note in ending.notes)
 
 
 class Broken(Listener):
