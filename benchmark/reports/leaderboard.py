@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.errors import RecordError, UsageError
 from benchmark.files import write_whole
+from benchmark.memory import collecting_later
 from benchmark.records.attestations import Attested
 from benchmark.records.reported import Reported, read_reported
 from benchmark.records.store import Store, Unreadable
@@ -69,18 +70,19 @@ def compose(
     """
     if not results.is_dir():
         raise RecordError(f"there is no folder of records {results}. Correct --results.")
-    contents = Store(results).all()
-    reported, refused = read_reported(results)
-    problems = [*contents.problems, *refused]
-    board = aggregate(
-        contents.records,
-        current,
-        metric=metric,
-        damaged=_names(problems, results),
-        beside=_names(contents.beside, results),
-        origin=origins(contents.attested) if origins else recorded,
-    )
-    return render(board, form, reported), tuple(problem.message for problem in problems)
+    with collecting_later():
+        contents = Store(results).all()
+        reported, refused = read_reported(results)
+        problems = [*contents.problems, *refused]
+        board = aggregate(
+            contents.records,
+            current,
+            metric=metric,
+            damaged=_names(problems, results),
+            beside=_names(contents.beside, results),
+            origin=origins(contents.attested) if origins else recorded,
+        )
+        return render(board, form, reported), tuple(problem.message for problem in problems)
 
 
 def _names(problems: Iterable[Unreadable], results: Path) -> tuple[str, ...]:
