@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WrapValidator
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 LARGEST_FILE = 4_000_000  # bytes; a record has 3 kB
 DEEPEST = 64  # levels of brackets; a record has 4
@@ -16,6 +18,9 @@ MOST_VALUES = 1_000  # of a mapping
 _TOO_LONG = 10**LONGEST_NUMBER
 LONGEST_NAME = 200
 LONGEST_TEXT = 2_000
+LARGEST_SHARED = 10_000  # bytes; an environment has 500
+MOST_SHARED = 4_096  # parts that are remembered; a folder of 20,000 records has some hundreds
+_PLAIN_MARSHAL = 2  # the last version without references: equal values have equal bytes
 LONGEST_MESSAGE = 4_000  # of a failure; the beginning and the end are kept
 
 
@@ -127,6 +132,32 @@ def _shortened(message: object) -> object:
     return f"{message[:half]} … {len(message) - 2 * half:,} more … {message[-half:]}"
 
 
+class Shared:
+    """A validator of a part that thousands of records have word for word: one object for all.
+
+    It is looked up by its whole content, types included, so that only what was checked already is
+    not checked again. Nobody may change what is shared; records are frozen.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Any] = {}
+
+    def __call__(self, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """The part as it was validated when it was seen first."""
+        try:
+            content = marshal.dumps(value, _PLAIN_MARSHAL)
+        except ValueError:  # an object of ours, or of types that no file has
+            return validate(value)
+        if content in self._known:
+            return self._known[content]
+        found = validate(value)
+        if len(content) <= LARGEST_SHARED:
+            if len(self._known) >= MOST_SHARED:
+                self._known.clear()
+            self._known[content] = found
+        return found
+
+
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(printable)]
 Words = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(printable)]
 Message = Annotated[str, BeforeValidator(_shortened)]
@@ -134,7 +165,7 @@ Count = Annotated[int, Field(ge=0, le=10**18)]
 Number = Annotated[int, Field(ge=1, le=10**18)]
 Amount = Annotated[float, Field(ge=0, le=1e39)]  # a loss in float32 may end above 1e38
 Seed = Annotated[int, Field(ge=0, le=10**12)]
-Plain = Annotated[dict[Name, Any], AfterValidator(_plain)]
+Plain = Annotated[dict[Name, Any], AfterValidator(_plain), WrapValidator(Shared())]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SourceDigest = Annotated[str, Field(pattern=r"^([a-z0-9]{1,16}:)?[0-9a-f]{64}$")]

@@ -37,6 +37,8 @@ def canonical_json(value: Any) -> str:
 
 def equal(one: Any, other: Any) -> bool:
     """Whether two values have one canonical JSON; quicker than to write both."""
+    if one is other:
+        return True
     if type(one) is type(other) and type(one) in _SIMPLE:
         return bool(one == other)
     if isinstance(one, bool) or isinstance(other, bool):

@@ -115,20 +115,33 @@ class Kinds:
         self.known = {record.identity: record for record in records}
         self.origin = origin
         self._lineages: dict[str, Facts] = {}
+        self._settings: dict[tuple[object, ...], tuple[object, Facts]] = {}
         self._roles: dict[tuple[str, str], Facts] = {}  # hundreds of students have one teacher
 
     def setting(self, record: Record) -> Facts:
         """What all methods of one pair have in common: data, protocol, precision, first weights."""
         spec = record.spec
-        values = {
-            "precision": " then ".join(precisions(record)),
-            "data revision": spec.data_revision,
-            "evaluated on": evaluated_on(record),
-            "start": spec.starts_from,
-            # Without a name for them there are none; with one, they may have come from elsewhere.
-            "first weights": record.published_weights or (None if spec.starts_from else ""),
-        }
-        return Facts(values | {k: in_words(v) for k, v in sorted(spec.protocol_values.items())})
+        protocol = spec.protocol_values
+        key = (
+            precisions(record),
+            spec.data_revision,
+            evaluated_on(record),
+            spec.starts_from,
+            record.published_weights,
+            id(protocol),  # most records share theirs with others; it is kept beside the facts
+        )
+        if key not in self._settings:
+            values = {
+                "precision": " then ".join(key[0]),
+                "data revision": spec.data_revision,
+                "evaluated on": key[2],
+                "start": spec.starts_from,
+                # Without a name for them there are none; with one, they may come from elsewhere.
+                "first weights": record.published_weights or (None if spec.starts_from else ""),
+            }
+            told = {name: in_words(value) for name, value in sorted(protocol.items())}
+            self._settings[key] = protocol, Facts(values | told)
+        return self._settings[key][1]
 
     def method(self, record: Record) -> Facts:
         """What a method's own mean must have in common: its code, and what it builds on."""
