@@ -134,6 +134,15 @@ def make_launcher(means: Means, runs: Path) -> Launcher:
     return Pool(workers, Halt(site.deadline), site, gpus)
 
 
+def slots_of(means: Means) -> int:
+    """How many groups are trained at once, as far as this machine can tell."""
+    if means.launcher != "local" or means.workers is not None:
+        return max(1, means.workers or 0)
+    from benchmark.launch.workers.pool import visible_gpus
+
+    return max(1, len(visible_gpus()))
+
+
 def cores() -> int:
     """The processor's cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,17 @@ def environment(accelerator: Accelerator) -> Environment:
         git_commit=commit,
         git_dirty=dirty,
     )
+
+
+@cache
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        text = ""
+    named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine() or "unknown"
 
 
 def _version(package: str) -> str:
