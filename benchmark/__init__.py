@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
+    from benchmark.recipe.banks import gather, product_of_rows
     from benchmark.recipe.batch import Batch, Terms
     from benchmark.recipe.context import Context, Proposal
     from benchmark.recipe.contract import Recipe
-    from benchmark.recipe.gathering import gather
     from benchmark.recipe.pair import Pair, Role
     from benchmark.recipe.registration import register
     from benchmark.recipe.stage import Part, Stage
@@ -38,10 +38,10 @@ _HOMES = {
     "benchmark.networks.outputs": (
         "Network", "NetworkShape", "Outputs", "at_every_position",
     ),
+    "benchmark.recipe.banks": ("gather", "product_of_rows"),
     "benchmark.recipe.batch": ("Batch", "Terms"),
     "benchmark.recipe.context": ("Context", "Proposal"),
     "benchmark.recipe.contract": ("Recipe",),
-    "benchmark.recipe.gathering": ("gather",),
     "benchmark.recipe.pair": ("Pair", "Role"),
     "benchmark.recipe.registration": ("register",),
     "benchmark.recipe.stage": ("Part", "Stage"),
@@ -74,6 +74,7 @@ __all__ = [
     "load_student",
     "mixed",
     "plan",
+    "product_of_rows",
     "register",
     "remove_classifier",
     "rotated",

@@ -60,6 +60,8 @@ class Training(Choice, total=False):
             own ``multiprocessing`` does.
         threads: of the CPU for each worker; None shares the cores out.
         memory_per_worker: GB that a worker on the CPU may allocate; None means any.
+        compile: train by compiled steps, or not; None does so on a GPU in trainings of 20,000 steps
+            and more.
         checkpoint_minutes: between two checkpoints of a group; 1 if nothing is said.
         time_limit: minutes of training that a run may take; None means any.
         launcher: where the workers are: ``local``, ``ray`` or ``slurm``, of which the others have
@@ -74,6 +76,7 @@ class Training(Choice, total=False):
     workers: int | None
     threads: int | None
     memory_per_worker: float | None
+    compile: bool | None
     checkpoint_minutes: float
     time_limit: float | None
     launcher: Literal["local", "ray", "slurm"]
@@ -151,6 +154,7 @@ def _means(words: Training) -> Means:
         workers=workers if launcher == "local" else workers or None,
         threads=words.get("threads"),
         memory_gb=words.get("memory_per_worker"),
+        compiled=words.get("compile"),
         checkpoint_minutes=words.get("checkpoint_minutes", 1.0),
         limit_minutes=words.get("time_limit"),
         options={name.replace("_", "-"): value for name, value in options.items()},

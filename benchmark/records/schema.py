@@ -167,6 +167,7 @@ class Engine(Strict):
         device: kind and name.
         processes, threads: how many, the threads of each process.
         precision: of the arithmetic.
+        compiled: that steps were (``--compile``); where they were not, there is no such key.
     """
 
     torch: str
@@ -174,6 +175,15 @@ class Engine(Strict):
     processes: int
     threads: int
     precision: Literal["fp32", "bf16"]
+    compiled: Literal[True] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), "compiled")
+
+
+# Of the cost of a run; older records have no such keys.
+COUNTED_LATER = ("forwards_per_image", "backwards_per_image", "earlier", "compiled")
 
 
 class Cost(Strict):
@@ -197,6 +207,8 @@ class Cost(Strict):
         group: identities of the other runs that trained side by side.
         earlier: other engines than that of the environment, which trained a part of it before it
             was stopped and continued, in their order; a run without any has no such key.
+        compiled: that its last steps were (``--compile``), so that its last digits are others;
+            where they were not, there is no such key.
     """
 
     parameters: Count
@@ -213,11 +225,12 @@ class Cost(Strict):
     backwards_per_image: Amount | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
     earlier: tuple[Engine, ...] | None = Field(default=None, max_length=MOST_VALUES)
+    compiled: Literal[True] | None = None
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        return _without(write(self), "forwards_per_image", "backwards_per_image", "earlier")
+        return _without(write(self), *COUNTED_LATER)
 
 
 class Environment(Strict):

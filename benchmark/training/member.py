@@ -60,6 +60,12 @@ class Progress:
         self.history.append(EpochRow(self.epochs, terms, seconds, images / seconds))
         self.epoch_seconds = 0.0
 
+    def examine(self, metrics: Metrics | None, seconds: float) -> None:
+        """Note what the last epoch's examination gave, unless it gave nothing, and took."""
+        self.evaluation_seconds += seconds
+        if metrics is not None:
+            self.history[-1] = self.history[-1].evaluated(metrics)
+
     def reopen(self) -> None:
         """Take back ``close``: the epoch is not evaluated yet."""
         self.epochs -= 1
@@ -164,4 +170,5 @@ class Member:
             earlier=tuple(progress.earlier) or None,
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
+            compiled=True if learner.programs is not None else None,
         )

@@ -168,6 +168,7 @@ def _train_together(
             halt=place.halt,
             checkpoint_s=place.checkpoint_s,
             limit_s=place.limit_s,
+            compiled=place.compiled,
         )
         endings = group.endings
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"

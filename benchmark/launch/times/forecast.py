@@ -86,7 +86,8 @@ class Forecasts:
         self.order, self.means = order, means
         self.workers = slots_of(means)
         threads = means.site(Path(), workers=self.workers).threads
-        self.book = Book(means.cache_dir, machine_here(means.precision, threads))
+        machine = machine_here(means.precision, threads, means.compiled)
+        self.book = Book(means.cache_dir, machine)
         self.forecaster = Forecaster(self.book, order.store)
 
     def plan(self) -> Forecast:

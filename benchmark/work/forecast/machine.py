@@ -26,6 +26,7 @@ class Machine(Strict):
         device, processor: by their names.
         processes, threads: that train one group, and the threads of each.
         precision: of the arithmetic.
+        compiled: whether steps are, as it was asked for; None where that pays.
         torch: its version.
         engine: digest of the engine's files.
     """
@@ -35,6 +36,7 @@ class Machine(Strict):
     processes: int
     threads: int
     precision: str
+    compiled: bool | None
     torch: str
     engine: str
 
@@ -43,10 +45,16 @@ class Machine(Strict):
         """Whether the device's name tells its speed, as a GPU's does and ``cpu`` does not."""
         return not self.device.startswith("cpu")
 
-    def is_of(self, environment: Environment) -> bool:
-        """Whether a record came from an environment like this, as far as a record tells."""
+    def is_of(self, environment: Environment, *, compiled: bool) -> bool:
+        """Whether a record came from an environment like this, as far as a record tells.
+
+        Args:
+            environment: of the record.
+            compiled: whether its steps were.
+        """
         return (
-            environment.device == self.device
+            (self.compiled is None or self.compiled == compiled)
+            and environment.device == self.device
             and environment.processes == self.processes
             and environment.threads == self.threads
             and environment.precision == self.precision
@@ -60,11 +68,12 @@ def _bare(version: str) -> str:
     return version.partition("+")[0]
 
 
-def machine_here(precision: str, threads: int | None) -> Machine:
+def machine_here(precision: str, threads: int | None, compiled: bool | None) -> Machine:
     """This machine.
 
     Args:
         precision: ``fp32``, ``bf16`` or ``auto``.
+        compiled: whether steps are; None where that pays.
         threads: of each worker; None is torch's own number.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -74,6 +83,7 @@ def machine_here(precision: str, threads: int | None) -> Machine:
         processes=1,
         threads=threads or torch.get_num_threads(),
         precision="bf16" if wants_bf16(precision) else "fp32",
+        compiled=compiled,
         torch=torch.__version__,
         engine=_engine(),
     )

@@ -24,6 +24,7 @@ from benchmark.work.accelerator import make_accelerator
 from benchmark.work.forecast.arithmetic import macs_of_step
 from benchmark.work.forecast.book import Book
 from benchmark.work.forecast.pace import Pace, images_of
+from benchmark.work.memory import keep_freed
 from benchmark.work.speed import Bench
 
 EXAMINED = 4  # batches of an examination that are enough to know the others by
@@ -50,6 +51,10 @@ def measure_groups(
         seconds: spent on the steps of each.
         listener: hears of the progress.
     """
+    if book.machine.compiled:
+        listener.note("compiled steps are not measured: the first group that is trained tells.")
+        return
+    keep_freed()  # as in a process that trains
     accelerator = make_accelerator(book.machine.precision)
     if book.machine.device.startswith("cpu"):
         torch.set_num_threads(book.machine.threads)

@@ -68,7 +68,9 @@ class Recorded:
             except RecordError:
                 continue
             cost = record.cost
-            if cost and not cost.earlier and self.machine.is_of(record.environment):
+            if cost is None or cost.earlier:
+                continue
+            if self.machine.is_of(record.environment, compiled=bool(cost.compiled)):
                 yield record
 
 
