@@ -145,7 +145,7 @@ class TimeLeft(ProgressColumn):
         """The time that is left."""
         ends_at: float | None = task.fields.get("ends_at")
         if ends_at is None:
-            return self._usual(task)
+            return self._usual.render(task)
         return Text(duration(max(0.0, ends_at - time.monotonic())), style="progress.remaining")
 
 

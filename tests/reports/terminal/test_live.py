@@ -156,8 +156,8 @@ def test_the_time_that_is_left_is_what_was_told_last(log, terminal):
     group = bars.beside(1)
     group.group_started("CIFAR-100, paper, seed 0", ["kd"], epochs=3, done=1)
     group.time_left(7500.0)
-    bars.note("it is shown")
     bars.time_left(273_600.0)
+    terminal.console.print(bars._progress.get_renderable())
     bars.close()
     assert "2 h 5 min" in terminal.text
     assert "3 d 4 h" in terminal.text
