@@ -187,6 +187,9 @@ class Cost(Strict):
         forwards_per_image, backwards_per_image: passes through student and teachers that the
             method makes for one image of the training set, over all the sets of images that it
             sees; None in records that are older than the count, which do not have these keys.
+        photographs: by whom those of the training were cropped and coloured, in the end: by the
+            device; None, and no such key, if by worker processes, or if images were small. Both
+            draw the same; one in nine pixels is rounded otherwise.
         group: identities of the other runs that trained side by side.
         earlier: other engines than that of the environment, which trained a part of it before it
             was stopped and continued, in their order; a run without any has no such key.
@@ -204,13 +207,15 @@ class Cost(Strict):
     extra_epochs: Count = 0
     forwards_per_image: Amount | None = None
     backwards_per_image: Amount | None = None
+    photographs: Literal["device"] | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
     earlier: tuple[Engine, ...] | None = Field(default=None, max_length=MOST_VALUES)
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        return _without(write(self), "forwards_per_image", "backwards_per_image", "earlier")
+        later = "forwards_per_image", "backwards_per_image", "photographs", "earlier"
+        return _without(write(self), *later)
 
 
 class Environment(Strict):

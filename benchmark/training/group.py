@@ -181,7 +181,7 @@ class Group:
         for job in ready:
             with self.guard.turn(job):
                 learner = Learner(job, self.supply.setting, self.accelerator, known_to, wall)
-                member = Member(job, learner, Progress(), self.lead)
+                member = Member(job, learner, Progress(), self.lead, self.loader.photographs)
                 if (fault := self.checkpoints.restore(member, stand)) is not None:
                     self.leave(job, fault)
                     continue

@@ -11,7 +11,7 @@ import hashlib
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -45,6 +45,11 @@ class LoadedBatch:
 
 class Loader(Protocol):
     """Gives a split batch by batch, epoch after epoch."""
+
+    @property
+    def photographs(self) -> Literal["device"] | None:
+        """By whom they are cropped and coloured, if by the device; see ``Cost.photographs``."""
+        ...
 
     @property
     def images_per_epoch(self) -> int:
@@ -114,6 +119,12 @@ def stable_seed(*parts: int | str) -> int:
     """A seed in [0, 2^63) that mixes all parts; equal on every machine and Python."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def sample_seed(seed: int, epoch: int, position: int, view: int) -> int:
+    """Where the random numbers begin that augment one image for one view of it."""
+    again = (view,) if view else ()
+    return stable_seed(seed, epoch, "augment", position, *again)
 
 
 def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
