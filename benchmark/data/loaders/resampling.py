@@ -33,14 +33,14 @@ digits between its steps."""
 
 
 @dataclass(frozen=True)
-class Axis:
-    """How one side of B crops is brought to S pixels; each field is (B,).
+class Sides:
+    """How both sides of B crops are brought to S pixels: (B, 2) float64 each, down and across.
 
     Attributes:
         length: pixels of the crop.
         full: to how many pixels it is brought.
         first: the first one of those that is wanted; S follow.
-        mirrored: bool, whether they are wanted in the opposite order.
+        mirrored: whether they are wanted in the opposite order.
         way: LINEAR, MIXED or AREA.
     """
 
@@ -58,78 +58,81 @@ def way_of(crop: tuple[int, int], full: tuple[int, int], *, area: bool) -> int:
     return AREA if crop[0] >= full[0] and crop[1] >= full[1] else MIXED
 
 
-def taps_for(length: int, full: int) -> int:
-    """The most pixels of a crop of this length that one of the result looks at."""
-    return max(2, -(-length // full) + 1)
+def taps_for(crop: tuple[int, int], full: tuple[int, int]) -> int:
+    """The most pixels of a crop's row or column that one of the result looks at."""
+    return max(2, 1 + max(-(-one // other) for one, other in zip(crop, full, strict=True)))
 
 
-def resample(crops: Tensor, axes: tuple[Axis, Axis], size: int, taps: tuple[int, int]) -> Tensor:
+def resample(crops: Tensor, sides: Sides, size: int, taps: int) -> Tensor:
     """Bring crops to one size.
 
     Args:
         crops: (B, H, 3, W) float32, whole numbers up to 255; behind a crop's end, where there must
             be room for ``taps`` pixels, there may be any.
-        axes: of the crops: down and across.
+        sides: of the crops.
         size: height and width S of the result.
-        taps: the most pixels that one of the result looks at, down and across, see ``taps_for``.
+        taps: the most pixels that one of the result looks at, down or across, see ``taps_for``.
 
     Returns:
-        (B, S, 3, S) float32, whole numbers up to 255.
+        (B, S, 3, S) uint8.
     """
     images, height, _, width = crops.shape
-    rows = _weights(axes[0], size, taps[0], room=height, unit=_BETWEEN)
-    columns = _weights(axes[1], size, taps[1], room=width, unit=1 / _BETWEEN)
+    weights = _weights(sides, size, taps, max(height, width))
+    rows, columns = weights[:, 0, :, :height], weights[:, 1, :, :width]
     tall = torch.bmm(rows, crops.view(images, height, 3 * width)).round_()
     both = torch.bmm(tall.view(images, size * 3, width), columns.transpose(1, 2))
-    cut = torch.where(axes[0].way == AREA, 0.0, _CUT_OFF)[:, None, None]
-    return both.sub_(cut).round_().view(images, size, 3, size)
+    up = torch.where(sides.way[:, 0] == AREA, 0.5, 0.5 - _CUT_OFF)[:, None, None]
+    return both.add_(up).byte().view(images, size, 3, size)
 
 
-def _weights(axis: Axis, size: int, taps: int, *, room: int, unit: float) -> Tensor:
-    """What each pixel of the result takes from those of the crop along one side.
+def _weights(sides: Sides, size: int, taps: int, room: int) -> Tensor:
+    """What each pixel of the result takes from those of the crop, along either side.
 
     Returns:
-        (B, S, room) float32; each row sums up to ``unit``, in multiples of 2⁻¹¹ of it.
+        (B, 2, S, room) float32; each row sums up to 2⁵ down and to 2⁻⁵ across, in multiples of
+        2⁻¹¹ of that.
     """
-    device, kind = axis.length.device, torch.float64
-    place = torch.arange(size, device=device, dtype=kind)
-    place = torch.where(axis.mirrored[:, None], size - 1 - place, place) + axis.first[:, None]
-    start, shares = _shares(place, axis, taps)
+    device = sides.length.device
+    place = torch.arange(size, device=device, dtype=torch.float64)
+    place = torch.where(sides.mirrored[..., None] > 0, size - 1 - place, place)
+    start, shares = _shares(place + sides.first[..., None], sides, taps)
     shares = (shares * _WEIGHT).round_()
     # What rounding left over or took too much.
     largest = shares.argmax(-1, keepdim=True)
     shares.scatter_add_(-1, largest, _WEIGHT - shares.sum(-1, keepdim=True))
     weights = torch.zeros(*place.shape, room, device=device)
     columns = start[..., None] + torch.arange(taps, device=device)
-    return weights.scatter_(-1, columns, (shares * (unit / _WEIGHT)).float())
+    shares[:, 0] *= _BETWEEN / _WEIGHT
+    shares[:, 1] /= _BETWEEN * _WEIGHT
+    return weights.scatter_(-1, columns, shares.float())
 
 
-def _shares(place: Tensor, axis: Axis, taps: int) -> tuple[Tensor, Tensor]:
+def _shares(place: Tensor, sides: Sides, taps: int) -> tuple[Tensor, Tensor]:
     """The first pixel that each of the result looks at, and the shares of it and those behind.
 
     Formulas of OpenCV's ``resize.cpp``.
 
     Args:
-        place: (B, S) float64, of the pixels in the result.
-        axis: of the crops.
+        place: (B, 2, S) float64, of the pixels in the result.
+        sides: of the crops.
         taps: how many shares.
 
     Returns:
-        (B, S) int64, and (B, S, taps) float64.
+        (B, 2, S) int64, and (B, 2, S, taps) float64.
     """
     # In OpenCV's order, because where a pixel ends at another's end the last digit decides.
-    side, enlarged = axis.length[:, None], (axis.full / axis.length)[:, None]
+    length, enlarged = sides.length[..., None], (sides.full / sides.length)[..., None]
     scale = 1 / enlarged
-    by_area, averages = axis.way[:, None] != LINEAR, axis.way[:, None] == AREA
+    by_area, averages = sides.way[..., None] != LINEAR, sides.way[..., None] == AREA
     begin, centre = place * scale, (place + 0.5) * scale - 0.5
     start = torch.where(by_area, begin, centre).floor()
     # Linear interpolation: the share of the second pixel, and none behind the ends.
     squeezed = (place + 1 - (start + 1) * enlarged).float().clamp_min(0).double()
     second = torch.where(by_area, squeezed, centre) % 1
-    second = torch.where((start < 0) | (start >= side - 1), 0.0, second)
-    start = start.clamp_min(0).minimum(side - 1)
+    second = torch.where((start < 0) | (start >= length - 1), 0.0, second)
+    start = start.clamp_min(0).minimum(length - 1)
     # Averages: how much of each pixel lies in [begin, end).
-    end = torch.minimum(begin + scale, side)
+    end = torch.minimum(begin + scale, length)
     pixel = start[..., None] + torch.arange(taps, device=place.device)
     inside = torch.minimum(end[..., None], pixel + 1) - torch.maximum(begin[..., None], pixel)
     inside = inside.clamp_min(0) / (end - begin)[..., None]

@@ -41,15 +41,12 @@ class PixelTable:
             flat = _pixels(images, position).reshape(-1, 3)
             self.pixels[:, begin:end] = flat.to(device).t()
 
-    def crops(
-        self, origins: Tensor, strides: Tensor, sides: tuple[Tensor, Tensor], room: tuple[int, int]
-    ) -> Tensor:
+    def crops(self, cuts: Tensor, room: tuple[int, int]) -> Tensor:
         """Crops of images, as they are resampled.
 
         Args:
-            origins: (B,) int64, place of each crop's first pixel in the table.
-            strides: (B,) int64, width of the image that it is cut from.
-            sides: (B,) int64 each, its height and width.
+            cuts: (B, 4) int64: the place of a crop's first pixel in the table, the width of the
+                image that it is cut from, and its own height and width.
             room: height and width that each is given; behind a crop's end its last row and column
                 are repeated.
 
@@ -57,14 +54,12 @@ class PixelTable:
             (B, height, 3, width) float32.
         """
         device = self.pixels.device
-        rows, columns = (
-            torch.arange(pixels, device=device).minimum(side[:, None] - 1)
-            for pixels, side in zip(room, sides, strict=True)
-        )
-        rows = rows * strides[:, None] + origins[:, None]
+        origins, strides, heights, widths = cuts[:, :, None].unbind(1)
+        rows = torch.arange(room[0], device=device).minimum(heights - 1) * strides + origins
+        columns = torch.arange(room[1], device=device).minimum(widths - 1)
         places = rows[:, :, None] + columns[:, None, :]
         planes = self.pixels.index_select(1, places.view(-1)).view(3, *places.shape)
-        crops = torch.empty(len(origins), room[0], 3, room[1], device=device)
+        crops = torch.empty(len(cuts), room[0], 3, room[1], device=device)
         return crops.copy_(planes.permute(1, 2, 0, 3))
 
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from benchmark.cards.card import Card
 from benchmark.cards.catalogue import read_card
@@ -25,7 +26,7 @@ from benchmark.data.loaders.batches import LoadedBatch, sample_seed
 from benchmark.data.loaders.choice import PHOTOGRAPHS, make_loader
 from benchmark.data.loaders.draws import Draws, has_twins
 from benchmark.data.loaders.photographs import PhotographLoader
-from benchmark.data.loaders.resampling import Axis, resample, taps_for, way_of
+from benchmark.data.loaders.resampling import Sides, resample, taps_for, way_of
 from benchmark.data.loaders.resident import ResidentLoader
 from benchmark.data.loaders.workers import WorkersLoader, make_compose
 from benchmark.data.opening import open_data
@@ -71,15 +72,14 @@ def test_no_pixel_is_more_than_one_level_from_opencvs(
     flag = cv2.INTER_AREA if area else cv2.INTER_LINEAR
     expected = np.asarray(cv2.resize(image, (size, size), interpolation=flag))
     expected = expected[:, ::-1] if mirrored else expected
-    way = torch.tensor([way_of(crop, (size, size), area=area)])
-    sides = torch.tensor([[*crop], [size, size], [0, 0]], dtype=torch.float64).unsqueeze(2)
-    down = Axis(*sides[:, 0], torch.tensor([False]), way)
-    across = Axis(*sides[:, 1], torch.tensor([mirrored]), way)
-    taps = taps_for(crop[0], size), taps_for(crop[1], size)
-    padded = torch.full((1, crop[0] + taps[0], 3, crop[1] + taps[1]), 199.0)
+    full = (size, size)
+    ways = (way_of(crop, full, area=area),) * 2
+    sides = torch.tensor([crop, full, (0, 0), (0, mirrored), ways], dtype=torch.float64)
+    taps = taps_for(crop, full)
+    padded = torch.full((1, crop[0] + taps, 3, crop[1] + taps), 199.0)
     padded[0, : crop[0], :, : crop[1]] = torch.from_numpy(image).permute(0, 2, 1)
-    made = resample(padded, (down, across), size, taps)[0].permute(0, 2, 1).numpy()
-    assert np.abs(made - expected).max() <= 1
+    made = resample(padded, Sides(*sides.unsqueeze(1)), size, taps)[0].permute(0, 2, 1).numpy()
+    assert np.abs(made.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -254,9 +254,8 @@ class BytesMoved(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view and not func.name().startswith("aten::empty"):
-            held = torch.utils._pytree.tree_leaves((args, kwargs, result))
-            tensors = {id(t): t for t in held if isinstance(t, torch.Tensor)}
-            self.bytes += sum(t.numel() * t.element_size() for t in tensors.values())
+            held = tree_leaves((args, kwargs, result))
+            self.bytes += sum(t.nbytes for t in held if isinstance(t, torch.Tensor))
         return result
 
 
