@@ -167,10 +167,12 @@ class Normalise:
         """uint8 (B, H, W, 3), contiguous, to float32 (B, 3, H, W) in ``channels_last``."""
         bytes_ = pixels.view(len(pixels), -1)
         if pixels.device.type == "cpu" and 4 * pixels.numel() >= _OWN_MEMORY_BYTES:
-            flat = _own_memory(pixels.numel()).view(bytes_.shape).copy_(bytes_)
+            flat = _own_memory(pixels.numel()).view(bytes_.shape).copy_(bytes_).mul_(self._scale)
+        elif pixels.device.type == "cpu":
+            flat = bytes_.float().mul_(self._scale)
         else:
-            flat = bytes_.float()
-        flat.mul_(self._scale).add_(self._shift)
+            flat = torch.mul(bytes_, self._scale)  # the same in one pass over the memory
+        flat.add_(self._shift)
         return flat.view(-1, self._size, self._size, 3).permute(0, 3, 1, 2)
 
 

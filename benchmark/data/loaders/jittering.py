@@ -79,10 +79,11 @@ def _changed(images: Tensor, terms: Tensor) -> Tensor:
 
 
 def _grey(images: Tensor) -> Tensor:
-    """(B, S, S) float32, whole numbers up to 255."""
+    """(B, S, S) uint8."""
     red, green, blue = images.unbind(2)
-    grey = torch.mul(red, _GREY[0])
-    return grey.add_(green, alpha=_GREY[1]).add_(blue, alpha=_GREY[2]).add_(0.5).floor_()
+    half = torch.full((), 0.5, device=images.device)
+    grey = torch.add(half, red, alpha=_GREY[0])
+    return grey.add_(green, alpha=_GREY[1]).add_(blue, alpha=_GREY[2]).byte()
 
 
 def _turned(images: Tensor, shares: Tensor) -> Tensor:

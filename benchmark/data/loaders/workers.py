@@ -1,4 +1,4 @@
-"""The loader for everything that cannot lie on the device: worker processes and albumentations.
+"""The loader for everything else than lies on the device: worker processes and albumentations.
 
 albumentations 2.0.8 seeds neither its forked workers, which all repeat the same choices, nor the
 transforms of a ``Compose`` apart: ``set_random_seed`` gives each of them a stream of its own that
