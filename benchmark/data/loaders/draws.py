@@ -127,4 +127,6 @@ class Draws:
         scale = short_side(size) / min(crop)
         full = max(1, round(height * scale)), max(1, round(width * scale))
         first = (full[0] - size) // 2, (full[1] - size) // 2
+        if full == crop:  # as most are that were shrunk before they were kept
+            return Window(*first, size, size, size, size, 0, 0, LINEAR)
         return Window(0, 0, *crop, *full, *first, way_of(crop, full, area=scale < 1))

@@ -98,10 +98,11 @@ def _weights(sides: Sides, size: int, taps: int, room: int) -> Tensor:
     start, shares = _shares(place + sides.first[..., None], sides, taps)
     shares = (shares * _WEIGHT).round_()
     # What rounding left over or took too much.
-    largest = shares.argmax(-1, keepdim=True)
-    shares.scatter_add_(-1, largest, _WEIGHT - shares.sum(-1, keepdim=True))
+    tap = torch.arange(taps, device=device)
+    largest = tap == shares.argmax(-1, keepdim=True)
+    shares += largest * (_WEIGHT - shares.sum(-1, keepdim=True))
     weights = torch.zeros(*place.shape, room, device=device)
-    columns = start[..., None] + torch.arange(taps, device=device)
+    columns = start[..., None] + tap
     shares[:, 0] *= _BETWEEN / _WEIGHT
     shares[:, 1] /= _BETWEEN * _WEIGHT
     return weights.scatter_(-1, columns, shares.float())
