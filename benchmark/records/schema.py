@@ -176,7 +176,9 @@ class Engine(Strict):
 
 
 # Of the cost of a run; older records have no such keys.
-COUNTED_LATER = ("forwards_per_image", "backwards_per_image", "earlier", "compiled")
+COUNTED_LATER = (
+    "forwards_per_image", "backwards_per_image", "photographs", "earlier", "compiled",
+)  # fmt: skip
 
 
 class Cost(Strict):
@@ -197,6 +199,9 @@ class Cost(Strict):
         forwards_per_image, backwards_per_image: passes through student and teachers that the
             method makes for one image of the training set, over all the sets of images that it
             sees; None in records that are older than the count, which do not have these keys.
+        photographs: by whom those of the training were cropped and coloured, in the end: by the
+            device; None, and no such key, if by worker processes, or if images were small. Both
+            draw the same; one in nine pixels is rounded otherwise.
         group: identities of the other runs that trained side by side.
         earlier: other engines than that of the environment, which trained a part of it before it
             was stopped and continued, in their order; a run without any has no such key.
@@ -216,6 +221,7 @@ class Cost(Strict):
     extra_epochs: Count = 0
     forwards_per_image: Amount | None = None
     backwards_per_image: Amount | None = None
+    photographs: Literal["device"] | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
     earlier: tuple[Engine, ...] | None = Field(default=None, max_length=MOST_VALUES)
     compiled: Literal[True] | None = None

@@ -189,7 +189,7 @@ class Group:
         for job in ready:
             with self.guard.turn(job):
                 learner = Learner(job, setting, self.accelerator, known_to, wall, self.programs)
-                member = Member(job, learner, Progress(), self.lead)
+                member = Member(job, learner, Progress(), self.lead, self.loader.photographs)
                 if (fault := self.checkpoints.restore(member, stand)) is not None:
                     self.leave(job, fault)
                     continue

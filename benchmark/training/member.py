@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -94,6 +94,7 @@ class Member:
 
     Attributes:
         lead: epochs of its recipe's stages before the protocol's own.
+        photographs: by whom they are cropped and coloured, see ``Loader.photographs``.
         within: what it needs to go on within the epoch that it was stopped in; None at its begin.
     """
 
@@ -101,6 +102,7 @@ class Member:
     learner: Learner
     progress: Progress
     lead: int
+    photographs: Literal["device"] | None = None
     within: Mapping[str, Any] | None = None
 
     @property
@@ -166,6 +168,7 @@ class Member:
             images_per_s=progress.history[-1].images_per_s,
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
+            photographs=self.photographs,
             group=tuple(progress.group),
             earlier=tuple(progress.earlier) or None,
             forwards_per_image=learner.forwards_per_image,
