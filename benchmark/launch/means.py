@@ -13,6 +13,7 @@ from typing import Any
 from benchmark.errors import UnknownName, UsageError
 from benchmark.launch.launcher import Launcher
 from benchmark.processes import RANKED
+from benchmark.training.answers.keep import DTYPES, Exactness
 from benchmark.training.halt import Halt
 from benchmark.work.place import Site
 
@@ -46,6 +47,7 @@ class Means:
         memory_gb: what a worker may allocate; None means any.
         checkpoint_minutes: between two checkpoints.
         limit_minutes: of training that a run may take; None means any.
+        keeps: how exactly what teachers say is kept for later runs; None keeps nothing.
         options: of the launcher, by their names on the command line.
     """
 
@@ -59,6 +61,7 @@ class Means:
     memory_gb: float | None = None
     checkpoint_minutes: float = 1.0
     limit_minutes: float | None = None
+    keeps: Exactness | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,8 @@ class Means:
                 f"--{option} is not for --launcher {self.launcher}"
                 + (f", but for {' and '.join(takers)}." if takers else ".")
             )
+        if self.keeps is not None and self.keeps not in DTYPES:
+            raise UsageError(f"teacher outputs are kept in fp32 or fp16, not in {self.keeps!r}.")
         for option, value, least in (
             ("minutes", self.minutes, 0.0),
             ("checkpoint-minutes", self.checkpoint_minutes, 0.0),
@@ -103,6 +108,7 @@ class Means:
             checkpoint_s=60 * self.checkpoint_minutes,
             limit_s=None if self.limit_minutes is None else 60 * self.limit_minutes,
             memory_gb=self.memory_gb,
+            keeps=self.keeps,
         )
 
 

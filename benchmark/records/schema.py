@@ -20,6 +20,7 @@ from benchmark.records.bounds import (
     Percent,
     Plain,
     Seed,
+    Share,
     SourceDigest,
     Words,
 )
@@ -31,6 +32,11 @@ ALONE = "vanilla"  # how a network is trained that builds on no other
 # trained for what builds on it, and no table counts it among the seeds of its network.
 DRAW = 1_000_000
 IMPORTED = "imported"  # in place of a recipe's name: weights that the user brought
+# Of the cost of a run; older records have no such keys.
+COUNTED_LATER = (
+    "forwards_per_image", "backwards_per_image", "earlier", "teacher_outputs_read",
+    "teacher_outputs",
+)  # fmt: skip
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 EvaluatedSplit = Literal["test", "validation"]
 
@@ -188,6 +194,11 @@ class Cost(Strict):
             method makes for one image of the training set, over all the sets of images that it
             sees; None in records that are older than the count, which do not have these keys.
         group: identities of the other runs that trained side by side.
+        teacher_outputs_read: share of what its group's teachers said of the batches that was read
+            from kept files (``--keep-teacher-outputs``), so that its times are without them; a run
+            whose teachers computed all has no such key.
+        teacher_outputs: ``fp16`` if what the teachers said was rounded to it, in a part of the
+            training at least; else there is no such key.
         earlier: other engines than that of the environment, which trained a part of it before it
             was stopped and continued, in their order; a run without any has no such key.
     """
@@ -206,11 +217,13 @@ class Cost(Strict):
     backwards_per_image: Amount | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
     earlier: tuple[Engine, ...] | None = Field(default=None, max_length=MOST_VALUES)
+    teacher_outputs_read: Share | None = None
+    teacher_outputs: Literal["fp16"] | None = None
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        return _without(write(self), "forwards_per_image", "backwards_per_image", "earlier")
+        return _without(write(self), *COUNTED_LATER)
 
 
 class Environment(Strict):

@@ -17,6 +17,7 @@ from benchmark.events import Listener
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
+from benchmark.training.answers.keep import Exactness, Keep
 from benchmark.training.halt import Halt
 from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
@@ -37,6 +38,7 @@ class Site:
         checkpoint_s: seconds between two checkpoints.
         limit_s: seconds of training that a run may take; None means any.
         memory_gb: what a process on the CPU may allocate; None means any.
+        keeps: how exactly what teachers say is kept, in the cache; None keeps nothing.
     """
 
     runs: Path
@@ -48,6 +50,7 @@ class Site:
     checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
     memory_gb: float | None = None
+    keeps: Exactness | None = None
 
     def place(self) -> Place:
         """The place: takes the device, and sets this process's threads and memory."""
@@ -63,6 +66,7 @@ class Site:
             Halt(self.deadline),
             self.checkpoint_s,
             self.limit_s,
+            Keep(self.cache_dir, self.keeps) if self.keeps else None,
         )
 
 
@@ -78,6 +82,7 @@ class Place:
         halt: when to stop, and to start nothing more.
         checkpoint_s: seconds between two checkpoints.
         limit_s: seconds of training that a run may take; None means any.
+        keep: where and how what teachers say is kept; None keeps nothing.
     """
 
     accelerator: Accelerator
@@ -87,6 +92,7 @@ class Place:
     halt: Halt = field(default_factory=Halt)
     checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
+    keep: Keep | None = None
     _noted: set[str] = field(default_factory=set, repr=False)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(
