@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.errors import UnknownName, UsageError
 from benchmark.launch.launcher import Launcher
 from benchmark.processes import RANKED
-from benchmark.training.answers.keep import DTYPES, Exactness
+from benchmark.training.answers.keep import DTYPES, Exactness, Keep
 from benchmark.training.halt import Halt
 from benchmark.work.place import Site
 
@@ -92,6 +92,11 @@ class Means:
                     f"--{option} {value:g}: write a number that is at least {least:g}, or leave "
                     "it out."
                 )
+
+    @property
+    def keep(self) -> Keep | None:
+        """Where and how what teachers say is kept; None keeps nothing."""
+        return Keep(self.cache_dir, self.keeps) if self.keeps else None
 
     def site(self, runs: Path, *, workers: int) -> Site:
         """What the places of so many workers of this machine are made of."""

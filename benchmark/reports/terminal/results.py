@@ -171,6 +171,10 @@ def _cost(record: Record) -> Mapping[str, str]:
         "speed": f"{cost.images_per_s:.0f} images/s{beside}",
         "memory": f"{cost.peak_memory_mb:.0f} MB at most",
     }
+    if cost.teacher_outputs_read is not None:
+        values["time"] += f"; {100 * cost.teacher_outputs_read:.0f} % of teacher outputs were read"
+    if cost.teacher_outputs is not None:
+        values["teacher outputs"] = f"rounded to {cost.teacher_outputs}"
     if cost.forwards_per_image is not None and cost.backwards_per_image is not None:
         forwards, backwards = cost.forwards_per_image, cost.backwards_per_image
         values["passes"] = f"{forwards:g} forwards, {backwards:g} backwards an image"
