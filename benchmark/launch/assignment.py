@@ -90,7 +90,7 @@ def carry_out(
     for reason in left_out:
         listener.note(f"left out: {reason}")
     try:
-        if means.keep is not None:
+        if means.keep is not None and means.launcher == "local":  # elsewhere each says it itself
             check_outputs(plan.todo, means.keep, listener)
         if launcher is None:
             ended_by = _in_jobs(assignment, means, order, listener)

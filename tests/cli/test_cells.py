@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli import options
 from benchmark.cli.app import app
-from benchmark.cli.cells import choosing_cells
+from benchmark.cli.cells import MeansOptions, choosing_cells
 from benchmark.cli.options import DataOption, JsonOption
 from benchmark.matrix import states
 from benchmark.matrix.request import Request
@@ -62,6 +62,15 @@ def test_what_nobody_wrote_is_what_a_request_has(
     monkeypatch.delenv("KDBENCH_DATA", raising=False)
     assert CliRunner().invoke(sample, []).exit_code == 0
     assert called == [(Request(), None, False)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "keeps"),
+    [((), None), (("",), "fp32"), (("_fp16",), "fp16"), (("", "_fp16"), "fp16")],
+)
+def test_teacher_outputs_are_kept_as_the_flags_say(flags: tuple[str, ...], keeps: str) -> None:
+    chosen = MeansOptions(**{f"keep_teacher_outputs{flag}": True for flag in flags})
+    assert chosen.made().keeps == keeps
 
 
 def test_options_are_read_from_the_environment_too(
