@@ -200,10 +200,11 @@ class Group:
 
     def _spend(self) -> None:
         """Note the time since the last note."""
-        seconds = self.pauses.spent()
+        said, seconds = self.teachers.answering.settle(), self.pauses.spent()
         self.guard.share(list(self._present), seconds)
         for member in self.members:
             member.progress.spend(seconds, sharing=len(self._present))
+            member.note_said(said)
             member.progress.own_seconds = self.guard.spent[member.job.identity]
 
     def _keep(self, stand: Stand) -> None:
