@@ -12,7 +12,6 @@ from benchmark.cards.card import Card, Protocol
 from benchmark.data.opening import load_data
 from benchmark.data.pictures import Pictures
 from benchmark.data.splits import DataSet
-from benchmark.errors import UsageError
 from benchmark.events import Listener
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
@@ -20,6 +19,7 @@ from benchmark.registry import Catalogue
 from benchmark.training.halt import Halt
 from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
+from benchmark.work import memory
 from benchmark.work.accelerator import make_accelerator
 
 
@@ -53,8 +53,9 @@ class Site:
         """The place: takes the device, and sets this process's threads and memory."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+        memory.keep_freed()
         if self.memory_gb is not None:
-            limit_memory(self.memory_gb)
+            memory.limit(self.memory_gb)
         return Place(
             make_accelerator(self.precision),
             Workspace(self.runs),
@@ -127,25 +128,8 @@ class Place:
             listener.note(message)
 
     def clear_memory(self) -> None:
-        """Let the device's memory go, and measure its peak anew."""
+        """Let memory go that the last group used, and measure the device's peak anew."""
+        memory.give_back()
         if self.accelerator.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.accelerator.device)
-
-
-def limit_memory(gigabytes: float) -> None:
-    """Let this process allocate no more than that: then it runs out of memory, and no other does.
-
-    Raises:
-        UsageError: this system cannot.
-    """
-    try:
-        import resource  # there is none on Windows
-    except ImportError:
-        raise UsageError("this system has no limit for the memory of a process.") from None
-    # Private memory, not all addresses: mapped files and a device's are many times the machine's.
-    limit = int(gigabytes * 2**30)
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    if most != resource.RLIM_INFINITY:
-        limit = min(limit, most)  # of the machine's own, which is stricter
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))

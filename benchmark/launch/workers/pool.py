@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmark.launch.launcher import Cause, Died, Ended, Heard, Launcher, Message, Refused, Work
 from benchmark.launch.workers.worker import STOP, serve
 from benchmark.training.ending import Disturbed
+from benchmark.work.memory import in_huge_pages
 from benchmark.work.place import Site
 from benchmark.work.train import GroupSpec
 
@@ -201,18 +202,18 @@ def _start_server() -> None:
     """Start the server that workers are forked from, unless it runs.
 
     It imports what this process would: Python lets it look first into the folder in which the
-    command was given, where a ``benchmark`` or ``datasets`` may be anything.
+    command was given, where a ``benchmark`` or ``datasets`` may be anything. What it is told in its
+    environment its workers' programs do not find there: workers get this process's.
     """
     multiprocessing.set_forkserver_preload(["benchmark.launch.workers.preload"])
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
-    said = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    said = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", **in_huge_pages(os.environ)}
     before = {name: os.environ[name] for name in said if name in os.environ}
-    aside = {f"KDBENCH_{name}": value for name, value in before.items()}
-    os.environ.update(said | aside)
+    os.environ.update(said)
     try:
         forkserver.ensure_running()
     finally:
-        for name in (*said, *aside):
+        for name in said:
             del os.environ[name]
         os.environ.update(before)
 

@@ -1,0 +1,55 @@
+"""What a process that trains keeps of its memory, and the most it may have."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from benchmark.work.memory import in_huge_pages
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+
+STEPS = """
+import resource, sys
+import torch
+from benchmark.work import memory
+def fault(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+if "kept" in sys.argv: memory.keep_freed()
+def step():
+    before = [torch.ones(size << 18) for size in (8, 2, 4, 6)]
+    after = [torch.ones(size << 18) for size in (1, 7, 3, 5)]
+    del before
+    torch.ones(12 << 18)
+step(); step()
+before = fault()
+for _ in range(40): step()
+print(fault() - before)
+memory.give_back()
+before = fault(); step(); print(fault() - before)
+"""
+PAGES = 36 * (1 << 20) // 4096  # that a step holds at once
+
+
+def faults(*words: str) -> list[int]:
+    """Pages that forty steps took from the system, and one after all was given back."""
+    ran = subprocess.run(
+        [sys.executable, "-c", STEPS, *words], capture_output=True, text=True, check=True
+    )
+    return [int(line) for line in ran.stdout.split()]
+
+
+def test_a_step_finds_the_memory_of_the_one_before() -> None:
+    kept, after = faults("kept")
+    usual, _ = faults()
+    assert usual > 2 * PAGES, "else there is nothing to keep, and this module is not needed"
+    assert kept < usual / 5
+    assert after > PAGES / 2, "what is given back is gone"
+
+
+def test_what_someone_asks_of_glibc_is_kept() -> None:
+    assert in_huge_pages({}) == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    told = in_huge_pages({"GLIBC_TUNABLES": "glibc.malloc.check=3"})
+    assert told == {"GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.hugetlb=1"}
