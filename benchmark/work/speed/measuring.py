@@ -21,6 +21,7 @@ from benchmark.training.precision import precision_of
 from benchmark.work.accelerator import make_accelerator
 from benchmark.work.environment import cores, environment, processor
 from benchmark.work.fitting import Fitting
+from benchmark.work.memory import keep_freed
 from benchmark.work.speed.bench import LOADER, UNCACHED, Bench
 from benchmark.work.speed.clock import ROUNDS
 from benchmark.work.speed.host import host_of
@@ -56,6 +57,7 @@ def measure(
     recipes = load_recipes(request.paths)
     cells, _ = cells_of(choice_of(request), recipes, Fitting().refusal)
     first = cells[0]
+    keep_freed()  # as in a process that trains
     cells = [c for c in cells if (c.card, c.pair) == (first.card, first.pair) and c.run.seed == 0]
     data = load_data(
         first.card, data_dir, cache_dir, protocol=first.run.protocol, listener=listener
