@@ -1,7 +1,7 @@
 """How fast a machine trains: ``results/speed/<device>.json``, one file a device.
 
 Rates are images/s; times are milliseconds for one global batch unless their names say otherwise.
-``docs/measure-speed.md`` explains every key.
+``docs/measure-speed.md`` explains every key of it.
 """
 
 from __future__ import annotations
