@@ -18,7 +18,7 @@ import torch
 
 from benchmark.data.loaders.batches import LoadedBatch
 
-ROUNDS = 5
+ROUNDS = 9  # odd: the median is one of them
 LEAD_IN = 2  # steps at the start of a turn: the one before left its own data in the caches
 WINDOW = 0.05  # of the seconds of a rate: what one rate of the warm-up is taken from
 WINDOW_STEPS = 2

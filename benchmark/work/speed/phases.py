@@ -27,8 +27,6 @@ from benchmark.training.teaching import Teachers
 from benchmark.work.speed.clock import Task
 from benchmark.work.speed.steps import Steps
 
-FEWEST = 3  # steps
-
 
 class Marks:
     """Moments on the device's clock, each at the end of a part.
@@ -101,11 +99,11 @@ class Phases:
         self._parts = defaultdict[Phase, list[float]](list)
 
     def take(self, seconds: float) -> None:
-        """Measure steps for some seconds, three at the least."""
+        """Measure steps for some seconds, one at the least."""
         marks, begun = self._marks, time.perf_counter()
         with _marked(self._steps, marks):
             for done in itertools.count():
-                if done >= FEWEST and time.perf_counter() - begun > seconds:
+                if done and time.perf_counter() - begun > seconds:
                     break
                 marks.begin()
                 batch = next(self._task.batches)

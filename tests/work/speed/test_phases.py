@@ -57,7 +57,9 @@ def test_marks_change_nothing_and_are_taken_away(bench: Bench, runs: dict[str, R
     teachers = marked.teachers
     batches = [next(bench.task(plain, chosen).batches) for _ in range(3)]
     task = bench.task(marked, chosen)
-    Phases(marked, type(task)(iter(batches), marked.step), CPU).take(0.0)
+    phases = Phases(marked, type(task)(iter(batches), marked.step), CPU)
+    for _ in batches:
+        phases.take(0.0)
     for batch in batches:
         plain.step(batch)
     [one], [other] = marked.learners, plain.learners
