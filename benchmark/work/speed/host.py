@@ -16,8 +16,8 @@ from benchmark.records.speed import Host
 from benchmark.work.speed.clock import Clock, Task
 
 STEPS = 5
-# aten::conv2d and the like, of any library; a region that was compiled counts as one.
-_OPERATOR = re.compile(r"(?!autograd::|torch::autograd::)\w+::\w|Torch-Compiled Region")
+# aten::conv2d and the like, of any library; a graph that was compiled counts as one.
+_OPERATOR = re.compile(r"(?!autograd::|torch::autograd::)\w+::\w|## Call CompiledFxGraph")
 _LAUNCH = re.compile(r"(cuda|cu|hip)(LaunchKernel|LaunchCooperative|Memcpy|Memset|GraphLaunch)")
 _GRAPH_LAUNCH = re.compile(r"(cuda|cu|hip)GraphLaunch")
 

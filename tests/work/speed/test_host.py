@@ -43,10 +43,13 @@ def test_what_autograd_and_compiled_code_call_is_counted_once() -> None:
     node = event("autograd::engine::evaluate_function: AddmmBackward0")
     product = event("aten::mm", event("AddmmBackward0", node))
     region = event("Torch-Compiled Region: 0/0")
-    inside = event("aten::add", event("## Call CompiledFxGraph ##", region))
-    events = [node, product, event("aten::t", product), region, inside, event("kdbench::bank")]
+    graph = event("## Call CompiledFxGraph f2objij ##", region)
+    inside = event("aten::add", graph)
+    backward = event("## Call CompiledFxGraph f3 ##", event("CompiledFunctionBackward", node))
+    events = [node, product, event("aten::t", product), region, graph, inside, backward]
+    events.append(event("kdbench::bank"))
     assert [found.name for found in outermost_operators(events)] == [
-        "aten::mm", "Torch-Compiled Region: 0/0", "kdbench::bank",
+        "aten::mm", graph.name, backward.name, "kdbench::bank",
     ]  # fmt: skip
 
 
