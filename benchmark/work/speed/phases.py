@@ -74,8 +74,8 @@ class MarkedTeachers(Teachers):
     """The same teachers, with a mark before and after each answer."""
 
     def __init__(self, teachers: Teachers, marks: Marks) -> None:
-        super().__init__((), device=torch.device("cpu"), dtype=torch.float32)
-        self.by_network, self._marks = teachers.by_network, marks
+        vars(self).update(vars(teachers))  # not made anew: their networks are not copied
+        self._marks = marks
 
     def ask(self, network: Network, images: Tensor) -> Outputs:
         """See ``Teachers.ask``."""
