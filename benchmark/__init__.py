@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from benchmark.recipe.contract import Recipe
     from benchmark.recipe.gathering import gather
     from benchmark.recipe.pair import Pair, Role
+    from benchmark.recipe.products import product_of_rows
     from benchmark.recipe.registration import register
     from benchmark.recipe.stage import Part, Stage
     from benchmark.recipe.views import mixed, rotated, shared, stacked
@@ -43,6 +44,7 @@ _HOMES = {
     "benchmark.recipe.contract": ("Recipe",),
     "benchmark.recipe.gathering": ("gather",),
     "benchmark.recipe.pair": ("Pair", "Role"),
+    "benchmark.recipe.products": ("product_of_rows",),
     "benchmark.recipe.registration": ("register",),
     "benchmark.recipe.stage": ("Part", "Stage"),
     "benchmark.strict": ("Later",),
@@ -74,6 +76,7 @@ __all__ = [
     "load_student",
     "mixed",
     "plan",
+    "product_of_rows",
     "register",
     "remove_classifier",
     "rotated",

@@ -48,7 +48,8 @@ class OtherClasses(nn.Module):
         A random whole number below 2³¹ is scaled to the number of images there are, which is
         uniform up to a share of N / 2³¹.
         """
-        bits = torch.empty(len(index), count, dtype=torch.int32, device=index.device).random_()
+        room = torch.empty(len(index), count, dtype=torch.int32, device=index.device)
+        bits = torch.ops.aten.random(room)  # as room.random_(), which does not compile
         steps = bits.long().mul_(self.available[index, None]).bitwise_right_shift_(RANDOM_BITS)
         places = steps.add_(self.start[index, None])
         return self.twice.index_select(0, places.flatten()).view_as(places)

@@ -217,21 +217,3 @@ def test_in_batch_negatives_are_of_other_classes(
     torch.testing.assert_close(loss_of(embed_s, embed_t, labels), expected)
     same = loss_of(embed_s, embed_t, torch.zeros(6, dtype=torch.int64))
     assert same.item() == pytest.approx(0.0, abs=1e-12), "one class has no negatives"
-
-
-@pytest.mark.parametrize("shape", [(64, 128, 5000), (3, 8, 7), (1, 5, 1)])
-def test_products_with_a_bank_are_those_of_torch(
-    recipe_module: Callable[[str], ModuleType], shape: tuple[int, int, int]
-) -> None:
-    images, width, rows = shape
-    products = recipe_module("_products")
-    torch.manual_seed(0)
-    views, bank = torch.randn(images, width), torch.randn(rows, width)
-    scores = torch.randn(images, rows)
-    assert_close = torch.testing.assert_close
-    for number in (torch.float32, torch.float64):
-        v, b, s = views.to(number), bank.to(number), scores.to(number)
-        rounding = torch.finfo(number).eps * rows  # of a sum of so many terms of size one
-        exact = {"rtol": 0.0, "atol": max(rounding, 1e-6)}
-        assert_close(products.scores_of(v, b).double(), v.double() @ b.double().T, **exact)
-        assert_close(products.weighed(s, b).double(), s.double() @ b.double(), **exact)
