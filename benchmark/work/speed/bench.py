@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 from accelerate import Accelerator
@@ -93,7 +93,8 @@ class Bench:
         images = self.data.train.images
         if isinstance(images, KeptImages) and images.original is not None:
             encoded = ImageSplit(images.original, self.data.train.labels)
-            streams[UNCACHED] = self._open(run, encoded)
+            # Decoded again and again by workers, and never kept on a device.
+            streams[UNCACHED] = self._open(run, encoded, WorkersLoader)
         return {
             name: Task(batches, lambda batch: None, ahead)
             for name, (batches, ahead) in streams.items()
@@ -149,14 +150,14 @@ class Bench:
         """
         key = run.protocol.batch_size, views
         if key not in self._streams:
-            self._streams[key] = self._open(run, self.data.train, views=views)
+            self._streams[key] = self._open(run, self.data.train, make_loader, views=views)
         return self._streams[key]
 
     def _open(
-        self, run: Run, split: ImageSplit, *, views: int = 1
+        self, run: Run, split: ImageSplit, make: Callable[..., Loader], *, views: int = 1
     ) -> tuple[Iterator[LoadedBatch], int]:
         size = run.protocol.batch_size
-        loader = make_loader(
+        loader = make(
             split, self.data.pictures, batch_size=size, seed=0,
             device=self.accelerator.device, shard=(0, 1), train=True, views=views,
         )  # fmt: skip
