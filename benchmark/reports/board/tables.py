@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmark.records.schema import Record
+from benchmark.records.speed import DeviceSpeed
 from benchmark.reports.board.metrics import TOP1, Metric
 from benchmark.reports.board.provenance import provenance
 from benchmark.reports.board.statistics import Difference, Summary, summarise
@@ -179,6 +180,7 @@ class Board:
         beside: names of files beside the records, histories and attestations, that cannot be
             trusted; no number is of them.
         metric: what the scores of all tables are.
+        speeds: how fast machines train, by device.
     """
 
     tables: tuple[Table, ...]
@@ -187,3 +189,4 @@ class Board:
     damaged: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     metric: Metric = TOP1
+    speeds: tuple[DeviceSpeed, ...] = ()
