@@ -64,6 +64,8 @@ class Training(Choice, total=False):
             and more.
         checkpoint_minutes: between two checkpoints of a group; 1 if nothing is said.
         time_limit: minutes of training that a run may take; None means any.
+        keep_teacher_outputs: keep what teachers say of the batches, and read what is kept: as it is
+            (``fp32``), or rounded, in half the room (``fp16``); None, if nothing is said, does not.
         launcher: where the workers are: ``local``, ``ray`` or ``slurm``, of which the others have
             as many as suits them unless ``workers`` says how many.
         launcher_options: the launcher's own, as the command line names them, with ``_`` for ``-``:
@@ -79,6 +81,7 @@ class Training(Choice, total=False):
     compile: bool | None
     checkpoint_minutes: float
     time_limit: float | None
+    keep_teacher_outputs: Literal["fp32", "fp16"] | None
     launcher: Literal["local", "ray", "slurm"]
     launcher_options: Mapping[str, Any] | None
 
@@ -157,6 +160,7 @@ def _means(words: Training) -> Means:
         compiled=words.get("compile"),
         checkpoint_minutes=words.get("checkpoint_minutes", 1.0),
         limit_minutes=words.get("time_limit"),
+        keeps=words.get("keep_teacher_outputs"),
         options={name.replace("_", "-"): value for name, value in options.items()},
     )
 

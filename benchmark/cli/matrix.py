@@ -1,4 +1,4 @@
-"""The commands on the matrix: train it, plan it, see how far it is, measure its speed."""
+"""The commands on the matrix: train it, plan it, see how far it is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import typer
 
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import (
-    DataOption,
     JsonOption,
-    PathOption,
-    Precision,
-    PrecisionOption,
-    ProtocolOption,
-    RecipeOption,
     ResultsOption,
     Retry,
     RetryOption,
@@ -139,48 +133,6 @@ def status(
             time.sleep(WATCH_S)
     for note in session.notes():
         say(out, note)
-
-
-def speed(
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Whose images; else the suite 'quick'.")
-    ] = None,
-    pair: Annotated[str | None, typer.Option("--pair", help="teacher:student.")] = None,
-    recipe: RecipeOption = None,
-    protocol: ProtocolOption = None,
-    data: DataOption = None,
-    precision: PrecisionOption = Precision.fp32,
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="Time spent on each figure.")
-    ] = 10.0,
-    path: PathOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure images/s of the loader, the teacher, every recipe and the group."""
-    from benchmark.matrix.request import Request
-    from benchmark.reports.terminal.listings import speed_table
-    from benchmark.reports.terminal.live import listener
-    from benchmark.work.speed import measure
-
-    figures = measure(
-        Request(
-            datasets=[dataset] if dataset else (),
-            pairs=[pair] if pair else (),
-            recipes=recipe or (),
-            seeds="1",
-            protocol=protocol,
-            paths=path or (),
-        ),
-        data_dir=data,
-        cache_dir=cache_folder(),
-        precision=precision.value,
-        seconds=seconds,
-        listener=listener(console(stderr=True)),
-    )
-    if as_json:
-        print_json(figures)
-    else:
-        console().print(speed_table(figures))
 
 
 def _words(retry: list[Retry] | None) -> list[states.Retry]:

@@ -26,6 +26,7 @@ from benchmark.records.store import Store
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.walls.listening import Steady
 from benchmark.work.fitting import lead
+from benchmark.work.outputs import check_outputs
 from benchmark.work.recording import Recorder
 
 
@@ -92,6 +93,8 @@ def carry_out(
     for reason in left_out:
         listener.note(f"left out: {reason}")
     try:
+        if means.keep is not None and means.launcher == "local":  # elsewhere each says it itself
+            check_outputs(plan.todo, means.keep, listener)
         if launcher is None:
             ended_by = _in_jobs(assignment, means, order, listener)
         else:
@@ -142,7 +145,9 @@ def _outlook(order: Order, means: Means, listener: Listener) -> NoOutlook:
         return NoOutlook()
     try:
         forecasts = Forecasts(order, means)
-        return Outlook(forecasts, Steady(listener), keeps=means.launcher == "local")
+        # Where teachers are read instead of run, a group is faster than others of its kind.
+        keeps = means.launcher == "local" and means.keeps is None
+        return Outlook(forecasts, Steady(listener), keeps=keeps)
     except Exception as error:
         listener.note(f"how long it will take is not known: {error}")
         return NoOutlook()

@@ -13,7 +13,9 @@ from typing import Any
 from benchmark.errors import UnknownName, UsageError
 from benchmark.launch.launcher import Launcher
 from benchmark.processes import RANKED
+from benchmark.training.answers.keep import DTYPES, Exactness, Keep
 from benchmark.training.halt import Halt
+from benchmark.work.environment import cores
 from benchmark.work.place import Site
 
 # By launcher, its own options as the command line names them.
@@ -47,6 +49,7 @@ class Means:
         compiled: whether steps are compiled; None where that pays.
         checkpoint_minutes: between two checkpoints.
         limit_minutes: of training that a run may take; None means any.
+        keeps: how exactly what teachers say is kept for later runs; None keeps nothing.
         options: of the launcher, by their names on the command line.
     """
 
@@ -61,6 +64,7 @@ class Means:
     compiled: bool | None = None
     checkpoint_minutes: float = 1.0
     limit_minutes: float | None = None
+    keeps: Exactness | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,6 +82,8 @@ class Means:
                 f"--{option} is not for --launcher {self.launcher}"
                 + (f", but for {' and '.join(takers)}." if takers else ".")
             )
+        if self.keeps is not None and self.keeps not in DTYPES:
+            raise UsageError(f"teacher outputs are kept in fp32 or fp16, not in {self.keeps!r}.")
         for option, value, least in (
             ("minutes", self.minutes, 0.0),
             ("checkpoint-minutes", self.checkpoint_minutes, 0.0),
@@ -89,6 +95,11 @@ class Means:
                     f"--{option} {value:g}: write a number that is at least {least:g}, or leave "
                     "it out."
                 )
+
+    @property
+    def keep(self) -> Keep | None:
+        """Where and how what teachers say is kept; None keeps nothing."""
+        return Keep(self.cache_dir, self.keeps) if self.keeps else None
 
     def site(self, runs: Path, *, workers: int) -> Site:
         """What the places of so many workers of this machine are made of."""
@@ -106,6 +117,7 @@ class Means:
             limit_s=None if self.limit_minutes is None else 60 * self.limit_minutes,
             memory_gb=self.memory_gb,
             compiled=self.compiled,
+            keeps=self.keeps,
         )
 
 
@@ -144,10 +156,3 @@ def slots_of(means: Means) -> int:
     from benchmark.launch.workers.pool import visible_gpus
 
     return max(1, len(visible_gpus()))
-
-
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

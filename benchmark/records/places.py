@@ -13,7 +13,10 @@ from typing import Any
 from benchmark.records.canonical import canonical_json, digest
 from benchmark.records.schema import RunSpec
 
-ATTESTED = "attested"  # the folder beside those of the data sets that holds no records
+# The folders beside those of the data sets that hold JSON files and no records.
+ATTESTED = "attested"
+SPEED = "speed"
+NO_RECORDS = frozenset({ATTESTED, SPEED})
 LONGEST_SUFFIX = 80
 LONGEST_NAME = 80  # with the suffixes of settings, protocol and variant less than the 255 of a disk
 
@@ -26,7 +29,7 @@ def place_of(spec: RunSpec) -> PurePath:
     recipe and data are not in the path: a new result takes the place of the stale one.
     """
     dataset = spelled(spec.dataset)
-    if dataset == ATTESTED:
+    if dataset in NO_RECORDS:
         dataset += "~" + digest(spec.dataset)[:8]
     return PurePath(dataset, _networks(spec), _recipe(spec), f"seed{spec.seed}.json")
 
@@ -45,7 +48,7 @@ def record_files(root: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        aside = {ATTESTED} if Path(folder) == root else set()
+        aside = NO_RECORDS if Path(folder) == root else frozenset[str]()
         folders[:] = [name for name in folders if name[:1] != "." and name not in aside]
         names = (name for name in files if name[:1] != "." and name.endswith(".json"))
         found += (path for name in names if os.path.isfile(path := os.path.join(folder, name)))

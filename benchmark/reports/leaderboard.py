@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.errors import RecordError, UsageError
@@ -11,6 +12,7 @@ from benchmark.files import write_whole
 from benchmark.memory import collecting_later
 from benchmark.records.attestations import Attested
 from benchmark.records.reported import Reported, read_reported
+from benchmark.records.speed import read_speeds
 from benchmark.records.store import Store, Unreadable
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.comparison import compare
@@ -55,7 +57,8 @@ def compose(
     """The leaderboard of a results folder, and what could not be read there.
 
     Args:
-        results: folder of records, and of numbers that others report in its ``reported/``.
+        results: folder of records, of numbers that others report in its ``reported/``, and of how
+            fast machines are in its ``speed/``.
         form: how it is written.
         current: what is not stale; None takes every record as it is.
         origins: tells, from what is attested in the folder, which source of its recipe a record
@@ -73,7 +76,8 @@ def compose(
     with collecting_later():
         contents = Store(results).all()
         reported, refused = read_reported(results)
-        problems = [*contents.problems, *refused]
+        speeds, distrusted = read_speeds(results)
+        problems = [*contents.problems, *refused, *distrusted]
         board = aggregate(
             contents.records,
             current,
@@ -82,6 +86,7 @@ def compose(
             beside=_names(contents.beside, results),
             origin=origins(contents.attested) if origins else recorded,
         )
+        board = replace(board, speeds=speeds)
         return render(board, form, reported), tuple(problem.message for problem in problems)
 
 

@@ -189,7 +189,7 @@ class Group:
         for job in ready:
             with self.guard.turn(job):
                 learner = Learner(job, setting, self.accelerator, known_to, wall, self.programs)
-                member = Member(job, learner, Progress(), self.lead)
+                member = Member(job, learner, Progress(), self.lead, self.loader.photographs)
                 if (fault := self.checkpoints.restore(member, stand)) is not None:
                     self.leave(job, fault)
                     continue
@@ -200,10 +200,11 @@ class Group:
 
     def _spend(self) -> None:
         """Note the time since the last note."""
-        seconds = self.pauses.spent()
+        said, seconds = self.teachers.answering.settle(), self.pauses.spent()
         self.guard.share(list(self._present), seconds)
         for member in self.members:
             member.progress.spend(seconds, sharing=len(self._present))
+            member.note_said(said)
             member.progress.own_seconds = self.guard.spent[member.job.identity]
 
     def _keep(self, stand: Stand) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -49,6 +49,39 @@ class Teacher:
         return self._network(images, maps=self._maps, class_maps=self._class_maps).float()
 
 
+@dataclass(frozen=True)
+class Said:
+    """How answers came about.
+
+    Attributes:
+        asked: so many were asked for of the batches of the training as they are.
+        read: so many of them were read from kept files.
+        rounded: whether they are rounded to fp16.
+    """
+
+    asked: int = 0
+    read: int = 0
+    rounded: bool = False
+
+
+class Answering:
+    """How answers come about: here each is computed.
+
+    ``benchmark/training/answers`` has the one that keeps them, and reads what is kept.
+    """
+
+    def begin(self, images: Tensor, *, epoch: int, step: int) -> None:
+        """A step begins, or is made again: its images (B, 3, H, W), before anyone's own view."""
+
+    def of(self, network: Network, images: Tensor, compute: Callable[[Tensor], Outputs]) -> Outputs:
+        """What a network says of images."""
+        return compute(images)
+
+    def settle(self) -> Said:
+        """The steps until here are over; how answers came about since it was asked last."""
+        return Said()
+
+
 class Teachers:
     """The trained networks that the members of a group hear.
 
@@ -63,7 +96,8 @@ class Teachers:
 
     Attributes:
         by_network: the teachers, by the ``id`` of the network that they answer for.
-        answered: called with every answer when it is computed.
+        answered: called with every answer when it came about.
+        answering: how that happens.
     """
 
     def __init__(
@@ -83,6 +117,7 @@ class Teachers:
         }
         self._programs = programs
         self.answered: Callable[[Outputs], None] = lambda outputs: None
+        self.answering = Answering()
         self._answers: dict[tuple[int, int], tuple[Tensor, Outputs]] = {}
 
     def next_batch(self) -> None:
@@ -96,6 +131,7 @@ class Teachers:
         key = id(network), id(images)
         if key not in self._answers:
             # The images are kept with the answer, so that no others can get their id.
-            self._answers[key] = images, self.by_network[id(network)](images)
+            answer = self.answering.of(network, images, self.by_network[id(network)])
+            self._answers[key] = images, answer
             self.answered(self._answers[key][1])
         return replace(self._answers[key][1])  # whose fields are the asker's own

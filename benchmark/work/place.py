@@ -16,6 +16,7 @@ from benchmark.events import Listener
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
+from benchmark.training.answers.keep import Exactness, Keep
 from benchmark.training.halt import Halt
 from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
@@ -39,6 +40,7 @@ class Site:
         limit_s: seconds of training that a run may take; None means any.
         memory_gb: what a process on the CPU may allocate; None means any.
         compiled: whether steps are compiled; None where that pays.
+        keeps: how exactly what teachers say is kept, in the cache; None keeps nothing.
     """
 
     runs: Path
@@ -51,6 +53,7 @@ class Site:
     limit_s: float | None = None
     memory_gb: float | None = None
     compiled: bool | None = None
+    keeps: Exactness | None = None
 
     def place(self) -> Place:
         """The place: takes the device, and sets this process's threads and memory."""
@@ -69,6 +72,7 @@ class Site:
             self.checkpoint_s,
             self.limit_s,
             self.compiled,
+            Keep(self.cache_dir, self.keeps) if self.keeps else None,
         )
 
 
@@ -85,6 +89,7 @@ class Place:
         checkpoint_s: seconds between two checkpoints.
         limit_s: seconds of training that a run may take; None means any.
         compiled: whether steps are compiled; None where that pays.
+        keep: where and how what teachers say is kept; None keeps nothing.
     """
 
     accelerator: Accelerator
@@ -95,6 +100,7 @@ class Place:
     checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
     compiled: bool | None = None
+    keep: Keep | None = None
     _noted: set[str] = field(default_factory=set, repr=False)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(

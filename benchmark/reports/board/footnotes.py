@@ -45,6 +45,7 @@ def notes_on_cell(records: Sequence[Record], kinds: Kinds) -> tuple[str, ...]:
     return (
         *_mixed(records),
         *_continued(records),
+        *_heard_rounded(records),
         *_attested(records, kinds),
         *_teachers(records, kinds.known),
     )
@@ -62,6 +63,13 @@ def _continued(records: Iterable[Record]) -> Iterable[str]:
     if seeds:
         named = ", ".join(map(str, seeds))
         yield f"Continued on another engine than it began on: seed {named}."
+
+
+def _heard_rounded(records: Iterable[Record]) -> Iterable[str]:
+    heard = [record for record in records if record.cost and record.cost.teacher_outputs]
+    if heard:
+        named = ", ".join(str(seed) for seed in sorted(record.spec.seed for record in heard))
+        yield f"Heard its teacher rounded to fp16: seed {named}."
 
 
 def _attested(records: Iterable[Record], kinds: Kinds) -> Iterable[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from benchmark.records.schema import Record
+from benchmark.records.speed import DeviceSpeed
 from benchmark.reports.board.metrics import TOP1, Metric
 from benchmark.reports.board.provenance import provenance
 from benchmark.reports.board.statistics import Difference, Summary, summarise
@@ -180,6 +181,7 @@ class Board:
         beside: names of files beside the records, histories and attestations, that cannot be
             trusted; no number is of them.
         metric: what the scores of all tables are.
+        speeds: how fast machines train, by device.
     """
 
     tables: tuple[Table, ...]
@@ -188,3 +190,4 @@ class Board:
     damaged: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     metric: Metric = TOP1
+    speeds: tuple[DeviceSpeed, ...] = ()

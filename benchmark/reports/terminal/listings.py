@@ -1,4 +1,4 @@
-"""Terminal tables of what there is, what a run would do, and how fast this machine is."""
+"""Terminal tables of what there is, and of what a run would do."""
 
 from __future__ import annotations
 
@@ -90,38 +90,6 @@ def _whole(overview: Mapping[str, Any]) -> str:
     return (
         f"With {by}: more than {duration(least)}; of {overview['groups_of_unknown_time']} groups "
         "nothing is known: --measure finds it out."
-    )
-
-
-def speed_table(figures: Mapping[str, Any]) -> RenderableType:
-    """Images/s of every part, with the share of the machine's measured peak."""
-    table = _table("what", "images/s", "of peak")
-    loader = figures["loader"]
-    table.add_row("loader", f"{loader['images_per_s']:,.0f}", "")
-    if "uncached_images_per_s" in loader:
-        label = f"loader without the cache: 1/{loader['cache_speedup']:.1f}"
-        table.add_row(label, f"{loader['uncached_images_per_s']:,.0f}", "")
-    table.add_row("teacher", f"{figures['teacher']['images_per_s']:,.0f}", "")
-    for name, figure in figures["recipes"].items():
-        table.add_row(
-            name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %"
-        )
-    group = figures["group"]
-    label = "group of " + ", ".join(group["recipes"])
-    table.add_row(label, f"{group['images_per_s']:,.0f}", "")
-    peak = figures["peak"]
-    return Group(
-        words(
-            f"{figures['dataset']}, {figures['pair']}, batch {figures['batch_size']}, "
-            f"{figures['precision']} on {figures['device']} with {figures['threads']} threads"
-        ),
-        table,
-        words(
-            f"The group takes 1/{group['speedup_over_apart']:.2f} of the time of its members "
-            f"trained apart. Peak: {peak['fp32_gflops']:,.0f} GFLOP/s in fp32, "
-            f"{peak['bf16_gflops']:,.0f} in bf16.",
-            style="dim",
-        ),
     )
 
 
@@ -221,8 +189,8 @@ def _run(run: Mapping[str, Any]) -> Text:
 
 def _table(*columns: str) -> Rows:
     table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
-               "of peak", "seed", "step", "images", "broken", "MB"}  # fmt: skip
+    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds",
+               "seed", "step", "images", "broken", "MB"}  # fmt: skip
     for column in columns:
         table.add_column(
             words(column), justify="right" if column in numbers else "left", overflow="fold"

@@ -171,6 +171,10 @@ def _cost(record: Record) -> Mapping[str, str]:
         "speed": f"{cost.images_per_s:.0f} images/s{beside}",
         "memory": f"{cost.peak_memory_mb:.0f} MB at most",
     }
+    share, rounded = cost.teacher_outputs_read, cost.teacher_outputs
+    read = "" if share is None else f"{100 * share:.3g} % read and not computed"
+    if said := ", ".join(filter(None, (read, rounded and f"rounded to {rounded}"))):
+        values["teachers"] = said
     if cost.forwards_per_image is not None and cost.backwards_per_image is not None:
         forwards, backwards = cost.forwards_per_image, cost.backwards_per_image
         values["passes"] = f"{forwards:g} forwards, {backwards:g} backwards an image"

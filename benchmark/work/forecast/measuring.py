@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from benchmark.cards.card import Protocol
 from benchmark.data.loaders.choice import make_loader
 from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet
@@ -19,6 +20,7 @@ from benchmark.networks.creation import create_network
 from benchmark.networks.inference import inference_copy
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
+from benchmark.training.steps.programs import Programs, keep_programs, programs_for
 from benchmark.training.supply import EVALUATION_BATCH
 from benchmark.work.accelerator import make_accelerator
 from benchmark.work.forecast.arithmetic import macs_of_step
@@ -51,10 +53,8 @@ def measure_groups(
         seconds: spent on the steps of each.
         listener: hears of the progress.
     """
-    if book.machine.compiled:
-        listener.note("compiled steps are not measured: the first group that is trained tells.")
-        return
     keep_freed()  # as in a process that trains
+    keep_programs(cache_dir)
     accelerator = make_accelerator(book.machine.precision)
     if book.machine.device.startswith("cpu"):
         torch.set_num_threads(book.machine.threads)
@@ -66,7 +66,14 @@ def measure_groups(
             data = load_data(
                 first.card, data_dir, cache_dir, protocol=first.protocol, listener=listener
             )
-            bench = Bench(data, recipes, accelerator, seconds)
+            images, _ = images_of(first)
+
+            def programs(protocol: Protocol, images: int = images) -> Programs | None:
+                steps = protocol.epochs * images // protocol.batch_size
+                choice = book.machine.compiled
+                return programs_for(choice, accelerator, protocol, steps=steps, note=listener.note)
+
+            bench = Bench(data, recipes, accelerator, seconds, programs)
             for runs in of_one_set:
                 try:
                     book.keep(runs, _measured(runs, bench, data))
