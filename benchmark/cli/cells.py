@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
     "teacher_checkpoint", "retry", "minutes", "dry_run", "watch", "precision", "workers", "threads",
-    "memory_per_worker", "checkpoint_minutes", "time_limit", "keep_teacher_outputs",
-    "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker", "cpus_per_worker", "ray_address",
-    "slurm_partition", "slurm_time", "slurm_account", "slurm_qos", "slurm_constraint",
-    "slurm_setup", "detach", "path", "as_json",
+    "memory_per_worker", "compile_steps", "checkpoint_minutes", "time_limit",
+    "keep_teacher_outputs", "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker",
+    "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
+    "slurm_constraint", "slurm_setup", "detach", "path", "as_json",
 )  # fmt: skip
 
 
@@ -122,6 +122,14 @@ class MeansOptions(LauncherOptions):
             "--memory-per-worker", min=0.1, help="GB that a worker on the CPU may allocate."
         ),
     ] = None
+    compile_steps: Annotated[
+        bool | None,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Train by compiled steps; else on a GPU in trainings of 20,000 steps and more.",
+            show_default=False,
+        ),
+    ] = None
     checkpoint_minutes: Annotated[
         float,
         typer.Option("--checkpoint-minutes", min=0, help="Between two checkpoints of a group."),
@@ -160,6 +168,7 @@ class MeansOptions(LauncherOptions):
             workers=self.workers,
             threads=self.threads,
             memory_gb=self.memory_per_worker,
+            compiled=self.compile_steps,
             checkpoint_minutes=self.checkpoint_minutes,
             limit_minutes=self.time_limit,
             keeps="fp16" if self.keep_teacher_outputs_fp16 else exactly,

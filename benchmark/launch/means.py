@@ -45,6 +45,7 @@ class Means:
             trains in this process, which then ends with what it trains.
         threads: of the CPU for each worker; None shares the cores out.
         memory_gb: what a worker may allocate; None means any.
+        compiled: whether steps are compiled; None where that pays.
         checkpoint_minutes: between two checkpoints.
         limit_minutes: of training that a run may take; None means any.
         keeps: how exactly what teachers say is kept for later runs; None keeps nothing.
@@ -59,6 +60,7 @@ class Means:
     workers: int | None = 0
     threads: int | None = None
     memory_gb: float | None = None
+    compiled: bool | None = None
     checkpoint_minutes: float = 1.0
     limit_minutes: float | None = None
     keeps: Exactness | None = None
@@ -113,6 +115,7 @@ class Means:
             checkpoint_s=60 * self.checkpoint_minutes,
             limit_s=None if self.limit_minutes is None else 60 * self.limit_minutes,
             memory_gb=self.memory_gb,
+            compiled=self.compiled,
             keeps=self.keeps,
         )
 

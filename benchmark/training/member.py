@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -67,6 +67,12 @@ class Progress:
         self.history.append(EpochRow(self.epochs, terms, seconds, images / seconds))
         self.epoch_seconds = 0.0
 
+    def examine(self, metrics: Metrics | None, seconds: float) -> None:
+        """Note what the last epoch's examination gave, unless it gave nothing, and took."""
+        self.evaluation_seconds += seconds
+        if metrics is not None:
+            self.history[-1] = self.history[-1].evaluated(metrics)
+
     def reopen(self) -> None:
         """Take back ``close``: the epoch is not evaluated yet."""
         self.epochs -= 1
@@ -95,6 +101,7 @@ class Member:
 
     Attributes:
         lead: epochs of its recipe's stages before the protocol's own.
+        photographs: by whom they are cropped and coloured, see ``Loader.photographs``.
         within: what it needs to go on within the epoch that it was stopped in; None at its begin.
     """
 
@@ -102,6 +109,7 @@ class Member:
     learner: Learner
     progress: Progress
     lead: int
+    photographs: Literal["device"] | None = None
     within: Mapping[str, Any] | None = None
 
     @property
@@ -116,8 +124,17 @@ class Member:
             self.learner.go_on_within(self.within)
             self.within = None
 
-    def note_said(self, said: Said) -> None:
-        """Note how the answers came about that its group's teachers gave, if it heard any."""
+    def spend(self, seconds: float, *, sharing: int, own_seconds: float, said: Said) -> None:
+        """Note time of the group's training, and how its teachers' answers came about.
+
+        Args:
+            seconds: of the group.
+            sharing: how many members shared them.
+            own_seconds: all that were its own until now.
+            said: the answers since the last note; they count if it heard any.
+        """
+        self.progress.spend(seconds, sharing=sharing)
+        self.progress.own_seconds = own_seconds
         if self.job.hears_of_batches:
             self.progress.answers += said.asked
             self.progress.answers_read += said.read
@@ -174,6 +191,7 @@ class Member:
             images_per_s=progress.history[-1].images_per_s,
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
+            photographs=self.photographs,
             group=tuple(progress.group),
             earlier=tuple(progress.earlier) or None,
             teacher_outputs_read=progress.answers_read / progress.answers
@@ -182,4 +200,5 @@ class Member:
             teacher_outputs="fp16" if progress.is_rounded else None,
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
+            compiled=True if learner.programs is not None else None,
         )

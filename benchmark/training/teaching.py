@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmark.networks.inference import inference_copy
 from benchmark.networks.outputs import Network, Outputs
+from benchmark.training.steps.programs import Programs
 
 
 class Teacher:
@@ -24,6 +25,7 @@ class Teacher:
         device: where it runs.
         dtype: of its arithmetic.
         needs: what is read of it beside logits and embedding: ``maps``, ``class_maps``.
+        programs: compile it; None runs it as it is.
     """
 
     def __init__(
@@ -33,19 +35,18 @@ class Teacher:
         device: torch.device,
         dtype: torch.dtype,
         needs: Collection[str] = (),
+        programs: Programs | None = None,
     ) -> None:
-        copy = inference_copy(network).to(device, dtype)
-        self._network = copy.to(memory_format=torch.channels_last)
+        copy = inference_copy(network).to(device, dtype).to(memory_format=torch.channels_last)
+        self._network: Callable[..., Outputs] = programs.of_teacher(copy) if programs else copy
         self._dtype = dtype
         self._maps, self._class_maps = "maps" in needs, "class_maps" in needs
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Outputs:
         """Outputs in float32 for images (B, 3, H, W)."""
-        outputs: Outputs = self._network(
-            images.to(self._dtype), maps=self._maps, class_maps=self._class_maps
-        )
-        return outputs.float()
+        images = images.to(self._dtype)
+        return self._network(images, maps=self._maps, class_maps=self._class_maps).float()
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Teachers:
         device: where they run.
         dtype: of their arithmetic.
         needs: what is read of them beside logits and embeddings: ``maps``, ``class_maps``.
+        programs: compile them; None runs them as they are.
 
     Attributes:
         by_network: the teachers, by the ``id`` of the network that they answer for.
@@ -105,11 +107,15 @@ class Teachers:
         device: torch.device,
         dtype: torch.dtype,
         needs: Collection[str] = (),
+        programs: Programs | None = None,
     ) -> None:
         self.by_network = {
-            id(network): Teacher(network, device=device, dtype=dtype, needs=needs)
+            id(network): Teacher(
+                network, device=device, dtype=dtype, needs=needs, programs=programs
+            )
             for network in {id(network): network for network in networks}.values()
         }
+        self._programs = programs
         self.answered: Callable[[Outputs], None] = lambda outputs: None
         self.answering = Answering()
         self._answers: dict[tuple[int, int], tuple[Tensor, Outputs]] = {}
@@ -117,6 +123,8 @@ class Teachers:
     def next_batch(self) -> None:
         """Forget the answers to the last batch's images."""
         self._answers.clear()
+        if self._programs is not None:
+            self._programs.begin_step()
 
     def ask(self, network: Network, images: Tensor) -> Outputs:
         """What a network says of images (B, 3, H, W); computed once for all who ask of them."""

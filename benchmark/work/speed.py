@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from benchmark.data.kept.pixel_files import KeptImages
 from benchmark.data.loaders.batches import LoadedBatch, Loader
 from benchmark.data.loaders.choice import make_loader
+from benchmark.data.loaders.workers import WorkersLoader
 from benchmark.data.opening import load_data
 from benchmark.data.splits import DataSet, ImageSplit
 from benchmark.errors import UsageError
@@ -227,7 +228,9 @@ class Bench:
         self, run: Run, split: ImageSplit | None = None, *, views: int = 1
     ) -> Iterator[LoadedBatch]:
         """Full batches of a run without end, from a split instead of the training set if given."""
-        loader: Loader = make_loader(
+        # Originals are decoded again and again by workers, and never kept on a device.
+        make: Callable[..., Loader] = make_loader if split is None else WorkersLoader
+        loader = make(
             split or self.data.train, self.data.pictures, batch_size=run.protocol.batch_size,
             seed=0, device=self.accelerator.device, shard=(0, 1), train=True, views=views,
         )  # fmt: skip

@@ -169,6 +169,7 @@ def _train_together(
             halt=place.halt,
             checkpoint_s=place.checkpoint_s,
             limit_s=place.limit_s,
+            compiled=place.compiled,
         )
         endings = group.endings
         keep_answers(group, place.keep)

@@ -100,7 +100,7 @@ CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
     [
         ("run", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "minutes",
                  "dry_run", "precision", "workers", "threads", "memory_per_worker",
-                 "checkpoint_minutes", "time_limit", "keep_teacher_outputs",
+                 "compile_steps", "checkpoint_minutes", "time_limit", "keep_teacher_outputs",
                  "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker", "cpus_per_worker",
                  "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
                  "slurm_constraint", "slurm_setup", "detach", "path", "as_json"]),

@@ -87,13 +87,14 @@ def run_until(
     steps: int | None = None,
     checkpoint_s: float = 60.0,
     listener: Asked | None = None,
+    compiled: bool = False,
     keep: Keep | None = None,
 ) -> list[Trained]:
     """Train until a stop is asked for, or to the end."""
     listener = listener or Asked(steps)
     group = Group(
         jobs, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener,
-        halt=listener.halt, checkpoint_s=checkpoint_s,
+        halt=listener.halt, checkpoint_s=checkpoint_s, compiled=compiled,
     )  # fmt: skip
     keep_answers(group, keep)
     if group.stand.step and listener.left is not None:

@@ -17,6 +17,10 @@ MOST_TEACHERS = 3  # that a footnote names
 Told = Callable[[Record], str | None]
 
 
+def _way(record: Record) -> str:
+    return "compiled" if record.cost and record.cost.compiled else "as it is written"
+
+
 def _version(package: str) -> Told:
     return lambda record: record.environment.packages.get(package)
 
@@ -26,6 +30,7 @@ SURROUNDINGS: Mapping[str, Told] = {
     "devices": lambda record: record.environment.device,
     "numbers of processes": lambda record: str(record.environment.processes),
     "numbers of threads": lambda record: str(record.environment.threads),
+    "ways of a step": _way,
     **{f"versions of {package}": _version(package) for package in PACKAGES},
 }
 

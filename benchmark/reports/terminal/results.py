@@ -187,9 +187,10 @@ def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]
     dirty = ", with uncommitted changes" if environment.git_dirty else ""
     number = environment.processes
     processes = "1 process" if number == 1 else f"{number} processes"
+    compiled = ", compiled" if record.cost and record.cost.compiled else ""
     values = {
         "device": f"{environment.device}, {environment.precision}, {processes} "
-        f"with {environment.threads} threads",
+        f"with {environment.threads} threads{compiled}",
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
         "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),

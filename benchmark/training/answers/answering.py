@@ -12,7 +12,6 @@ from benchmark.training.answers.files import SUFFIX, AnswerFiles
 from benchmark.training.answers.keep import Keep, Size, check_room, in_words
 from benchmark.training.answers.source import key_of
 from benchmark.training.group import Group
-from benchmark.training.supply import Supply
 from benchmark.training.teaching import Answering, Said
 
 MORE = frozenset({"maps", "class_maps"})  # what recipes read of a teacher and is not kept
@@ -78,7 +77,7 @@ def keep_answers(group: Group, keep: Keep | None) -> None:
     reads = not any(MORE & job.recipe.info.needs for job in jobs)
     books, missing = dict[int, Book](), 0
     for number, (network, identity) in networks.items():
-        files = _files(keep, network, identity, group.supply)
+        files = _files(keep, network, identity, group)
         numbers = network.shape.classes + network.shape.embedding_dim
         size = Size(len(epochs), group.loader.images_per_epoch, numbers, keep.dtype)
         there = files.size(epochs)
@@ -92,8 +91,8 @@ def keep_answers(group: Group, keep: Keep | None) -> None:
     group.teachers.answering = KeptAnswering(books, rounded=keep.exactness == "fp16")
 
 
-def _files(keep: Keep, network: Network, identity: str, supply: Supply) -> AnswerFiles:
-    key = key_of(network, identity, supply, keep.exactness)
-    folder = keep.folder / supply.data.card.name / f"{key[:16]}{SUFFIX}"
-    accelerator = supply.accelerator
+def _files(keep: Keep, network: Network, identity: str, group: Group) -> AnswerFiles:
+    key = key_of(network, identity, group.supply, group.checkpoints.engine, keep.exactness)
+    folder = keep.folder / group.supply.data.card.name / f"{key[:16]}{SUFFIX}"
+    accelerator = group.accelerator
     return AnswerFiles(folder, key, (accelerator.process_index, accelerator.num_processes))

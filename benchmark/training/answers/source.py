@@ -8,13 +8,15 @@ import torch
 
 from benchmark.networks.outputs import Network
 from benchmark.records.canonical import digest
+from benchmark.records.schema import Engine
 from benchmark.training.answers.keep import Exactness
-from benchmark.training.keeping.engine import engine_of
 from benchmark.training.keeping.sealed import digest_of
 from benchmark.training.supply import Supply
 
 
-def key_of(network: Network, identity: str, supply: Supply, exactness: Exactness) -> str:
+def key_of(
+    network: Network, identity: str, supply: Supply, engine: Engine, exactness: Exactness
+) -> str:
     """A digest of all that decides what a network says in an epoch and step of a training.
 
     The student, its recipe and the number of epochs are not among it: augmentation is a function of
@@ -24,6 +26,7 @@ def key_of(network: Network, identity: str, supply: Supply, exactness: Exactness
         network: that answers, as it was trained.
         identity: of the run that trained it.
         supply: of the batches.
+        engine: that computes them.
         exactness: with which it is kept.
     """
     data, protocol, pictures = supply.data, supply.protocol, supply.data.pictures
@@ -36,7 +39,7 @@ def key_of(network: Network, identity: str, supply: Supply, exactness: Exactness
         "augmentation": [one.model_dump(mode="json") for one in pictures.augmentation],
         "batches": [type(supply.loader).__name__, supply.seed, protocol.batch_size, mixed],
         # Sums of another kind of processor differ in their last bits.
-        "engine": engine_of(supply.accelerator).model_dump(mode="json"),
+        "engine": engine.model_dump(mode="json"),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "exactness": exactness,
     }
