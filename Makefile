@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= quickstart
 
-.PHONY: setup quickstart test torture lint format leaderboard picture pages clean
+.PHONY: setup quickstart test torture gpu-check lint format leaderboard picture pages clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,11 @@ torture: setup
 	KDBENCH_TORTURE=$(TORTURE) $(BIN)/python -m pytest tests/torture
 	KDBENCH_TORTURE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $(FUZZERS)
 	$(BIN)/python -m tests.torture.amounts
+
+# What whoever has a GPU runs, in nine minutes; STAND_IN=cpu tries the command itself without one.
+STAND_IN ?=
+gpu-check: setup
+	$(BIN)/python -m tests.gpu_check $(if $(STAND_IN),--stand-in $(STAND_IN))
 
 lint: setup
 	$(BIN)/ruff check .

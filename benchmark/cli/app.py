@@ -20,6 +20,7 @@ from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
 from benchmark.cli.output import console, say
+from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
 
@@ -33,7 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
-    "speed": matrix.speed,
+    "speed": speed,
 }  # in the order of the help text
 
 app = typer.Typer(

@@ -1,4 +1,4 @@
-"""The commands on the matrix: train it, plan it, see how far it is, measure its speed."""
+"""The commands on the matrix: train it, plan it, see how far it is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import typer
 
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import (
-    DataOption,
     JsonOption,
-    PathOption,
-    Precision,
-    PrecisionOption,
-    ProtocolOption,
-    RecipeOption,
     ResultsOption,
     Retry,
     RetryOption,
@@ -25,6 +19,7 @@ from benchmark.cli.options import (
 from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
+MEASURED_S = 8.0  # of the steps of a group: the rate is then within some percent
 WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
 
 if TYPE_CHECKING:
@@ -58,7 +53,7 @@ def run(
 
     session = Session(request, runs=runs, results=results, retry=_words(retry))
     if dry_run:
-        _show_plan(session, as_json=as_json)
+        _show_plan(session, means, as_json=as_json)
         return
     out = console(stderr=as_json)
     summary = session.run(means, listener(out))
@@ -74,17 +69,32 @@ def run(
 @choosing_cells
 def plan(
     request: Request,
+    means: Means,
     *,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="First measure groups of unknown time: some 10 seconds each."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would do: runs, groups, what is done already."""
+    """Show what a run would do: runs, groups, how long each and all take, what is done already.
+
+    Times are of groups that were trained or measured on this machine, or of records.
+    """
     from benchmark.launch.session import Session
+    from benchmark.reports.terminal.live import listener
 
     session = Session(request, runs=runs, results=results, retry=_words(retry))
-    _show_plan(session, as_json=as_json)
+    if measure:
+        heard = listener(console(stderr=True))
+        session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
+        heard.close()
+    _show_plan(session, means, as_json=as_json)
 
 
 @choosing_cells
@@ -125,58 +135,16 @@ def status(
         say(out, note)
 
 
-def speed(
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Whose images; else the suite 'quick'.")
-    ] = None,
-    pair: Annotated[str | None, typer.Option("--pair", help="teacher:student.")] = None,
-    recipe: RecipeOption = None,
-    protocol: ProtocolOption = None,
-    data: DataOption = None,
-    precision: PrecisionOption = Precision.fp32,
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="Time spent on each figure.")
-    ] = 10.0,
-    path: PathOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure images/s of the loader, the teacher, every recipe and the group."""
-    from benchmark.matrix.request import Request
-    from benchmark.reports.terminal.listings import speed_table
-    from benchmark.reports.terminal.live import listener
-    from benchmark.work.speed import measure
-
-    figures = measure(
-        Request(
-            datasets=[dataset] if dataset else (),
-            pairs=[pair] if pair else (),
-            recipes=recipe or (),
-            seeds="1",
-            protocol=protocol,
-            paths=path or (),
-        ),
-        data_dir=data,
-        cache_dir=cache_folder(),
-        precision=precision.value,
-        seconds=seconds,
-        listener=listener(console(stderr=True)),
-    )
-    if as_json:
-        print_json(figures)
-    else:
-        console().print(speed_table(figures))
-
-
 def _words(retry: list[Retry] | None) -> list[states.Retry]:
     from benchmark.matrix import states  # imports torch
 
     return [states.Retry(word.value) for word in retry or ()]
 
 
-def _show_plan(session: Session, *, as_json: bool) -> None:
+def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:
     from benchmark.reports.terminal.listings import plan_table
 
-    overview = session.overview()
+    overview = session.overview(means)
     if as_json:
         print_json(overview)
         return

@@ -6,13 +6,17 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
 from benchmark.records.canonical import canonical_json, digest
 from benchmark.records.schema import RunSpec
 
-ATTESTED = "attested"  # the folder beside those of the data sets that holds no records
+# The folders beside those of the data sets that hold JSON files and no records.
+ATTESTED = "attested"
+SPEED = "speed"
+NO_RECORDS = frozenset({ATTESTED, SPEED})
 LONGEST_SUFFIX = 80
 LONGEST_NAME = 80  # with the suffixes of settings, protocol and variant less than the 255 of a disk
 
@@ -25,7 +29,7 @@ def place_of(spec: RunSpec) -> PurePath:
     recipe and data are not in the path: a new result takes the place of the stale one.
     """
     dataset = spelled(spec.dataset)
-    if dataset == ATTESTED:
+    if dataset in NO_RECORDS:
         dataset += "~" + digest(spec.dataset)[:8]
     return PurePath(dataset, _networks(spec), _recipe(spec), f"seed{spec.seed}.json")
 
@@ -36,7 +40,7 @@ def record_files(root: Path) -> list[Path]:
     Hidden ones are left out, as editors and notebooks keep copies so. Folders that are links are
     looked into, each once; those that lead to another place of the same results are not.
     """
-    found: list[Path] = []
+    found: list[str] = []
     top, seen = os.path.realpath(root), set[str]()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -44,11 +48,12 @@ def record_files(root: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        aside = {ATTESTED} if Path(folder) == root else set()
+        aside = NO_RECORDS if Path(folder) == root else frozenset[str]()
         folders[:] = [name for name in folders if name[:1] != "." and name not in aside]
-        names = [name for name in files if name[:1] != "." and name.endswith(".json")]
-        found += [Path(folder, name) for name in names]
-    return sorted(path for path in found if path.is_file())
+        names = (name for name in files if name[:1] != "." and name.endswith(".json"))
+        found += (path for name in names if os.path.isfile(path := os.path.join(folder, name)))
+    # By folders, as paths are sorted: of 'kd' and 'kd,alpha=2' all of the first come first.
+    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
 
 
 def is_inside(real: str, top: str) -> bool:
@@ -72,6 +77,7 @@ def _recipe(spec: RunSpec) -> str:
     return folder
 
 
+@lru_cache(maxsize=4096)  # a folder of a thousand records has few names
 def spelled(name: str) -> str:
     """A name for a folder. Injective: what is not plain gets a digest behind a ``~``."""
     base = name.removeprefix("timm/")

@@ -22,7 +22,10 @@ from benchmark.strict import Strict, faults
 
 MOST_FAULTS = 20  # that one message tells
 _RESTORE = "Restore it (git checkout -- FILE) or delete it and run 'kdbench run' again."
-_ATTEST = "Delete it and run 'kdbench verify' again."
+_AGAIN = {
+    "attestation": "Delete it and run 'kdbench verify' again.",
+    "speed file": "Delete it and run 'kdbench speed --save' again.",
+}
 M = TypeVar("M", bound=Strict)
 
 
@@ -62,10 +65,7 @@ def read_attestation(path: Path, root: Path) -> Attestation:
         RecordError: it cannot be read, is not what was written or not in its place, or says
             something else of the record than the record itself.
     """
-    values = _values(path, "attestation")
-    found = _checked(Attestation, values, path, "attestation")
-    if values.get("checksum") != _checksum(values):
-        raise refusal(path, "was changed: its checksum does not fit", "attestation")
+    found = read_sealed(Attestation, path, "attestation")
     if path != root / found.place:
         raise refusal(path, f"was moved; its place is {found.place}", "attestation")
     try:
@@ -77,6 +77,24 @@ def read_attestation(path: Path, root: Path) -> Attestation:
     return found
 
 
+def read_sealed(model: type[M], path: Path, kind: str) -> M:
+    """A file with a checksum, of which nothing was changed since it was written.
+
+    Args:
+        model: what it holds.
+        path: of it.
+        kind: of file, for the message.
+
+    Raises:
+        RecordError: it cannot be read, or is not what was written.
+    """
+    values = _values(path, kind)
+    found = _checked(model, values, path, kind)
+    if values.get("checksum") != _checksum(values):
+        raise refusal(path, "was changed: its checksum does not fit", kind)
+    return found
+
+
 def sealed(values: dict[str, Any]) -> str:
     """The text of a file with its checksum, which is put into the values too."""
     values["checksum"] = _checksum(values)
@@ -85,7 +103,7 @@ def sealed(values: dict[str, Any]) -> str:
 
 def refusal(path: Path, fault: str, kind: str = "record") -> RecordError:
     """A file that cannot be trusted, and what to do about it."""
-    remedy = _RESTORE.replace("FILE", str(path)) if kind == "record" else _ATTEST
+    remedy = _AGAIN.get(kind) or _RESTORE.replace("FILE", str(path))
     return RecordError(f"the {kind} {path} {fault}.\n{remedy}")
 
 

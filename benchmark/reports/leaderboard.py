@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.errors import RecordError, UsageError
 from benchmark.files import write_whole
+from benchmark.memory import collecting_later
 from benchmark.records.attestations import Attested
 from benchmark.records.reported import Reported, read_reported
+from benchmark.records.speed import read_speeds
 from benchmark.records.store import Store, Unreadable
 from benchmark.reports.board.aggregate import aggregate
 from benchmark.reports.board.comparison import compare
@@ -54,7 +57,8 @@ def compose(
     """The leaderboard of a results folder, and what could not be read there.
 
     Args:
-        results: folder of records, and of numbers that others report in its ``reported/``.
+        results: folder of records, of numbers that others report in its ``reported/``, and of how
+            fast machines are in its ``speed/``.
         form: how it is written.
         current: what is not stale; None takes every record as it is.
         origins: tells, from what is attested in the folder, which source of its recipe a record
@@ -69,18 +73,21 @@ def compose(
     """
     if not results.is_dir():
         raise RecordError(f"there is no folder of records {results}. Correct --results.")
-    contents = Store(results).all()
-    reported, refused = read_reported(results)
-    problems = [*contents.problems, *refused]
-    board = aggregate(
-        contents.records,
-        current,
-        metric=metric,
-        damaged=_names(problems, results),
-        beside=_names(contents.beside, results),
-        origin=origins(contents.attested) if origins else recorded,
-    )
-    return render(board, form, reported), tuple(problem.message for problem in problems)
+    with collecting_later():
+        contents = Store(results).all()
+        reported, refused = read_reported(results)
+        speeds, distrusted = read_speeds(results)
+        problems = [*contents.problems, *refused, *distrusted]
+        board = aggregate(
+            contents.records,
+            current,
+            metric=metric,
+            damaged=_names(problems, results),
+            beside=_names(contents.beside, results),
+            origin=origins(contents.attested) if origins else recorded,
+        )
+        board = replace(board, speeds=speeds)
+        return render(board, form, reported), tuple(problem.message for problem in problems)
 
 
 def _names(problems: Iterable[Unreadable], results: Path) -> tuple[str, ...]:

@@ -200,8 +200,7 @@ class Group:
 
     def _spend(self) -> None:
         """Note the time since the last note."""
-        said = self.teachers.answering.settle()
-        seconds = self.pauses.spent()
+        said, seconds = self.teachers.answering.settle(), self.pauses.spent()
         self.guard.share(list(self._present), seconds)
         for member in self.members:
             own = self.guard.spent[member.job.identity]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cli import matrix
 from tests.cli.called import Kdbench
 
 
@@ -71,24 +72,56 @@ def test_a_dry_run_trains_nothing(kdbench: Kdbench, tiny_words: list[str]) -> No
     assert not Path("results").exists()
 
 
-def test_speed_measures_every_part(kdbench: Kdbench, tiny_words: list[str]) -> None:
-    code, out, _ = kdbench(
-        "speed",
-        *tiny_words[:4],
-        "--recipe",
-        "vanilla",
-        "--recipe",
-        "kd",
-        "--seconds",
-        "0.1",
-        "--json",
-    )
+def test_a_plan_foretells_what_was_measured(
+    kdbench: Kdbench, tiny_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KDBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(matrix, "MEASURED_S", 0.05)
+    words = ["plan", *tiny_words, "--recipe", "kd"]
+    code, out, _ = kdbench(*words)
+    assert code == 0
+    assert "nothing is known: --measure" in out
+    code, out, err = kdbench(*words, "--measure", "--json")
+    assert code == 0
+    assert "measuring groups" in err
+    told = json.loads(out)
+    assert told["seconds"] > 0
+    assert told["groups_of_unknown_time"] == 0
+    assert {group["source"] for level in told["levels"] for group in level} == {"measured here"}
+    assert "measured here" in kdbench(*words)[1]
+    assert not Path("results").exists()
+
+
+def test_speed_measures_every_part_and_keeps_it(
+    kdbench: Kdbench, tiny_words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.work.speed.peaks.MATRIX_SIZES", (64, 128))
+    monkeypatch.setattr("benchmark.work.speed.peaks.COPIED_MB", {"cpu": 8})
+    recipes = ["--recipe", "vanilla", "--recipe", "kd"]
+    words = [*tiny_words[:4], *recipes, "--seconds", "0.1", "--json", "--save"]
+    code, out, err = kdbench("speed", *words)
     assert code == 0
     figures = json.loads(out)
     assert set(figures["recipes"]) == {"vanilla", "kd"}
-    rates = [*figures["recipes"].values(), figures["group"], figures["loader"], figures["teacher"]]
-    assert all(part["images_per_s"] > 0 for part in rates)
+    steps = [*figures["recipes"].values(), figures["group"]]
+    for part in [*steps, figures["loader"], figures["teacher"]]:
+        assert 0 < part["lowest"] <= part["images_per_s"] <= part["highest"]
+    for step in steps:
+        assert step["share_of_peak"] > 0
+        assert step["floor"]["arithmetic_ms"] > 0
+        assert step["floor"]["memory_ms"] > 0
+        assert step["host"]["operators"] > 0
+    assert "teacher" in figures["recipes"]["kd"]["phases_ms"]
+    assert figures["group"]["recipes"] == ["vanilla", "kd"]
+    assert figures["group"]["speedup_over_apart"] > 0
     assert figures["peak"]["fp32_gflops"] > 0
+    assert figures["peak"]["bf16_gflops"] > 0
+    [kept] = Path("results/speed").glob("*.json")
+    assert str(kept) in err
+    assert json.loads(kept.read_text())["measurements"] == [figures]
+    code, out, _ = kdbench("leaderboard", "--output", "-")
+    assert code == 0
+    assert "## Speed" in out
 
 
 @pytest.mark.slow

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from benchmark.records.schema import Record
+from benchmark.records.speed import DeviceSpeed
 from benchmark.reports.board.metrics import TOP1, Metric
 from benchmark.reports.board.provenance import provenance
 from benchmark.reports.board.statistics import Difference, Summary, summarise
@@ -59,12 +61,12 @@ class Cell:
         """A number that all seeds share, as the last one has it: of sizes there is no mean."""
         return next(reversed(self.values(metric).values()), None)
 
-    @property
+    @cached_property
     def by_seed(self) -> dict[int, float]:
         """The board's metric by seed."""
         return self.values(self.metric)
 
-    @property
+    @cached_property
     def score(self) -> Summary | None:
         """The board's metric over the seeds; None if no seed has a result."""
         return self.summary(self.metric)
@@ -179,6 +181,7 @@ class Board:
         beside: names of files beside the records, histories and attestations, that cannot be
             trusted; no number is of them.
         metric: what the scores of all tables are.
+        speeds: how fast machines train, by device.
     """
 
     tables: tuple[Table, ...]
@@ -187,3 +190,4 @@ class Board:
     damaged: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     metric: Metric = TOP1
+    speeds: tuple[DeviceSpeed, ...] = ()

@@ -35,6 +35,7 @@ def json_board(board: Board, sections: Sequence[Section]) -> str:
         "metric": f"last-epoch {board.metric.label}{_unit(board.metric)}",
         "tables": [_table(table) for table in board.tables],
         "reported": [_section(section) for section in sections],
+        "speed": [device.model_dump(mode="json") for device in board.speeds],
         "stale": dict(board.stale),
         "unreadable": board.unreadable,
         "damaged": list(board.damaged),

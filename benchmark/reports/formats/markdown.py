@@ -8,7 +8,7 @@ from benchmark.reports.board.comparison import Section
 from benchmark.reports.board.metrics import MACS, PARAMETERS, TOP1, Metric
 from benchmark.reports.board.tables import Board, Cell, Column, Table
 from benchmark.reports.escape import markdown as escape
-from benchmark.reports.formats import Format, _reported
+from benchmark.reports.formats import Format, _reported, _speed
 from benchmark.reports.wording import numbers as wording
 from benchmark.reports.wording.markdown import grid
 
@@ -41,7 +41,7 @@ LEGEND = """\
 
 
 def markdown(board: Board, sections: Sequence[Section]) -> str:
-    """The whole page: ours by data set and protocol, how to read it, then what others report."""
+    """The whole page: ours by data set, how to read it, what others report, and speed."""
     parts = [HEADER.format(what=escape(_headline(board.metric)))]
     if not board.tables:
         parts.append("There is no record to show yet.\n")
@@ -54,6 +54,7 @@ def markdown(board: Board, sections: Sequence[Section]) -> str:
     parts.append(LEGEND)
     for section in sections:
         parts.extend(_reported.markdown(section))
+    parts.extend(_speed.markdown(board.speeds))
     return "\n".join(parts)
 
 

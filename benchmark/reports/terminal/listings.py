@@ -1,4 +1,4 @@
-"""Terminal tables of what there is, what a run would do, and how fast this machine is."""
+"""Terminal tables of what there is, and of what a run would do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from benchmark.reports.terminal.screen import Rows, words
+from benchmark.reports.wording.duration import duration
 from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
@@ -51,47 +52,44 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield words(note, style="yellow")
     if not overview["to_train"]:
         return
-    table = _table("step", "group", "seed", "runs that train side by side")
+    table = _table("step", "group", "seed", "time", "runs that train side by side")
     number = 0
     for step, level in enumerate(overview["levels"], start=1):
         for group in level:
             number += 1
             what = f"{group['dataset']}\n{group['protocol']}, {group['epochs']} epochs"
             runs = Text("\n").join(_run(run) for run in group["runs"])
-            table.add_row(str(step), what, str(group["seed"]), runs)
+            table.add_row(str(step), what, str(group["seed"]), _time(group), runs)
         table.add_section()
     yield table
+    yield words(_whole(overview))
 
 
-def speed_table(figures: Mapping[str, Any]) -> RenderableType:
-    """Images/s of every part, with the share of the machine's measured peak."""
-    table = _table("what", "images/s", "of peak")
-    loader = figures["loader"]
-    table.add_row("loader", f"{loader['images_per_s']:,.0f}", "")
-    if "uncached_images_per_s" in loader:
-        label = f"loader without the cache: 1/{loader['cache_speedup']:.1f}"
-        table.add_row(label, f"{loader['uncached_images_per_s']:,.0f}", "")
-    table.add_row("teacher", f"{figures['teacher']['images_per_s']:,.0f}", "")
-    for name, figure in figures["recipes"].items():
-        table.add_row(
-            name, f"{figure['images_per_s']:,.0f}", f"{100 * figure['share_of_peak']:.0f} %"
+def _time(group: Mapping[str, Any]) -> Text:
+    """How long a group takes, and how that is known."""
+    if group["seconds"] is None:
+        return words("?", style="dim")
+    if group["source"] is None:
+        return words("none", style="dim")
+    about = "some " if group["rough"] else ""
+    text = words(f"{about}{duration(group['seconds'])}\n")
+    return text.append(group["source"], style="dim")
+
+
+def _whole(overview: Mapping[str, Any]) -> str:
+    """How long all takes together, or what to do to know it."""
+    workers = overview["workers"]
+    by = "one worker" if workers == 1 else f"{workers} workers"
+    if overview["seconds"] is not None:
+        rough = any(group["rough"] for level in overview["levels"] for group in level)
+        return f"With {by}: {'some ' if rough else ''}{duration(overview['seconds'])}" + (
+            "; what says 'some' is rough: --measure finds it out." if rough else "."
         )
-    group = figures["group"]
-    label = "group of " + ", ".join(group["recipes"])
-    table.add_row(label, f"{group['images_per_s']:,.0f}", "")
-    peak = figures["peak"]
-    return Group(
-        words(
-            f"{figures['dataset']}, {figures['pair']}, batch {figures['batch_size']}, "
-            f"{figures['precision']} on {figures['device']} with {figures['threads']} threads"
-        ),
-        table,
-        words(
-            f"The group takes 1/{group['speedup_over_apart']:.2f} of the time of its members "
-            f"trained apart. Peak: {peak['fp32_gflops']:,.0f} GFLOP/s in fp32, "
-            f"{peak['bf16_gflops']:,.0f} in bf16.",
-            style="dim",
-        ),
+    known = [group["seconds"] for level in overview["levels"] for group in level]
+    least = sum(seconds for seconds in known if seconds is not None) / workers
+    return (
+        f"With {by}: more than {duration(least)}; of {overview['groups_of_unknown_time']} groups "
+        "nothing is known: --measure finds it out."
     )
 
 
@@ -191,8 +189,8 @@ def _run(run: Mapping[str, Any]) -> Text:
 
 def _table(*columns: str) -> Rows:
     table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds", "images/s",
-               "of peak", "seed", "step", "images", "broken", "MB"}  # fmt: skip
+    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds",
+               "seed", "step", "images", "broken", "MB"}  # fmt: skip
     for column in columns:
         table.add_column(
             words(column), justify="right" if column in numbers else "left", overflow="fold"

@@ -92,7 +92,7 @@ def keep_answers(group: Group, keep: Keep | None) -> None:
 
 
 def _files(keep: Keep, network: Network, identity: str, group: Group) -> AnswerFiles:
-    key = key_of(network, identity, group.supply, group.checkpoints.engine, keep.exactness)
-    folder = keep.folder / group.supply.data.card.name / f"{key[:16]}{SUFFIX}"
-    accelerator = group.accelerator
+    engine, supply, accelerator = group.checkpoints.engine, group.supply, group.accelerator
+    key = key_of(network, identity, supply, engine, keep.exactness)
+    folder = keep.folder / supply.data.card.name / f"{key[:16]}{SUFFIX}"
     return AnswerFiles(folder, key, (accelerator.process_index, accelerator.num_processes))

@@ -26,7 +26,7 @@ def key_of(
         network: that answers, as it was trained.
         identity: of the run that trained it.
         supply: of the batches.
-        engine: that computes them.
+        engine: that computes it.
         exactness: with which it is kept.
     """
     data, protocol, pictures = supply.data, supply.protocol, supply.data.pictures
