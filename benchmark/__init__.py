@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from benchmark.errors import BenchmarkError
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
+    from benchmark.recipe.banks import gather, product_of_rows
     from benchmark.recipe.batch import Batch, Terms
     from benchmark.recipe.context import Context, Proposal
     from benchmark.recipe.contract import Recipe
-    from benchmark.recipe.gathering import gather
     from benchmark.recipe.pair import Pair, Role
-    from benchmark.recipe.products import product_of_rows
     from benchmark.recipe.registration import register
     from benchmark.recipe.stage import Part, Stage
     from benchmark.recipe.views import mixed, rotated, shared, stacked
@@ -39,12 +38,11 @@ _HOMES = {
     "benchmark.networks.outputs": (
         "Network", "NetworkShape", "Outputs", "at_every_position",
     ),
+    "benchmark.recipe.banks": ("gather", "product_of_rows"),
     "benchmark.recipe.batch": ("Batch", "Terms"),
     "benchmark.recipe.context": ("Context", "Proposal"),
     "benchmark.recipe.contract": ("Recipe",),
-    "benchmark.recipe.gathering": ("gather",),
     "benchmark.recipe.pair": ("Pair", "Role"),
-    "benchmark.recipe.products": ("product_of_rows",),
     "benchmark.recipe.registration": ("register",),
     "benchmark.recipe.stage": ("Part", "Stage"),
     "benchmark.strict": ("Later",),

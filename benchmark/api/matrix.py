@@ -60,8 +60,12 @@ class Training(Choice, total=False):
             own ``multiprocessing`` does.
         threads: of the CPU for each worker; None shares the cores out.
         memory_per_worker: GB that a worker on the CPU may allocate; None means any.
+        compile: train by compiled steps, or not; None does so on a GPU in trainings of 20,000 steps
+            and more.
         checkpoint_minutes: between two checkpoints of a group; 1 if nothing is said.
         time_limit: minutes of training that a run may take; None means any.
+        keep_teacher_outputs: keep what teachers say of the batches, and read what is kept: as it is
+            (``fp32``), or rounded, in half the room (``fp16``); None, if nothing is said, does not.
         launcher: where the workers are: ``local``, ``ray`` or ``slurm``, of which the others have
             as many as suits them unless ``workers`` says how many.
         launcher_options: the launcher's own, as the command line names them, with ``_`` for ``-``:
@@ -74,8 +78,10 @@ class Training(Choice, total=False):
     workers: int | None
     threads: int | None
     memory_per_worker: float | None
+    compile: bool | None
     checkpoint_minutes: float
     time_limit: float | None
+    keep_teacher_outputs: Literal["fp32", "fp16"] | None
     launcher: Literal["local", "ray", "slurm"]
     launcher_options: Mapping[str, Any] | None
 
@@ -151,8 +157,10 @@ def _means(words: Training) -> Means:
         workers=workers if launcher == "local" else workers or None,
         threads=words.get("threads"),
         memory_gb=words.get("memory_per_worker"),
+        compiled=words.get("compile"),
         checkpoint_minutes=words.get("checkpoint_minutes", 1.0),
         limit_minutes=words.get("time_limit"),
+        keeps=words.get("keep_teacher_outputs"),
         options={name.replace("_", "-"): value for name, value in options.items()},
     )
 

@@ -1,7 +1,8 @@
 """What may happen to a training image: the transforms that cards and protocols name.
 
 Here they are only written down. ``benchmark/data/loaders`` makes them happen: each has a twin for
-worker processes, and the simple ones have a second twin for images that lie on the device.
+worker processes, and some have a second twin for images that lie on the device: for small ones in
+``augmentation.py``, for photographs in ``draws.py``.
 """
 
 from __future__ import annotations

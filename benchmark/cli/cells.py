@@ -14,7 +14,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
     "teacher_checkpoint", "retry", "minutes", "dry_run", "watch", "precision", "workers", "threads",
-    "memory_per_worker", "checkpoint_minutes", "time_limit", "launcher", "gpus_per_worker",
+    "memory_per_worker", "compile_steps", "checkpoint_minutes", "time_limit",
+    "keep_teacher_outputs", "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker",
     "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
     "slurm_constraint", "slurm_setup", "detach", "path", "as_json",
 )  # fmt: skip
@@ -121,6 +122,14 @@ class MeansOptions(LauncherOptions):
             "--memory-per-worker", min=0.1, help="GB that a worker on the CPU may allocate."
         ),
     ] = None
+    compile_steps: Annotated[
+        bool | None,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Train by compiled steps; else on a GPU in trainings of 20,000 steps and more.",
+            show_default=False,
+        ),
+    ] = None
     checkpoint_minutes: Annotated[
         float,
         typer.Option("--checkpoint-minutes", min=0, help="Between two checkpoints of a group."),
@@ -129,11 +138,27 @@ class MeansOptions(LauncherOptions):
         float | None,
         typer.Option("--time-limit", min=0.001, help="Minutes of training that a run may take."),
     ] = None
+    keep_teacher_outputs: Annotated[
+        bool,
+        typer.Option(
+            "--keep-teacher-outputs",
+            help="Keep what teachers say of the batches, and read what is kept: later runs train "
+            "without them, to the same bits.",
+        ),
+    ] = False
+    keep_teacher_outputs_fp16: Annotated[
+        bool,
+        typer.Option(
+            "--keep-teacher-outputs-fp16",
+            help="The same rounded, in half the room; the numbers differ, and the record says so.",
+        ),
+    ] = False
 
     def made(self) -> Means:
         """The means."""
         from benchmark.launch.means import Means  # imports torch
 
+        exactly: Literal["fp32"] | None = "fp32" if self.keep_teacher_outputs else None
         return Means(
             cache_dir=cache_folder(),
             data_dir=self.data,
@@ -143,8 +168,10 @@ class MeansOptions(LauncherOptions):
             workers=self.workers,
             threads=self.threads,
             memory_gb=self.memory_per_worker,
+            compiled=self.compile_steps,
             checkpoint_minutes=self.checkpoint_minutes,
             limit_minutes=self.time_limit,
+            keeps="fp16" if self.keep_teacher_outputs_fp16 else exactly,
             options=self.chosen(),
         )
 

@@ -105,7 +105,7 @@ def cache(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List all that is kept: decoded images, unpacked archives, indexes; --clear deletes it."""
+    """List all that is kept: decoded images, teacher outputs, archives; --clear deletes it."""
     from benchmark.data.kept.listing import list_kept
     from benchmark.reports.terminal.listings import cache_table
 

@@ -86,6 +86,7 @@ def _verifier(
         cache_dir=cache_folder(),
         precision=record.environment.precision,
         threads=record.environment.threads,  # sums depend on their number in the last digits
+        compiled=bool(record.cost and record.cost.compiled),  # and on this
     )
     return Verifier(
         store=Store(results),

@@ -8,6 +8,8 @@ from pathlib import Path
 from benchmark.data.kept import decoded, pixel_files
 from benchmark.data.kept.listing import Kept, list_kept
 from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.training.answers.files import KIND
+from benchmark.training.keeping.sealed import Damaged, read_heading, read_sealed
 
 OLD = ("of an older version", "unfinished")
 
@@ -51,7 +53,34 @@ def outdated(around: Surroundings) -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Check, ...] = (images, outdated)
+def outputs(around: Surroundings) -> Iterator[Finding]:
+    """Whether what teachers said is what was written."""
+    kept = [one for one in list_kept(around.cache_dir) if one.kind == KIND]
+    files = [path for one in kept for path in sorted(one.path.glob("*/*.safetensors"))]
+    if not files:
+        return
+    faults = []
+    with around.listener.progress("looking at kept teacher outputs", len(files)) as advance:
+        for path in files:
+            try:
+                (read_heading if around.quick else read_sealed)(path, KIND)
+            except (OSError, Damaged) as error:
+                faults.append(f"{path}: {error}")
+            advance(1)
+    if faults:
+        yield Finding(
+            Level.warning,
+            f"{counted(len(faults), 'file')} of kept teacher outputs damaged",
+            tuple(faults),
+            "Nothing: they are never used, and the next run makes them again. If there are more "
+            "each time, look at the disk.",
+        )
+    else:
+        size = sum(one.size_bytes for one in kept) / 1e6
+        yield ok(f"{counted(len(files), 'file')} of teacher outputs, {size:,.0f} MB")
+
+
+CHECKS: tuple[Check, ...] = (images, outputs, outdated)
 
 
 def _files(kept: Kept, around: Surroundings) -> list[Path]:

@@ -23,6 +23,7 @@ from benchmark.matrix.states import Retry
 from benchmark.records.store import Store
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.work.fitting import lead
+from benchmark.work.outputs import check_outputs
 from benchmark.work.recording import Recorder
 
 
@@ -89,6 +90,8 @@ def carry_out(
     for reason in left_out:
         listener.note(f"left out: {reason}")
     try:
+        if means.keep is not None and means.launcher == "local":  # elsewhere each says it itself
+            check_outputs(plan.todo, means.keep, listener)
         if launcher is None:
             ended_by = _in_jobs(assignment, means, order, listener)
         else:

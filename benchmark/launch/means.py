@@ -13,6 +13,7 @@ from typing import Any
 from benchmark.errors import UnknownName, UsageError
 from benchmark.launch.launcher import Launcher
 from benchmark.processes import RANKED
+from benchmark.training.answers.keep import DTYPES, Exactness, Keep
 from benchmark.training.halt import Halt
 from benchmark.work.place import Site
 
@@ -44,8 +45,10 @@ class Means:
             trains in this process, which then ends with what it trains.
         threads: of the CPU for each worker; None shares the cores out.
         memory_gb: what a worker may allocate; None means any.
+        compiled: whether steps are compiled; None where that pays.
         checkpoint_minutes: between two checkpoints.
         limit_minutes: of training that a run may take; None means any.
+        keeps: how exactly what teachers say is kept for later runs; None keeps nothing.
         options: of the launcher, by their names on the command line.
     """
 
@@ -57,8 +60,10 @@ class Means:
     workers: int | None = 0
     threads: int | None = None
     memory_gb: float | None = None
+    compiled: bool | None = None
     checkpoint_minutes: float = 1.0
     limit_minutes: float | None = None
+    keeps: Exactness | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +81,8 @@ class Means:
                 f"--{option} is not for --launcher {self.launcher}"
                 + (f", but for {' and '.join(takers)}." if takers else ".")
             )
+        if self.keeps is not None and self.keeps not in DTYPES:
+            raise UsageError(f"teacher outputs are kept in fp32 or fp16, not in {self.keeps!r}.")
         for option, value, least in (
             ("minutes", self.minutes, 0.0),
             ("checkpoint-minutes", self.checkpoint_minutes, 0.0),
@@ -87,6 +94,11 @@ class Means:
                     f"--{option} {value:g}: write a number that is at least {least:g}, or leave "
                     "it out."
                 )
+
+    @property
+    def keep(self) -> Keep | None:
+        """Where and how what teachers say is kept; None keeps nothing."""
+        return Keep(self.cache_dir, self.keeps) if self.keeps else None
 
     def site(self, runs: Path, *, workers: int) -> Site:
         """What the places of so many workers of this machine are made of."""
@@ -103,6 +115,8 @@ class Means:
             checkpoint_s=60 * self.checkpoint_minutes,
             limit_s=None if self.limit_minutes is None else 60 * self.limit_minutes,
             memory_gb=self.memory_gb,
+            compiled=self.compiled,
+            keeps=self.keeps,
         )
 
 

@@ -117,5 +117,6 @@ Amount = Annotated[float, Field(ge=0, le=1e39)]  # a loss in float32 may end abo
 Seed = Annotated[int, Field(ge=0, le=10**12)]
 Plain = Annotated[dict[Name, Any], AfterValidator(_plain)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SourceDigest = Annotated[str, Field(pattern=r"^([a-z0-9]{1,16}:)?[0-9a-f]{64}$")]

@@ -20,6 +20,7 @@ from benchmark.records.bounds import (
     Percent,
     Plain,
     Seed,
+    Share,
     SourceDigest,
     Words,
 )
@@ -160,6 +161,7 @@ class Engine(Strict):
         device: kind and name.
         processes, threads: how many, the threads of each process.
         precision: of the arithmetic.
+        compiled: that steps were (``--compile``); where they were not, there is no such key.
     """
 
     torch: str
@@ -167,6 +169,18 @@ class Engine(Strict):
     processes: int
     threads: int
     precision: Literal["fp32", "bf16"]
+    compiled: Literal[True] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), "compiled")
+
+
+# Of the cost of a run; older records have no such keys.
+COUNTED_LATER = (
+    "forwards_per_image", "backwards_per_image", "photographs", "earlier", "compiled",
+    "teacher_outputs_read", "teacher_outputs",
+)  # fmt: skip
 
 
 class Cost(Strict):
@@ -187,9 +201,19 @@ class Cost(Strict):
         forwards_per_image, backwards_per_image: passes through student and teachers that the
             method makes for one image of the training set, over all the sets of images that it
             sees; None in records that are older than the count, which do not have these keys.
+        photographs: by whom those of the training were cropped and coloured, in the end: by the
+            device; None, and no such key, if by worker processes, or if images were small. Both
+            draw the same; one in nine pixels is rounded otherwise.
         group: identities of the other runs that trained side by side.
+        teacher_outputs_read: share of what its group's teachers said of the batches that was read
+            from kept files (``--keep-teacher-outputs``), so that its times are without them; a run
+            whose teachers computed all has no such key.
+        teacher_outputs: ``fp16`` if what the teachers said was rounded to it, in a part of the
+            training at least; else there is no such key.
         earlier: other engines than that of the environment, which trained a part of it before it
             was stopped and continued, in their order; a run without any has no such key.
+        compiled: that its last steps were (``--compile``), so that its last digits are others;
+            where they were not, there is no such key.
     """
 
     parameters: Count
@@ -204,13 +228,17 @@ class Cost(Strict):
     extra_epochs: Count = 0
     forwards_per_image: Amount | None = None
     backwards_per_image: Amount | None = None
+    photographs: Literal["device"] | None = None
     group: tuple[Identity, ...] = Field(default=(), max_length=MOST_VALUES)
     earlier: tuple[Engine, ...] | None = Field(default=None, max_length=MOST_VALUES)
+    compiled: Literal[True] | None = None
+    teacher_outputs_read: Share | None = None
+    teacher_outputs: Literal["fp16"] | None = None
 
     @model_serializer(mode="wrap")
     def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what was not counted, so that an older record is written as it was read."""
-        return _without(write(self), "forwards_per_image", "backwards_per_image", "earlier")
+        return _without(write(self), *COUNTED_LATER)
 
 
 class Environment(Strict):

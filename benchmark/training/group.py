@@ -18,12 +18,14 @@ from benchmark.training.examining.examination import Examination
 from benchmark.training.halt import Halt
 from benchmark.training.job import Job
 from benchmark.training.keeping.checkpoints import Checkpoints
+from benchmark.training.keeping.engine import engine_of
 from benchmark.training.keeping.pauses import CHECKPOINT_S, Pauses
 from benchmark.training.keeping.stand import BEGINNING, Stand, common_stand
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.learner import Learner
 from benchmark.training.member import Member, Progress
 from benchmark.training.precision import dtype_of
+from benchmark.training.steps.programs import programs_for
 from benchmark.training.supply import Supply
 from benchmark.training.teaching import Teachers
 from benchmark.training.updates.stages import lead_of
@@ -48,6 +50,7 @@ class Group:
         halt: when to stop.
         checkpoint_s: seconds between checkpoints.
         limit_s: of a member's own share of the training's time; None for none.
+        compiled: whether steps are compiled; None where that pays.
 
     Attributes:
         members: those that still train.
@@ -67,6 +70,7 @@ class Group:
         halt: Halt | None = None,
         checkpoint_s: float = CHECKPOINT_S,
         limit_s: float | None = None,
+        compiled: bool | None = None,
     ) -> None:
         self.accelerator, self.listener = accelerator, Steady(listener)
         self.pauses = Pauses(halt or Halt(), accelerator, checkpoint_s)
@@ -80,14 +84,18 @@ class Group:
         needs = {need for job in jobs for need in job.recipe.info.needs}
         heard = [job.roles[role] for job in jobs for role in job.heard]
         device = accelerator.device
-        self.teachers = Teachers(heard, device=device, dtype=dtype_of(accelerator), needs=needs)
+        steps, note = self.epochs * len(self.loader), self.listener.note
+        self.programs = programs_for(compiled, accelerator, self.protocol, steps=steps, note=note)
+        self.teachers = Teachers(
+            heard, device=device, dtype=dtype_of(accelerator), needs=needs, programs=self.programs
+        )
         self.sharing = Sharing(self.loader, self.supply.batch, self.teachers, self.guard)
         self.before = Before(self.supply, self.teachers, accelerator, workspace)
-        self.checkpoints = Checkpoints(workspace, accelerator, self.listener)
+        engine = engine_of(accelerator, is_compiled=self.programs is not None)
+        self.checkpoints = Checkpoints(workspace, accelerator, self.listener, engine)
         self.stand, self.members = self._begin(jobs)
-        self.examination = Examination(
-            self.supply, Teachers(heard, device=device, dtype=torch.float32)
-        )
+        exact = Teachers(heard, device=device, dtype=torch.float32)
+        self.examination = Examination(self.supply, exact)
 
     @property
     def epochs(self) -> int:
@@ -177,11 +185,11 @@ class Group:
         self.endings |= self.guard.agreement.left_over(jobs)
         ready = [job for job in jobs if job.identity not in self.endings]
         stand = common_stand([self.checkpoints.stands(job) for job in ready]) or BEGINNING
-        known_to, wall = self.before.known_to, self.guard.wall
+        setting, known_to, wall = self.supply.setting, self.before.known_to, self.guard.wall
         for job in ready:
             with self.guard.turn(job):
-                learner = Learner(job, self.supply.setting, self.accelerator, known_to, wall)
-                member = Member(job, learner, Progress(), self.lead)
+                learner = Learner(job, setting, self.accelerator, known_to, wall, self.programs)
+                member = Member(job, learner, Progress(), self.lead, self.loader.photographs)
                 if (fault := self.checkpoints.restore(member, stand)) is not None:
                     self.leave(job, fault)
                     continue
@@ -192,10 +200,11 @@ class Group:
 
     def _spend(self) -> None:
         """Note the time since the last note."""
-        seconds = self.pauses.spent()
+        said, seconds = self.teachers.answering.settle(), self.pauses.spent()
         self.guard.share(list(self._present), seconds)
         for member in self.members:
             member.progress.spend(seconds, sharing=len(self._present))
+            member.note_said(said)
             member.progress.own_seconds = self.guard.spent[member.job.identity]
 
     def _keep(self, stand: Stand) -> None:
@@ -219,12 +228,11 @@ class Group:
             return None
         scores = {}
         for member in self.members:
-            progress, metrics = member.progress, found[member.job.identity]
-            progress.evaluation_seconds += self.pauses.examination_s / sharing
+            metrics = found[member.job.identity]
+            member.progress.examine(metrics, self.pauses.examination_s / sharing)
             if metrics is None:
                 self.leave(member.job, diverged(self.epoch, "the predictions are not finite"))
             else:
-                progress.history[-1] = progress.history[-1].evaluated(metrics)
                 scores[member.job.identity] = metrics
         return scores
 

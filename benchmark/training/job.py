@@ -64,6 +64,11 @@ class Job:
         """Roles whose networks run on every batch."""
         return tuple(role for role in self.recipe.hears if role in self.roles)
 
+    @property
+    def hears_of_batches(self) -> bool:
+        """Whether heard networks are asked of the batches as they are, not of its recipe's view."""
+        return bool(self.heard) and type(self.recipe).view is Recipe.view
+
     def hear(self, ask: Callable[[Network, Tensor], Outputs], images: Tensor) -> Heard:
         """What the heard networks say of images (B, 3, H, W), in the form that the recipe takes."""
         said = {role: ask(self.roles[role], images) for role in self.heard}

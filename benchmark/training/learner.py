@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from benchmark.data.loaders.batches import stable_seed
 from benchmark.errors import RecipeError
 from benchmark.networks.outputs import Network
-from benchmark.recipe.batch import Batch
+from benchmark.recipe.batch import Batch, Heard, Terms
 from benchmark.recipe.context import Context
 from benchmark.recipe.contract import Recipe
 from benchmark.training.cost import Meter
 from benchmark.training.job import Job, Setting, context_of, make_network
-from benchmark.training.lesson import Lesson, over_processes
+from benchmark.training.steps.lesson import Lesson, over_processes
+from benchmark.training.steps.programs import Programs
 from benchmark.training.teaching import Teachers
 from benchmark.training.updates.averaging import WeightAverage
 from benchmark.training.updates.optimiser import Part, clip, make_optimiser, set_rate
@@ -43,6 +44,7 @@ class Learner:
         accelerator: owns device, precision and processes.
         known_to: gives what the recipe's ``before`` found of the training set.
         wall: puts back what a hook leaves changed.
+        programs: compile its step; None trains it as it is written.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Learner:
         accelerator: Accelerator,
         known_to: Callable[[Job, Context], Mapping[str, Tensor]] = nothing_known,
         wall: Wall | None = None,
+        programs: Programs | None = None,
     ) -> None:
-        self.job = job
+        self.job, self.programs = job, programs
         self.accelerator, self.wall = accelerator, wall or Wall()
         self.spans = spans_of(job.recipe, job.protocol)
         # What the recipe is built from is its own to change.
@@ -103,7 +106,10 @@ class Learner:
         self.optimiser = make_optimiser(protocol, self.job.network, parts, within=self.lesson)
         if self.average is not None:
             self.average.restart()
-        self._forward = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
+        self._plain = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
+        self._forward: Callable[[Batch, Heard], Terms] = self._plain
+        if self.programs is not None:
+            self._forward = self.programs.of_lesson(self.lesson, self.job.label)
         self._meter = Meter(self.lesson.networks())
 
     def start_epoch(self, epoch: int) -> None:
@@ -133,7 +139,8 @@ class Learner:
         view = self.recipe.view(replace(batch, progress=self.span.progress(at), views=own))
         if _is_own(self.recipe.view, Recipe.view):
             self.wall.tidy("view")
-        terms = self._forward(view, self.job.hear(teachers.ask, view.images))
+        forward = self._plain if self._meter.is_open else self._forward
+        terms = forward(view, self.job.hear(teachers.ask, view.images))
         self.wall.tidy("forward")
         loss = torch.stack([term.reshape(()) for term in terms.values()])
         total = loss.sum() * weight if weight != 1.0 else loss.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from benchmark.training.ending import Failed, Finished, diverged
 from benchmark.training.job import Job
 from benchmark.training.learner import Learner
 from benchmark.training.precision import not_finite
+from benchmark.training.teaching import Said
 from benchmark.training.updates.divergence import ran_away
 
 
@@ -35,6 +36,9 @@ class Progress:
         own_seconds: of the group's time, its own steps and its share of what is no one's.
         group: identities of all runs that it trained beside.
         earlier: other engines than today's that trained a part of it.
+        answers: of its group's teachers that were asked for, and
+        answers_read: those that were read from kept files.
+        is_rounded: whether some of them were rounded to fp16.
     """
 
     epochs: int = 0
@@ -46,6 +50,9 @@ class Progress:
     own_seconds: float = 0.0
     group: list[str] = field(default_factory=list)
     earlier: list[Engine] = field(default_factory=list)
+    answers: int = 0
+    answers_read: int = 0
+    is_rounded: bool = False
 
     def spend(self, seconds: float, *, sharing: int) -> None:
         """Note time of the group's training, which so many members shared."""
@@ -59,6 +66,12 @@ class Progress:
         seconds = self.epoch_seconds
         self.history.append(EpochRow(self.epochs, terms, seconds, images / seconds))
         self.epoch_seconds = 0.0
+
+    def examine(self, metrics: Metrics | None, seconds: float) -> None:
+        """Note what the last epoch's examination gave, unless it gave nothing, and took."""
+        self.evaluation_seconds += seconds
+        if metrics is not None:
+            self.history[-1] = self.history[-1].evaluated(metrics)
 
     def reopen(self) -> None:
         """Take back ``close``: the epoch is not evaluated yet."""
@@ -88,6 +101,7 @@ class Member:
 
     Attributes:
         lead: epochs of its recipe's stages before the protocol's own.
+        photographs: by whom they are cropped and coloured, see ``Loader.photographs``.
         within: what it needs to go on within the epoch that it was stopped in; None at its begin.
     """
 
@@ -95,6 +109,7 @@ class Member:
     learner: Learner
     progress: Progress
     lead: int
+    photographs: Literal["device"] | None = None
     within: Mapping[str, Any] | None = None
 
     @property
@@ -108,6 +123,13 @@ class Member:
         if self.within is not None:
             self.learner.go_on_within(self.within)
             self.within = None
+
+    def note_said(self, said: Said) -> None:
+        """Note how the answers came about that its group's teachers gave, if it heard any."""
+        if self.job.hears_of_batches:
+            self.progress.answers += said.asked
+            self.progress.answers_read += said.read
+            self.progress.is_rounded |= said.rounded
 
     def stands_beside(self, jobs: Iterable[Job]) -> None:
         """Note all jobs of its group."""
@@ -160,8 +182,14 @@ class Member:
             images_per_s=progress.history[-1].images_per_s,
             peak_memory_mb=peak_memory_mb(learner.accelerator.device),
             extra_epochs=self.lead,
+            photographs=self.photographs,
             group=tuple(progress.group),
             earlier=tuple(progress.earlier) or None,
+            teacher_outputs_read=progress.answers_read / progress.answers
+            if progress.answers_read
+            else None,
+            teacher_outputs="fp16" if progress.is_rounded else None,
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
+            compiled=True if learner.programs is not None else None,
         )

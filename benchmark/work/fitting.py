@@ -33,12 +33,12 @@ class Fitting:
         """
         check_optimiser(run.protocol)
         if not isinstance(run, Run):
-            self._shape(run.network, run.pictures)
+            self.shape(run.network, run.pictures)
             return None
         # Only what is trained leaves branches out: weights that were brought need no such network.
-        student = self._shape(run.network, run.pictures, run.protocol.drop_path)
+        student = self.shape(run.network, run.pictures, run.protocol.drop_path)
         teacher = run.roles.get("teacher")
-        shape = self._shape(teacher.network, run.pictures) if teacher else None
+        shape = self.shape(teacher.network, run.pictures) if teacher else None
         proposal = Proposal(student, shape, images=run.card.splits["train"])
         try:
             with unchanged():
@@ -49,7 +49,7 @@ class Fitting:
             return None
         return f"recipe '{run.recipe.name}' cannot combine {run.pair or run.network}: {reason}"
 
-    def _shape(self, network: str, pictures: Pictures, drop_path: float = 0.0) -> NetworkShape:
+    def shape(self, network: str, pictures: Pictures, drop_path: float = 0.0) -> NetworkShape:
         """Widths of a network, found without memory or arithmetic."""
         key = network, pictures.size, drop_path
         if key not in self._known:  # a second for a large network; classes change nothing inside it

@@ -16,9 +16,11 @@ from benchmark.events import Listener
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.recipe.discovery import load_recipes
 from benchmark.registry import Catalogue
+from benchmark.training.answers.keep import Exactness, Keep
 from benchmark.training.halt import Halt
 from benchmark.training.keeping.pauses import CHECKPOINT_S
 from benchmark.training.keeping.workspace import Workspace
+from benchmark.training.steps.programs import keep_programs
 from benchmark.work import memory
 from benchmark.work.accelerator import make_accelerator
 
@@ -37,6 +39,8 @@ class Site:
         checkpoint_s: seconds between two checkpoints.
         limit_s: seconds of training that a run may take; None means any.
         memory_gb: what a process on the CPU may allocate; None means any.
+        compiled: whether steps are compiled; None where that pays.
+        keeps: how exactly what teachers say is kept, in the cache; None keeps nothing.
     """
 
     runs: Path
@@ -48,12 +52,15 @@ class Site:
     checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
     memory_gb: float | None = None
+    compiled: bool | None = None
+    keeps: Exactness | None = None
 
     def place(self) -> Place:
         """The place: takes the device, and sets this process's threads and memory."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         memory.keep_freed()
+        keep_programs(self.cache_dir)
         if self.memory_gb is not None:
             memory.limit(self.memory_gb)
         return Place(
@@ -64,6 +71,8 @@ class Site:
             Halt(self.deadline),
             self.checkpoint_s,
             self.limit_s,
+            self.compiled,
+            Keep(self.cache_dir, self.keeps) if self.keeps else None,
         )
 
 
@@ -79,6 +88,8 @@ class Place:
         halt: when to stop, and to start nothing more.
         checkpoint_s: seconds between two checkpoints.
         limit_s: seconds of training that a run may take; None means any.
+        compiled: whether steps are compiled; None where that pays.
+        keep: where and how what teachers say is kept; None keeps nothing.
     """
 
     accelerator: Accelerator
@@ -88,6 +99,8 @@ class Place:
     halt: Halt = field(default_factory=Halt)
     checkpoint_s: float = CHECKPOINT_S
     limit_s: float | None = None
+    compiled: bool | None = None
+    keep: Keep | None = None
     _noted: set[str] = field(default_factory=set, repr=False)
     _data: dict[tuple[str, Pictures], DataSet] = field(default_factory=dict, repr=False)
     _recipes: dict[tuple[Path, ...], Catalogue[RecipeInfo]] = field(

@@ -18,6 +18,7 @@ from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
+from benchmark.training.answers.answering import keep_answers
 from benchmark.training.ending import Disturbed, Ending, Stopped, ended
 from benchmark.training.group import Group
 from benchmark.training.keeping.stand import side_by_side
@@ -168,8 +169,10 @@ def _train_together(
             halt=place.halt,
             checkpoint_s=place.checkpoint_s,
             limit_s=place.limit_s,
+            compiled=place.compiled,
         )
         endings = group.endings
+        keep_answers(group, place.keep)
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
         listener.group_started(title, [run.label for run in runs], group.epochs, group.stand.epoch)
         train(group)

@@ -116,6 +116,7 @@ def test_several_words_say_what_to_train_again(
         ({"time_limit": 0}, "--time-limit 0: write"),
         ({"memory_per_worker": float("inf")}, "--memory-per-worker inf"),
         ({"checkpoint_minutes": -1}, "--checkpoint-minutes -1"),
+        ({"keep_teacher_outputs": "bf16"}, "in fp32 or fp16, not in 'bf16'"),
     ],
 )
 def test_means_that_do_not_fit_are_refused_before_anything_is_planned(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli import options
 from benchmark.cli.app import app
-from benchmark.cli.cells import choosing_cells
+from benchmark.cli.cells import MeansOptions, choosing_cells
 from benchmark.cli.options import DataOption, JsonOption
 from benchmark.matrix import states
 from benchmark.matrix.request import Request
@@ -64,6 +64,15 @@ def test_what_nobody_wrote_is_what_a_request_has(
     assert called == [(Request(), None, False)]
 
 
+@pytest.mark.parametrize(
+    ("flags", "keeps"),
+    [((), None), (("",), "fp32"), (("_fp16",), "fp16"), (("", "_fp16"), "fp16")],
+)
+def test_teacher_outputs_are_kept_as_the_flags_say(flags: tuple[str, ...], keeps: str) -> None:
+    chosen = MeansOptions(**{f"keep_teacher_outputs{flag}": True for flag in flags})
+    assert chosen.made().keeps == keeps
+
+
 def test_options_are_read_from_the_environment_too(
     sample: typer.Typer, called: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,10 +100,10 @@ CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
     [
         ("run", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "minutes",
                  "dry_run", "precision", "workers", "threads", "memory_per_worker",
-                 "checkpoint_minutes", "time_limit", "launcher", "gpus_per_worker",
-                 "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time",
-                 "slurm_account", "slurm_qos", "slurm_constraint", "slurm_setup", "detach",
-                 "path", "as_json"]),
+                 "compile_steps", "checkpoint_minutes", "time_limit", "keep_teacher_outputs",
+                 "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker", "cpus_per_worker",
+                 "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
+                 "slurm_constraint", "slurm_setup", "detach", "path", "as_json"]),
         ("plan", [*CHOICE, "runs", "results", "teacher_checkpoint", "retry", "path", "as_json"]),
         ("status", [*CHOICE, "runs", "results", "teacher_checkpoint", "watch", "path",
                     "as_json"]),

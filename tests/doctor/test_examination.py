@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark.doctor import examination
 from benchmark.doctor.examination import examine, mend
 from benchmark.doctor.findings import Finding, Level, Surroundings
+from benchmark.training.answers.files import AnswerFiles, Part, Place
 from tests.support.listeners import Noting
 
 DEAD = """
@@ -249,6 +251,21 @@ def test_damaged_kept_images_are_named_and_left(around: Surroundings, tmp_path: 
     mend(found)
     assert path.exists()
     assert damaged.exists()
+
+
+def test_damaged_teacher_outputs_are_named_and_left(around: Surroundings, tmp_path: Path) -> None:
+    around = replace(around, cache_dir=tmp_path / "cache")
+    files = AnswerFiles(around.cache_dir / "tiny" / "12.answers", "key", (0, 1))
+    place = Place(0, 0, 1)
+    files.write(place, Part((2,), torch.ones(2, 3), torch.ones(2, 4)))
+    found = examine(around, ["kept"])
+    assert graver_than_a_note(found) == []
+    assert any(finding.what.startswith("1 file of teacher outputs") for finding in found)
+    flip(files.path(place))
+    found = graver_than_a_note(examine(around, ["kept"]))
+    assert "seal is broken" in "".join(naming(found, files.path(place)).where)
+    mend(found)
+    assert files.path(place).exists()
 
 
 def test_checkpoints_of_finished_runs_are_told(around: Surroundings) -> None:

@@ -240,7 +240,7 @@ def test_the_command_of_a_job_makes_the_same_request(tmp_path: Path) -> None:
         datasets=("tiny",), recipes=("kd[temperature=2]", "crd"), seeds="0,2", paths=(tmp_path,)
     )
     options = {"gpus-per-worker": 1, "cpus-per-worker": 3}
-    means = Means(tmp_path, precision="bf16", launcher="slurm", options=options)
+    means = Means(tmp_path, precision="bf16", launcher="slurm", keeps="fp16", options=options)
     words = job_words(request, means, runs=tmp_path / "r", results=tmp_path / "q", retry=["failed"])
     assert words[:4] == (sys.executable, "-m", "benchmark", "run")
     text = " ".join(words)
@@ -248,6 +248,7 @@ def test_the_command_of_a_job_makes_the_same_request(tmp_path: Path) -> None:
         "--dataset tiny", "--recipe kd[temperature=2] --recipe crd", "--seeds 0,2",
         f"--path {tmp_path}", f"--runs {tmp_path}/r", f"--results {tmp_path}/q",
         "--precision bf16", "--threads 3", "--retry failed", "--workers 1",
+        "--keep-teacher-outputs-fp16",
     ):  # fmt: skip
         assert part in text
 

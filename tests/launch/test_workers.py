@@ -61,16 +61,24 @@ def values(record: Record) -> object:
 
 
 def test_workers_give_the_numbers_of_this_process(session: Make, execute: Execute) -> None:
+    """Also where one of them runs its teachers, and another reads what was kept of them."""
     recipes, noting = ("vanilla", "kd", "crd"), Noting()
-    assert execute(session(*recipes), workers=2, threads=1, listener=noting).exit_code == 0
+
+    def trained(**words: Any) -> tuple[Record, ...]:
+        assert execute(session(*recipes), threads=1, **words).exit_code == 0
+        store = session(*recipes).store
+        records = store.all().records
+        for path in store.root.rglob("*.json"):
+            path.unlink()
+        return records
+
+    apart = trained(workers=2, keeps="fp32", listener=noting)
     assert not [note for note in noting.notes if "its recipe left" in note]
-    apart = session(*recipes).store.all().records
-    for path in session(*recipes).store.root.rglob("*.json"):
-        path.unlink()
-    execute(session(*recipes))
-    together = session(*recipes).store.all().records
-    assert [*map(values, apart)] == [*map(values, together)]
+    together, read = trained(), trained(keeps="fp32")
+    assert [*map(values, apart)] == [*map(values, together)] == [*map(values, read)]
     assert len(apart) == 4
+    shares = [{r.cost and r.cost.teacher_outputs_read for r in each} for each in (together, read)]
+    assert shares == [{None}, {None, 0.666667}]
 
 
 def test_runs_that_end_their_process_are_found_and_recorded(

@@ -11,6 +11,7 @@ from tests.records.made_records import record
 
 COMMITTED = sorted((Path(__file__).parents[2] / "results").rglob("seed*.json"))
 PASSES = {"forwards_per_image", "backwards_per_image"}
+OUTPUTS = {"teacher_outputs_read": 0.5, "teacher_outputs": "fp16"}
 
 
 def test_passes_that_were_not_counted_are_no_keys():
@@ -25,6 +26,14 @@ def test_passes_that_were_counted_are_written_and_read(store):
     store.write(made.model_copy(update={"cost": cost}))
     read = store.find(made.spec)
     assert (read.cost.forwards_per_image, read.cost.backwards_per_image) == (3.0, 1.0)
+
+
+def test_how_teacher_outputs_came_about_is_a_key_where_it_matters(store):
+    made = record(60.0)
+    assert not OUTPUTS.keys() & made.cost.model_dump(mode="json").keys()
+    store.write(made.model_copy(update={"cost": made.cost.model_copy(update=OUTPUTS)}))
+    written = store.find(made.spec).cost.model_dump(mode="json")
+    assert {name: written[name] for name in OUTPUTS} == OUTPUTS
 
 
 def test_the_schema_still_says_what_a_cost_has():

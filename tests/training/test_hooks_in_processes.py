@@ -24,6 +24,7 @@ from benchmark.recipe.contract import Recipe
 from benchmark.recipe.discovery import load_recipes
 from benchmark.recipe.pair import Pair
 from benchmark.records.canonical import digest
+from benchmark.training.answers.keep import Keep
 from benchmark.training.ending import Stopped
 from benchmark.training.job import Job
 from benchmark.training.keeping import pauses
@@ -94,9 +95,9 @@ def one_process(rank: int, port: int, card: str, cache: str, folder: str) -> Non
     assert accelerator.num_processes == PROCESSES
     data = load_data(read_card(Path(card)), None, Path(cache))
 
-    def trained(part: str, *, steps: int | None = None) -> list[Trained]:
+    def trained(part: str, *, steps: int | None = None, keep: Keep | None = None) -> list[Trained]:
         jobs = [job(name) for name in NAMES]
-        done = run_until(jobs, data, accelerator, place / part, steps=steps)
+        done = run_until(jobs, data, accelerator, place / part, steps=steps, keep=keep)
         accelerator.wait_for_everyone()
         return done
 
@@ -107,9 +108,13 @@ def one_process(rank: int, port: int, card: str, cache: str, folder: str) -> Non
     for asked, at in ((2, Stopped(0, 2, 2)), (1, Stopped(0, 2, 3))):
         ended = {one.ending for one in trained("parts", steps=asked if rank == 1 else None)}
         assert ended == {at}
-    held = {"whole": whole, "continued": trained("parts")}
-    for one, other in zip(*held.values(), strict=True):
-        assert_same_but_for_time(one, other)
+    held = {"whole": whole, "continued": trained("parts", keep=Keep(place))}
+    # What every process kept of the rest, and of the second epoch, is read by it again.
+    read = trained("read", keep=Keep(place))
+    for others in (held["continued"], read):
+        for one, other in zip(whole, others, strict=True):
+            assert_same_but_for_time(one, other)
+    assert read[NAMES.index("kd-plus-plus")].finished.cost.teacher_outputs_read is not None
     states = {
         part: {name: held_by(one) for name, one in zip(NAMES, members, strict=True)}
         for part, members in held.items()

@@ -12,6 +12,8 @@ from accelerate import Accelerator
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
 from benchmark.records.history import EpochRow
+from benchmark.training.answers.answering import keep_answers
+from benchmark.training.answers.keep import Keep
 from benchmark.training.ending import Ending, Failed, Finished
 from benchmark.training.group import Group
 from benchmark.training.halt import Halt
@@ -85,13 +87,16 @@ def run_until(
     steps: int | None = None,
     checkpoint_s: float = 60.0,
     listener: Asked | None = None,
+    compiled: bool = False,
+    keep: Keep | None = None,
 ) -> list[Trained]:
     """Train until a stop is asked for, or to the end."""
     listener = listener or Asked(steps)
     group = Group(
         jobs, data, accelerator=accelerator, workspace=Workspace(folder), listener=listener,
-        halt=listener.halt, checkpoint_s=checkpoint_s,
+        halt=listener.halt, checkpoint_s=checkpoint_s, compiled=compiled,
     )  # fmt: skip
+    keep_answers(group, keep)
     if group.stand.step and listener.left is not None:
         listener.left += 1  # the steps that are passed over are told as well
     members = {member.job.identity: member for member in group.members}

@@ -17,6 +17,7 @@ _SHARED = {"unpacked/*": "unpacked archive", "arrow/*/*": "of an older version"}
 _OF_A_DATA_SET = {
     ".safetensors": "decoded images",
     ".images": "decoded images",
+    ".answers": "teacher outputs",
     ".tmp": "unfinished",  # as older versions called it
     ".partial": "unfinished",
     # Files of pixels with a journal, which nothing reads any more.

@@ -11,7 +11,7 @@ import hashlib
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -45,6 +45,11 @@ class LoadedBatch:
 
 class Loader(Protocol):
     """Gives a split batch by batch, epoch after epoch."""
+
+    @property
+    def photographs(self) -> Literal["device"] | None:
+        """By whom they are cropped and coloured, if by the device; see ``Cost.photographs``."""
+        ...
 
     @property
     def images_per_epoch(self) -> int:
@@ -116,6 +121,12 @@ def stable_seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
+def sample_seed(seed: int, epoch: int, position: int, view: int) -> int:
+    """Where the random numbers begin that augment one image for one view of it."""
+    again = (view,) if view else ()
+    return stable_seed(seed, epoch, "augment", position, *again)
+
+
 def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     """A CPU generator whose stream belongs to one purpose in one epoch."""
     return torch.Generator().manual_seed(stable_seed(seed, epoch, purpose))
@@ -156,10 +167,12 @@ class Normalise:
         """uint8 (B, H, W, 3), contiguous, to float32 (B, 3, H, W) in ``channels_last``."""
         bytes_ = pixels.view(len(pixels), -1)
         if pixels.device.type == "cpu" and 4 * pixels.numel() >= _OWN_MEMORY_BYTES:
-            flat = _own_memory(pixels.numel()).view(bytes_.shape).copy_(bytes_)
+            flat = _own_memory(pixels.numel()).view(bytes_.shape).copy_(bytes_).mul_(self._scale)
+        elif pixels.device.type == "cpu":
+            flat = bytes_.float().mul_(self._scale)
         else:
-            flat = bytes_.float()
-        flat.mul_(self._scale).add_(self._shift)
+            flat = torch.mul(bytes_, self._scale)  # the same in one pass over the memory
+        flat.add_(self._shift)
         return flat.view(-1, self._size, self._size, 3).permute(0, 3, 1, 2)
 
 

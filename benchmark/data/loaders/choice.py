@@ -1,17 +1,28 @@
-"""The choice between the two loaders."""
+"""The choice between the loaders."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from benchmark.data.loaders.augmentation import ResidentAugmentation
 from benchmark.data.loaders.batches import LoadedBatch, Loader
+from benchmark.data.loaders.draws import has_twins
+from benchmark.data.loaders.photographs import PhotographLoader
 from benchmark.data.loaders.resident import ResidentLoader
+from benchmark.data.loaders.table import fits
 from benchmark.data.loaders.workers import WorkersLoader, has_size
 from benchmark.data.pictures import Pictures
 from benchmark.data.splits import ImageSplit
+from benchmark.errors import UsageError
 
 __all__ = ["LoadedBatch", "Loader", "make_loader"]
+
+PHOTOGRAPHS = "KDBENCH_PHOTOGRAPHS"
+"""Says by whom photographs are cropped and coloured: ``device`` or ``workers``."""
 
 
 def make_loader(
@@ -26,10 +37,10 @@ def make_loader(
     workers: int | None = None,
     views: int = 1,
 ) -> Loader:
-    """The loader for a split: resident if it can be, worker processes otherwise.
+    """The loader for a split: one that keeps it on the device if there is one.
 
-    A split is kept on the device if all its images have the pictures' size and, for training,
-    every transform of theirs has a twin there.
+    Small images are kept there if all of them have the pictures' size and, for training, every
+    transform has a twin in ``augmentation.py``; of all others see ``_by_device``.
 
     Args:
         split: of a data set.
@@ -41,19 +52,18 @@ def make_loader(
         shard: number of this process and how many there are.
         workers: worker processes if they are needed; None takes as many as there are processors.
         views: how often every image is augmented; the first one is the same for any number.
+
+    Raises:
+        UsageError: ``KDBENCH_PHOTOGRAPHS`` names nobody.
     """
+    kind: Callable[..., Loader]
     if has_size(split, pictures.size) and not (train and ResidentAugmentation.of(pictures) is None):
-        return ResidentLoader(
-            split,
-            pictures,
-            batch_size=batch_size,
-            seed=seed,
-            device=device,
-            train=train,
-            shard=shard,
-            views=views,
-        )
-    return WorkersLoader(
+        kind = ResidentLoader
+    elif _by_device(split, pictures, torch.device(device), train=train):
+        kind = PhotographLoader
+    else:
+        kind = partial(WorkersLoader, workers=workers)
+    return kind(
         split,
         pictures,
         batch_size=batch_size,
@@ -61,6 +71,21 @@ def make_loader(
         device=device,
         train=train,
         shard=shard,
-        workers=workers,
         views=views,
     )
+
+
+def _by_device(split: ImageSplit, pictures: Pictures, device: torch.device, *, train: bool) -> bool:
+    """Whether photographs are cropped and coloured by the device, in whose memory they must fit.
+
+    On a CPU OpenCV is faster by itself and as fast within a training (``photographs.py`` has the
+    figures), and gives the pixels of earlier records bit for bit: there it is done only when told.
+    """
+    told = os.environ.get(PHOTOGRAPHS, "")
+    if told not in ("", "device", "workers"):
+        raise UsageError(
+            f"{PHOTOGRAPHS} is '{told}'. Set it to 'device' or 'workers', or unset it."
+        )
+    if told == "workers" or (not told and device.type == "cpu"):
+        return False
+    return (not train or has_twins(pictures)) and fits(split.images, device)

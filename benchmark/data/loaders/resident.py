@@ -81,6 +81,11 @@ class ResidentLoader:
             self._batches_at_once = max(1, _IMAGES_AT_ONCE // batch_size)
 
     @property
+    def photographs(self) -> None:
+        """By whom they are cropped and coloured: not by the device."""
+        return None
+
+    @property
     def images_per_epoch(self) -> int:
         """Images that all processes together see in an epoch."""
         return self._images

@@ -1,4 +1,4 @@
-"""The loader for everything that cannot lie on the device: worker processes and albumentations.
+"""The loader for everything else than lies on the device: worker processes and albumentations.
 
 albumentations 2.0.8 seeds neither its forked workers, which all repeat the same choices, nor the
 transforms of a ``Compose`` apart: ``set_random_seed`` gives each of them a stream of its own that
@@ -41,6 +41,7 @@ from benchmark.data.loaders.batches import (
     Normalise,
     chunks_of_epoch,
     epoch_order,
+    sample_seed,
     stable_seed,
 )
 from benchmark.data.loaders.watching import LOOK_EVERY_S, Board, Watched, start_worker
@@ -118,6 +119,11 @@ class WorkersLoader:
         self._batches: Iterable[Tensor | BenchmarkError] = (
             Watched(batches, board) if workers else batches
         )
+
+    @property
+    def photographs(self) -> None:
+        """By whom they are cropped and coloured: not by the device."""
+        return None
 
     @property
     def images_per_epoch(self) -> int:
@@ -252,8 +258,7 @@ class _Samples(Dataset[Tensor | BenchmarkError]):
         """Pixels uint8 (S, S, 3)."""
         epoch, position, view = key
         self._board.at(position)
-        again = (view,) if view else ()
-        seed = stable_seed(self._seed, epoch, "augment", position, *again)
+        seed = sample_seed(self._seed, epoch, position, view)
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
             with _seeded(seed):

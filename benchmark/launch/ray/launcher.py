@@ -25,7 +25,9 @@ from benchmark.training.halt import Halt
 from benchmark.work.place import Site
 
 # Of the environment, what a user sets for the work and not for the machine.
-VARIABLES = (OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_XET")
+VARIABLES = (
+    OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_XET", "KDBENCH_PHOTOGRAPHS",
+)  # fmt: skip
 WAITS_S = 60.0  # for a free place, before that is said
 
 

@@ -81,6 +81,10 @@ def _work(means: Means) -> Iterator[str]:
     yield from ("--precision", means.precision)
     yield from ("--checkpoint-minutes", str(means.checkpoint_minutes))
     yield from ("--threads", str(means.threads or cpus_of(means)))
+    if means.compiled is not None:
+        yield "--compile" if means.compiled else "--no-compile"
+    if means.keeps is not None:
+        yield "--keep-teacher-outputs" + ("-fp16" if means.keeps == "fp16" else "")
     limits = {
         "--memory-per-worker": means.memory_gb, "--time-limit": means.limit_minutes,
         "--minutes": means.minutes,

@@ -17,6 +17,10 @@ MOST_TEACHERS = 3  # that a footnote names
 Told = Callable[[Record], str | None]
 
 
+def _way(record: Record) -> str:
+    return "compiled" if record.cost and record.cost.compiled else "as it is written"
+
+
 def _version(package: str) -> Told:
     return lambda record: record.environment.packages.get(package)
 
@@ -26,6 +30,7 @@ SURROUNDINGS: Mapping[str, Told] = {
     "devices": lambda record: record.environment.device,
     "numbers of processes": lambda record: str(record.environment.processes),
     "numbers of threads": lambda record: str(record.environment.threads),
+    "ways of a step": _way,
     **{f"versions of {package}": _version(package) for package in PACKAGES},
 }
 
@@ -40,6 +45,7 @@ def notes_on_cell(records: Sequence[Record], kinds: Kinds) -> tuple[str, ...]:
     return (
         *_mixed(records),
         *_continued(records),
+        *_heard_rounded(records),
         *_attested(records, kinds),
         *_teachers(records, kinds.known),
     )
@@ -57,6 +63,13 @@ def _continued(records: Iterable[Record]) -> Iterable[str]:
     if seeds:
         named = ", ".join(map(str, seeds))
         yield f"Continued on another engine than it began on: seed {named}."
+
+
+def _heard_rounded(records: Iterable[Record]) -> Iterable[str]:
+    heard = [record for record in records if record.cost and record.cost.teacher_outputs]
+    if heard:
+        named = ", ".join(str(seed) for seed in sorted(record.spec.seed for record in heard))
+        yield f"Heard its teacher rounded to fp16: seed {named}."
 
 
 def _attested(records: Iterable[Record], kinds: Kinds) -> Iterable[str]:

@@ -221,11 +221,18 @@ def earlier(record: Record) -> tuple[Engine, ...]:
 def engines(record: Record) -> tuple[str, ...]:
     """What trained it in words, one entry for each engine that it went on under."""
     where = record.environment
-    used = [(e.torch, e.device, e.processes, e.threads, e.precision) for e in earlier(record)]
-    last = (where.packages.get("torch", ""), where.device, where.processes, where.threads)
+    last = Engine(
+        torch=where.packages.get("torch", ""),
+        device=where.device,
+        processes=where.processes,
+        threads=where.threads,
+        precision=where.precision,
+        compiled=record.cost.compiled if record.cost else None,
+    )
     return tuple(
-        f"torch {torch}, {device}, {processes} × {threads} threads, {precision}"
-        for torch, device, processes, threads, precision in [*used, (*last, where.precision)]
+        f"torch {e.torch}, {e.device}, {e.processes} × {e.threads} threads, {e.precision}"
+        + (", compiled" if e.compiled else "")
+        for e in (*earlier(record), last)
     )
 
 

@@ -171,6 +171,10 @@ def _cost(record: Record) -> Mapping[str, str]:
         "speed": f"{cost.images_per_s:.0f} images/s{beside}",
         "memory": f"{cost.peak_memory_mb:.0f} MB at most",
     }
+    share, rounded = cost.teacher_outputs_read, cost.teacher_outputs
+    read = "" if share is None else f"{100 * share:.3g} % read and not computed"
+    if said := ", ".join(filter(None, (read, rounded and f"rounded to {rounded}"))):
+        values["teachers"] = said
     if cost.forwards_per_image is not None and cost.backwards_per_image is not None:
         forwards, backwards = cost.forwards_per_image, cost.backwards_per_image
         values["passes"] = f"{forwards:g} forwards, {backwards:g} backwards an image"
@@ -183,9 +187,10 @@ def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]
     dirty = ", with uncommitted changes" if environment.git_dirty else ""
     number = environment.processes
     processes = "1 process" if number == 1 else f"{number} processes"
+    compiled = ", compiled" if record.cost and record.cost.compiled else ""
     values = {
         "device": f"{environment.device}, {environment.precision}, {processes} "
-        f"with {environment.threads} threads",
+        f"with {environment.threads} threads{compiled}",
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
         "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),

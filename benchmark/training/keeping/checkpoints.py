@@ -10,10 +10,11 @@ from accelerate import Accelerator
 
 from benchmark.errors import UsageError
 from benchmark.events import Listener
+from benchmark.records.schema import Engine
 from benchmark.training.ending import Disturbed
 from benchmark.training.job import Job
 from benchmark.training.keeping.checkpoint_files import Checkpoint
-from benchmark.training.keeping.engine import difference, engine_of
+from benchmark.training.keeping.engine import difference
 from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.keeping.sealed import Damaged, Outdated
 from benchmark.training.keeping.stand import BEGINNING, Stand
@@ -28,12 +29,19 @@ class Checkpoints:
         workspace: where they are kept.
         accelerator: its main process writes.
         listener: hears of what is written, and of checkpoints that cannot be used.
+        engine: what the group is trained with.
     """
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator, listener: Listener) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        accelerator: Accelerator,
+        listener: Listener,
+        engine: Engine,
+    ) -> None:
         self.files, self.workspace = workspace.checkpoints, workspace
         self.accelerator, self.listener = accelerator, listener
-        self.engine = engine_of(accelerator)
+        self.engine = engine
         self._told: set[str] = set()
 
     def stands(self, job: Job) -> tuple[Stand, ...]:

@@ -11,7 +11,7 @@ from benchmark.records.schema import Engine
 from benchmark.training.precision import precision_of
 
 
-def engine_of(accelerator: Accelerator) -> Engine:
+def engine_of(accelerator: Accelerator, *, is_compiled: bool = False) -> Engine:
     """What this process computes with, together with the others."""
     return Engine(
         torch=torch.__version__,
@@ -19,6 +19,7 @@ def engine_of(accelerator: Accelerator) -> Engine:
         processes=accelerator.num_processes,
         threads=torch.get_num_threads(),
         precision=precision_of(accelerator),
+        compiled=True if is_compiled else None,
     )
 
 
@@ -31,7 +32,7 @@ def device_name(device: torch.device) -> str:
 
 def difference(one: Engine, other: Engine) -> str:
     """What sets two engines apart, for a person; empty if nothing does."""
-    before, now = one.model_dump(), other.model_dump()
+    before, now = dict(one), dict(other)
     return ", ".join(
         f"{name} {before[name]}, now {now[name]}" for name in now if before[name] != now[name]
     )

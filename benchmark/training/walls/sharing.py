@@ -63,6 +63,8 @@ class Sharing:
 
     def _watched(self, loaded: LoadedBatch, count: int) -> Batch:
         batch = self._prepare(loaded, count)
+        epoch, number = divmod(count, len(self._loader))
+        self._teachers.answering.begin(batch.images, epoch=epoch, step=number)
         batch.shared.making = self._guard.wall.engine
         # Not the method of ``_shared`` itself: it holds the batch, which would be a circle.
         batch.shared.made = lambda view: self._shared.viewed(view)

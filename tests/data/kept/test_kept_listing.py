@@ -21,6 +21,7 @@ def cache(tmp_path: Path) -> Path:
     put(tmp_path / "trees" / "1.safetensors", 50)
     put(tmp_path / "trees" / "2-train.images" / "00000-of-00002.arrow", 300)
     put(tmp_path / "trees" / "2-train.images" / "00001-of-00002.arrow", 100)
+    put(tmp_path / "trees" / "6.answers" / "epoch+00000" / "step-000000.safetensors", 15)
     put(tmp_path / "trees" / ".3.safetensors.9-ab.partial", 5)
     put(tmp_path / "trees" / "5.safetensors.7.tmp", 3)
     put(tmp_path / "old" / "4-test.pixels", 40)
@@ -49,6 +50,7 @@ def test_everything_is_listed_the_largest_first(cache: Path) -> None:
         ("old/4-test.pixels", "old", "of an older version"),
         ("unpacked/birds-ab", "", "unpacked archive"),
         ("arrow/parquet/default-12", "", "of an older version"),
+        ("trees/6.answers", "trees", "teacher outputs"),
         ("recipes-77.json", "", "index of recipes"),
         ("trees/.3.safetensors.9-ab.partial", "trees", "unfinished"),
         ("old/4-test.pixels.journal", "old", "of an older version"),

@@ -287,6 +287,12 @@ class TestWorthSaying:
             "torch 2.9.0, cpu, 1 × 4 threads, fp32",
         )
 
+    def test_a_run_that_heard_its_teacher_rounded_is_named(self):
+        made = kd(60.0, seed=4)
+        cost = made.cost.model_copy(update={"teacher_outputs": "fp16"})
+        table = table_of(made.model_copy(update={"cost": cost}))
+        assert table.footnotes == ("Heard its teacher rounded to fp16: seed 4.",)
+
     def test_a_run_that_went_on_in_another_precision_stands_apart(self):
         found = columns(kd(60.0), continued(kd(61.0, seed=1), "bf16"))
         assert set(found) == {"precision fp32", "precision bf16 then fp32"}

@@ -114,6 +114,15 @@ def test_passes_an_image_are_shown_where_they_were_counted(printed):
     assert "passes       4 forwards, 2 backwards an image" in lines
 
 
+def test_teacher_outputs_that_were_read_or_rounded_are_shown(printed):
+    made = record(60.0)
+    assert "teachers" not in printed(record_view(made))
+    kept = {"teacher_outputs_read": 0.995, "teacher_outputs": "fp16"}
+    made = made.model_copy(update={"cost": made.cost.model_copy(update=kept)})
+    lines = printed(record_view(made)).splitlines()
+    assert "teachers     99.5 % read and not computed, rounded to fp16" in lines
+
+
 def test_a_failure_for_a_person(printed):
     lines = printed(record_view(record(None, status="diverged"))).splitlines()
     words = [line.split(maxsplit=1) for line in lines]

@@ -1,4 +1,4 @@
-"""Products with matrices of many rows are those of torch."""
+"""Products with banks are those of torch."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What a step runs: a network with its recipe, and the programs that they are compiled to."""

@@ -1,0 +1,1 @@
+"""kdbench's speed beside that of code as it is usually published."""
