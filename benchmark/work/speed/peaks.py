@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmark.errors import UsageError
-from benchmark.recipe.products import product_of_rows
+from benchmark.recipe.banks import product_of_rows
 from benchmark.records.speed import Peak
 
 MATRIX_SIZES = (256, 512, 1024, 2048)

@@ -3,8 +3,8 @@
 The training loop knows nothing of it: the marks hang on hooks of torch and on the teachers' door,
 for a few steps, and are taken away. A mark costs a microsecond, on a GPU a recorded event, which
 is read when the step is over: nothing waits for the device in between. Every moment of a step lies
-between two marks, so the parts add up to the step. What is compiled into one leaves no mark inside,
-and counts to the part in which it ends.
+between two marks, so the parts add up to the step. A compiled lesson takes no hook, as its program
+would be given up for it: forward, loss and backward are then one part, ``compiled``.
 """
 
 from __future__ import annotations
@@ -135,6 +135,9 @@ def _marked(steps: Steps, marks: Marks) -> Iterator[None]:
 
 def _hang(learner: Learner, marks: Marks) -> Iterator[Any]:
     """Hooks of one learner's step: where its lesson, its network and its update begin and end."""
+    if learner.programs is not None:
+        yield learner.optimiser.register_step_pre_hook(lambda *given: marks.end("compiled"))
+        return
     inside = False
 
     def end(phase: Phase) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +69,29 @@ def test_marks_change_nothing_and_are_taken_away(bench: Bench, runs: dict[str, R
     assert marked.teachers is teachers
     hooks = (one.lesson._forward_pre_hooks, one.lesson._forward_hooks, one.network._forward_hooks)
     assert not any(hooks)
+
+
+def test_a_compiled_lesson_takes_no_hook(
+    bench: Bench, runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler would find it in the lesson's code, and give the program up."""
+    steps = bench.steps([runs["kd"]])
+    [learner] = steps.learners
+    monkeypatch.setattr(learner, "programs", object())
+    parts = Phases(steps, bench.task(steps, [runs["kd"]]), CPU)
+    hooks: list[bool] = []
+    monkeypatch.setattr(
+        learner.lesson, "forward", lambda *given: _noting(learner.lesson, hooks, *given)
+    )
+    parts.take(0.0)
+    assert hooks == [False]
+    assert list(parts.medians()) == ["load", "view", "teacher", "compiled", "update"]
+
+
+def _noting(lesson: Any, hooks: list[bool], *given: Any) -> Any:
+    inside = (lesson._forward_pre_hooks, lesson.network._forward_pre_hooks)
+    hooks.append(any(inside))
+    return type(lesson).forward(lesson, *given)
 
 
 def test_the_parts_add_up_to_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
