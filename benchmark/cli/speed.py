@@ -27,6 +27,9 @@ PairOption = Annotated[str | None, typer.Option("--pair", help="teacher:student.
 SecondsOption = Annotated[
     float, typer.Option("--seconds", min=0.1, help="Time for each rate, in all rounds together.")
 ]
+CompileOption = Annotated[
+    bool, typer.Option("--compile/--no-compile", help="Measure compiled steps.")
+]
 SaveOption = Annotated[
     bool, typer.Option("--save", help="Keep it in speed/ of the results, for the leaderboard.")
 ]
@@ -40,6 +43,7 @@ def speed(
     data: DataOption = None,
     precision: PrecisionOption = Precision.fp32,
     seconds: SecondsOption = 10.0,
+    compiled: CompileOption = False,
     path: PathOption = None,
     save: SaveOption = False,
     results: ResultsOption = Path("results"),
@@ -72,6 +76,7 @@ def speed(
         cache_dir=cache_folder(),
         precision=precision.value,
         seconds=seconds,
+        compiled=compiled,
         listener=listener(aside),
     )
     if as_json:

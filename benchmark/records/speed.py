@@ -28,7 +28,7 @@ from benchmark.strict import Strict
 SPEED_VERSION: Final = 1
 KIND = "speed file"
 LONGEST_DEVICE = 80
-Phase = Literal["load", "view", "teacher", "student", "loss", "backward", "compiled", "update"]
+Phase = Literal["load", "view", "teacher", "student", "loss", "backward", "update"]
 Rate = Annotated[float, Field(gt=0, le=1e15)]
 
 

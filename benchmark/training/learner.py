@@ -45,6 +45,9 @@ class Learner:
         known_to: gives what the recipe's ``before`` found of the training set.
         wall: puts back what a hook leaves changed.
         programs: compile its step; None trains it as it is written.
+
+    Attributes:
+        forward: gives the loss terms of a batch, in all steps but a stage's first.
     """
 
     def __init__(
@@ -107,9 +110,9 @@ class Learner:
         if self.average is not None:
             self.average.restart()
         self._plain = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
-        self._forward: Callable[[Batch, Heard], Terms] = self._plain
+        self.forward: Callable[[Batch, Heard], Terms] = self._plain
         if self.programs is not None:
-            self._forward = self.programs.of_lesson(self.lesson, self.job.label)
+            self.forward = self.programs.of_lesson(self.lesson, self.job.label)
         self._meter = Meter(self.lesson.networks())
 
     def start_epoch(self, epoch: int) -> None:
@@ -139,7 +142,7 @@ class Learner:
         view = self.recipe.view(replace(batch, progress=self.span.progress(at), views=own))
         if _is_own(self.recipe.view, Recipe.view):
             self.wall.tidy("view")
-        forward = self._plain if self._meter.is_open else self._forward
+        forward = self._plain if self._meter.is_open else self.forward
         terms = forward(view, self.job.hear(teachers.ask, view.images))
         self.wall.tidy("forward")
         loss = torch.stack([term.reshape(()) for term in terms.values()])

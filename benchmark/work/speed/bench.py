@@ -9,6 +9,7 @@ from statistics import median
 
 from accelerate import Accelerator
 
+from benchmark.cards.protocol import Protocol
 from benchmark.data.kept.pixel_files import KeptImages
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.loaders.choice import Loader, make_loader
@@ -24,6 +25,7 @@ from benchmark.records.schema import ALONE
 from benchmark.registry import Catalogue
 from benchmark.training.job import Job, Setting, make_network
 from benchmark.training.precision import precision_of
+from benchmark.training.steps.programs import Programs
 from benchmark.work.speed.clock import Clock, Task
 from benchmark.work.speed.floors import Needs, needs_of
 from benchmark.work.speed.steps import Steps, teachers_of
@@ -40,6 +42,7 @@ class Bench:
         recipes: all that there are.
         accelerator: owns device and precision.
         seconds: for which each rate is measured.
+        make_programs: compiles the steps of a protocol; None makes them as they are written.
 
     Attributes:
         clock: measures the rates.
@@ -51,8 +54,9 @@ class Bench:
         recipes: Catalogue[RecipeInfo],
         accelerator: Accelerator,
         seconds: float,
+        make_programs: Callable[[Protocol], Programs | None] = lambda protocol: None,
     ) -> None:
-        self.data, self.recipes = data, recipes
+        self.data, self.recipes, self._make_programs = data, recipes, make_programs
         self.accelerator = accelerator
         self.clock = Clock(accelerator.device, seconds)
         self.setting = Setting(data.pictures, data.train.labels)
@@ -67,7 +71,9 @@ class Bench:
 
     def steps(self, runs: Sequence[Run]) -> Steps:
         """Learners that train side by side, with their teachers."""
-        return Steps([self._job(run) for run in runs], self.setting, self.accelerator)
+        programs = self._make_programs(runs[0].protocol)
+        jobs = [self._job(run) for run in runs]
+        return Steps(jobs, self.setting, self.accelerator, programs)
 
     def task(self, steps: Steps, runs: Sequence[Run]) -> Task:
         """Train learners on batches as their group would get them."""
@@ -78,7 +84,8 @@ class Bench:
     def teacher(self, cell: Cell) -> Task:
         """The teacher's forward, with a batch at hand."""
         network = self._network(cell.run.roles.get("teacher") or self._teacher_alone(cell))
-        teachers = teachers_of([network], self.accelerator, needs=set())
+        programs = self._make_programs(cell.run.protocol)
+        teachers = teachers_of([network], self.accelerator, needs=set(), programs=programs)
 
         def answer(loaded: LoadedBatch) -> None:
             teachers.next_batch()

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 import torch
 
+from benchmark.cards.protocol import Protocol
 from benchmark.data.opening import load_data
 from benchmark.events import Listener
 from benchmark.matrix.plan import Cell, cells_of
@@ -18,6 +19,7 @@ from benchmark.matrix.run import Run
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.speed import GroupSpeed, LoaderSpeed, Repeats, Speed, StepSpeed
 from benchmark.training.precision import precision_of
+from benchmark.training.steps.programs import Programs, keep_programs, programs_for
 from benchmark.work.accelerator import make_accelerator
 from benchmark.work.environment import cores, environment, processor
 from benchmark.work.fitting import Fitting
@@ -39,6 +41,7 @@ def measure(
     cache_dir: Path,
     precision: str,
     seconds: float,
+    compiled: bool = False,
     listener: Listener | None = None,
 ) -> Speed:
     """Images/s of loader, teacher, every recipe alone and all of them as a group.
@@ -52,6 +55,7 @@ def measure(
         cache_dir: for decoded and drawn images.
         precision: ``fp32``, ``bf16`` or ``auto``.
         seconds: for which each rate is measured, in all rounds together.
+        compiled: whether the steps are.
         listener: hears of the progress of fetching and decoding.
     """
     recipes = load_recipes(request.paths)
@@ -62,7 +66,14 @@ def measure(
     data = load_data(
         first.card, data_dir, cache_dir, protocol=first.run.protocol, listener=listener
     )
-    return Session(Bench(data, recipes, make_accelerator(precision), seconds), cells).speed()
+    keep_programs(cache_dir)
+    accelerator, note = make_accelerator(precision), (listener or Listener()).note
+
+    def programs(protocol: Protocol) -> Programs | None:
+        return programs_for(compiled, accelerator, protocol, steps=0, note=note)
+
+    session = Session(Bench(data, recipes, accelerator, seconds, programs), cells)
+    return session.speed(compiled=compiled)
 
 
 class Session:
@@ -93,7 +104,7 @@ class Session:
         self.rates, self.unsettled = bench.clock.rounds(self._tasks, self._take_phases)
         self.peak = better(before, peak_of(device))
 
-    def speed(self) -> Speed:
+    def speed(self, *, compiled: bool) -> Speed:
         """All figures, with what was measured, when and where."""
         accelerator, run = self._bench.accelerator, self._first.run
         return Speed(
@@ -104,6 +115,7 @@ class Session:
             precision=precision_of(accelerator),
             device=str(accelerator.device),
             threads=torch.get_num_threads(),
+            compiled=compiled,
             rounds=ROUNDS,
             seconds=self._bench.clock.seconds,
             unsettled=tuple(self.unsettled),

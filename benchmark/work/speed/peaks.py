@@ -39,10 +39,10 @@ def better(one: Peak, other: Peak) -> Peak:
 def peak_gflops(device: torch.device, precision: str) -> float:
     """Best speed of a square matrix product, in 10⁹ operations a second.
 
-    Each size is tried five times by each library that torch has for it, and the next larger one
-    unless that took long: a processor that emulates bf16 would take minutes for the largest. On one
-    thread of an AMD EPYC with AVX-512, float32, MKL gives 106 GFLOP/s and oneDNN, which computes
-    the convolutions, 233: of MKL's peak alone, steps of kd would reach 131 %.
+    Of the libraries that torch has on a CPU the faster one counts: where MKL is slow, convolutions
+    by oneDNN would seem to be beyond what the processor can. Each size is tried five times with
+    each, and the next larger one unless that took long: a processor that emulates bf16 would take
+    minutes for the largest.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if precision not in ("bf16", "fp32"):

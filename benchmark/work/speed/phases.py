@@ -3,8 +3,8 @@
 The training loop knows nothing of it: the marks hang on hooks of torch and on the teachers' door,
 for a few steps, and are taken away. A mark costs a microsecond, on a GPU a recorded event, which
 is read when the step is over: nothing waits for the device in between. Every moment of a step lies
-between two marks, so the parts add up to the step. A compiled lesson takes no hook, as its program
-would be given up for it: forward, loss and backward are then one part, ``compiled``.
+between two marks, so the parts add up to the step. What is compiled into one leaves no mark inside:
+a compiled network and its loss are one part, the student's.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmark.networks.outputs import Network, Outputs
+from benchmark.recipe.batch import Batch, Heard, Terms
 from benchmark.records.speed import Phase
 from benchmark.training.learner import Learner
 from benchmark.training.teaching import Teachers
@@ -135,8 +136,9 @@ def _marked(steps: Steps, marks: Marks) -> Iterator[None]:
 
 def _hang(learner: Learner, marks: Marks) -> Iterator[Any]:
     """Hooks of one learner's step: where its lesson, its network and its update begin and end."""
+    yield learner.optimiser.register_step_pre_hook(lambda *given: marks.end("backward"))
     if learner.programs is not None:
-        yield learner.optimiser.register_step_pre_hook(lambda *given: marks.end("compiled"))
+        yield _Around(learner, marks)
         return
     inside = False
 
@@ -160,4 +162,23 @@ def _hang(learner: Learner, marks: Marks) -> Iterator[Any]:
         lambda *given: marks.end("loss" if inside else "view")
     )
     yield learner.network.register_forward_hook(end("student"))
-    yield learner.optimiser.register_step_pre_hook(end("backward"))
+
+
+class _Around:
+    """Marks before and after a learner's program, into which no hook may be put."""
+
+    def __init__(self, learner: Learner, marks: Marks) -> None:
+        program = self._program = learner.forward
+        self._learner = learner
+
+        def marked(batch: Batch, heard: Heard) -> Terms:
+            marks.end("view")
+            terms = program(batch, heard)
+            marks.end("student")
+            return terms
+
+        learner.forward = marked
+
+    def remove(self) -> None:
+        """Leave the program as it was."""
+        self._learner.forward = self._program

@@ -12,6 +12,7 @@ from benchmark.networks.outputs import Network
 from benchmark.training.job import Job, Setting
 from benchmark.training.learner import Learner
 from benchmark.training.precision import dtype_of
+from benchmark.training.steps.programs import Programs
 from benchmark.training.supply import batch_of
 from benchmark.training.teaching import Teachers
 
@@ -23,19 +24,27 @@ class Steps:
         jobs: of one protocol.
         setting: what the data say.
         accelerator: owns device and precision.
+        programs: compile the step; None makes it as it is written.
 
     Attributes:
         learners, teachers: the two sides of a step.
         learned: called after each learner's part of a step.
     """
 
-    def __init__(self, jobs: Sequence[Job], setting: Setting, accelerator: Accelerator) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        setting: Setting,
+        accelerator: Accelerator,
+        programs: Programs | None = None,
+    ) -> None:
         self._protocol, self._classes = jobs[0].protocol, setting.pictures.classes
-        self.learners = [Learner(job, setting, accelerator) for job in jobs]
+        self.learners = [Learner(job, setting, accelerator, programs=programs) for job in jobs]
         self.teachers = teachers_of(
             [job.roles[role] for job in jobs for role in job.heard],
             accelerator,
             needs={need for job in jobs for need in job.recipe.info.needs},
+            programs=programs,
         )
         for learner in self.learners:
             learner.start_epoch(0)  # the protocol's own stage
@@ -53,8 +62,12 @@ class Steps:
 
 
 def teachers_of(
-    networks: Sequence[Network], accelerator: Accelerator, *, needs: set[str]
+    networks: Sequence[Network],
+    accelerator: Accelerator,
+    *,
+    needs: set[str],
+    programs: Programs | None = None,
 ) -> Teachers:
     """Teachers as a group has them."""
     dtype, device = dtype_of(accelerator), accelerator.device
-    return Teachers(networks, device=device, dtype=dtype, needs=needs)
+    return Teachers(networks, device=device, dtype=dtype, needs=needs, programs=programs)

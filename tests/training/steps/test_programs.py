@@ -69,7 +69,7 @@ def second_step(
         seed_all(9)
         learner.optimiser.zero_grad()
         teachers.next_batch()
-        terms = learner._forward(batch, job.hear(teachers.ask, batch.images))
+        terms = learner.forward(batch, job.hear(teachers.ask, batch.images))
         torch.stack(list(terms.values())).sum().backward()
     gradients = [p.grad.flatten() for p in learner._trained if p.grad is not None]
     return {name: term.detach() for name, term in terms.items()}, torch.cat(gradients)
