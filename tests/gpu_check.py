@@ -1,10 +1,11 @@
 """What whoever has a GPU runs, once: ``make gpu-check``, in less than nine minutes.
 
 The machine as ``kdbench doctor`` sees it, the tests marked ``gpu``, ``kdbench speed`` in float32,
-in bfloat16 and by compiled steps, and a short training. Each part is a process with a limit of its own; what does not
-fit in it is ended, and said. CIFAR-100 is taken if ``KDBENCH_DATA`` has it, else the drawn birds,
-which need no download. In the end come a table and a new folder in ``gpu-check/``: what each part
-printed, the records, ``results/speed/<device>.json`` (copy it to yours), and ``report.json``.
+in bfloat16 and by compiled steps, and a short training. Each part is a process with a limit of its
+own; what does not fit in it is ended, and said. CIFAR-100 is taken if ``KDBENCH_DATA`` has it, else
+the drawn birds, which need no download. In the end come a table and a new folder in ``gpu-check/``:
+what each part printed, the records, ``results/speed/<device>.json`` (copy it to yours), and
+``report.json``.
 
     make gpu-check                    on a machine with a CUDA device
     make gpu-check STAND_IN=cpu       the CPU takes its place: that tries this command, no GPU
