@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ def current(paths: Sequence[Path], cache_dir: Path) -> Current:
     catalogue = known_cards(paths)
     recipes = describe_recipes(paths, cache_dir)
 
+    @cache  # thousands of records are of a few networks and protocols
+    def asked(dataset: str, protocol: str, network: str) -> Mapping[str, Any]:
+        try:
+            return catalogue.get(dataset).protocol(protocol).for_network(network)
+        except UsageError:
+            return {}
+
     def protocol_values(spec: RunSpec) -> Mapping[str, Any] | None:
         """What the card's protocol of this name asks of the network today."""
         if spec.dataset not in catalogue or spec.recipe == IMPORTED:
             return None  # no such card any more, or weights that were brought
-        try:
-            return catalogue.get(spec.dataset).protocol(spec.protocol).for_network(spec.network)
-        except UsageError:
-            return {}
+        return asked(spec.dataset, spec.protocol, spec.network)
 
     return Current(
         recipe_versions={recipe.name: recipe.version for recipe in recipes if not recipe.error},

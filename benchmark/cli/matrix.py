@@ -19,6 +19,7 @@ from benchmark.cli.options import (
 from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
+MEASURED_S = 8.0  # of the steps of a group: the rate is then within some percent
 WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(
 
     session = Session(request, runs=runs, results=results, retry=_words(retry))
     if dry_run:
-        _show_plan(session, as_json=as_json)
+        _show_plan(session, means, as_json=as_json)
         return
     out = console(stderr=as_json)
     summary = session.run(means, listener(out))
@@ -68,17 +69,32 @@ def run(
 @choosing_cells
 def plan(
     request: Request,
+    means: Means,
     *,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="First measure groups of unknown time: some 10 seconds each."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would do: runs, groups, what is done already."""
+    """Show what a run would do: runs, groups, how long each and all take, what is done already.
+
+    Times are of groups that were trained or measured on this machine, or of records.
+    """
     from benchmark.launch.session import Session
+    from benchmark.reports.terminal.live import listener
 
     session = Session(request, runs=runs, results=results, retry=_words(retry))
-    _show_plan(session, as_json=as_json)
+    if measure:
+        heard = listener(console(stderr=True))
+        session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
+        heard.close()
+    _show_plan(session, means, as_json=as_json)
 
 
 @choosing_cells
@@ -125,10 +141,10 @@ def _words(retry: list[Retry] | None) -> list[states.Retry]:
     return [states.Retry(word.value) for word in retry or ()]
 
 
-def _show_plan(session: Session, *, as_json: bool) -> None:
+def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:
     from benchmark.reports.terminal.listings import plan_table
 
-    overview = session.overview()
+    overview = session.overview(means)
     if as_json:
         print_json(overview)
         return

@@ -16,12 +16,15 @@ from benchmark.launch.published import fetch_published
 from benchmark.launch.signals import stopping_at_signals
 from benchmark.launch.slurm.command import job_words
 from benchmark.launch.slurm.front import train_in_jobs
+from benchmark.launch.times.forecast import Forecasts
+from benchmark.launch.times.outlook import NoOutlook, Outlook
 from benchmark.launch.workers.inline import Inline
 from benchmark.matrix.plan import Plan
 from benchmark.matrix.request import Request
 from benchmark.matrix.states import Retry
 from benchmark.records.store import Store
 from benchmark.training.keeping.workspace import Workspace
+from benchmark.training.walls.listening import Steady
 from benchmark.work.fitting import lead
 from benchmark.work.outputs import check_outputs
 from benchmark.work.recording import Recorder
@@ -95,14 +98,19 @@ def carry_out(
         if launcher is None:
             ended_by = _in_jobs(assignment, means, order, listener)
         else:
-            ended_by = _with(launcher, assignment, order, listener)
+            outlook = _outlook(order, means, listener)
+            ended_by = _with(launcher, assignment, order, listener, outlook)
     finally:
         listener.close()
     return Carried(order.outcomes, ended_by)
 
 
 def _with(
-    launcher: Launcher, assignment: Assignment, order: Order, listener: Listener
+    launcher: Launcher,
+    assignment: Assignment,
+    order: Order,
+    listener: Listener,
+    outlook: NoOutlook,
 ) -> int | None:
     """Have the work done by a launcher; the signal that stopped it, if one did."""
     plan = assignment.plan
@@ -119,6 +127,7 @@ def _with(
         listener,
         teachers=assignment.teachers,
         paths=tuple(assignment.request.paths),
+        outlook=outlook,
     )
 
     def leave() -> None:
@@ -128,6 +137,18 @@ def _with(
     with stopping_at_signals(launcher.halt, say=listener.note, leave=leave) as came:
         conductor.run()
     return came[0] if came else None
+
+
+def _outlook(order: Order, means: Means, listener: Listener) -> NoOutlook:
+    """Who tells what is left; whatever is wrong with what is foretold, the work goes on."""
+    if not order.open:
+        return NoOutlook()
+    try:
+        forecasts = Forecasts(order, means)
+        return Outlook(forecasts, Steady(listener), keeps=means.launcher == "local")
+    except Exception as error:
+        listener.note(f"how long it will take is not known: {error}")
+        return NoOutlook()
 
 
 def _in_jobs(assignment: Assignment, means: Means, order: Order, listener: Listener) -> int | None:

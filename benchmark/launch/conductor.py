@@ -7,9 +7,11 @@ member, so that the run that is to blame is found and no other suffers from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmark.errors import TrainingError
@@ -20,6 +22,7 @@ from benchmark.launch.ends import Ends
 from benchmark.launch.launcher import Cause, Died, Ended, Heard, Launcher, Message, Opening, Refused
 from benchmark.launch.order import Order, Outcome
 from benchmark.launch.retries import Retries
+from benchmark.launch.times.outlook import NoOutlook
 from benchmark.launch.workers.telling import Retelling
 from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.run import AnyRun
@@ -46,6 +49,7 @@ class Conductor:
         teachers: files of teacher weights by network, with their sha256.
         paths: folders with further recipes.
         pauses_s: before another try, after a fault of the surroundings that lasts.
+        outlook: follows the work and tells what is left of it.
     """
 
     order: Order
@@ -56,8 +60,9 @@ class Conductor:
     teachers: Mapping[str, tuple[Path, str]]
     paths: tuple[Path, ...]
     pauses_s: Sequence[float] = PAUSES_S
+    outlook: NoOutlook = field(default_factory=NoOutlook)
     _running: dict[int, list[AnyRun]] = field(default_factory=dict)
-    _number: int = 0
+    _numbers: Iterator[int] = field(default_factory=partial(itertools.count, 1))
     _environment: Environment | None = None
     _stopping: bool = False
 
@@ -71,6 +76,7 @@ class Conductor:
         self._claiming = Claiming(self.order, self.claims, self._ends, self.pauses_s)
         self._retries = Retries(self.listener, self.pauses_s)
         self.launcher.hear = self._hear
+        self.outlook.tell = self._retell
 
     def run(self) -> None:
         """Train all that is to do; a fault of one run stops only what builds on it."""
@@ -103,7 +109,7 @@ class Conductor:
         data = {(run.card.name, run.pictures): (run.card, run.protocol) for run in runs}
         if not data or self._stop_if_asked():
             return
-        self.launcher.start(self._next(), Opening(tuple(data.values())))
+        self.launcher.start(next(self._numbers), Opening(tuple(data.values())))
         while self.launcher.busy:
             for message in self.launcher.wait(LOOK_S):
                 if isinstance(message, Ended):
@@ -124,11 +130,12 @@ class Conductor:
             runs = self._ends.still_held(self._retries.due()) or self._claimed()
             if not runs:
                 return
-            number = self._next()
+            number = next(self._numbers)
             self._running[number] = runs
             family = {run.identity: run for top in runs for run in top.family()}
             recorded = recorded_weights(family.values(), self.order.store)
             spec = GroupSpec.of(runs, teachers=self.teachers, paths=self.paths, recorded=recorded)
+            self.outlook.begin(number, runs)
             self.launcher.start(number, spec)
 
     def _claimed(self) -> list[AnyRun]:
@@ -144,10 +151,6 @@ class Conductor:
             self.launcher.stop()
         return self._stopping
 
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
-
     # ------------------------------------------------------------------- what is heard of it
 
     def _hear(self, heard: Heard) -> None:
@@ -158,6 +161,7 @@ class Conductor:
                 self._tell(heard.work, epoch, None)
         with suppress(Exception):  # who listens may be anyone's
             self._retell(heard)
+        self.outlook.heard(heard)
 
     def _tell(self, work: int, epoch: int, epochs: int | None) -> None:
         for run in self._running.get(work, ()):
@@ -168,6 +172,7 @@ class Conductor:
             self._claiming.changed()
             with suppress(Exception):
                 self._retell.over(message.work)
+            self.outlook.ended(message)
             runs = self._running.pop(message.work)
             match message:
                 case Ended(endings=endings, environment=environment):
@@ -187,6 +192,7 @@ class Conductor:
                 continue
             if self.launcher.drop(number):
                 del self._running[number]
+                self.outlook.ended(Died(number, "dropped", "lost"))
                 self._retell.over(number)
                 self._ends.still_held(runs)  # none of them, which is said
 

@@ -15,6 +15,7 @@ from benchmark.launch.launcher import Launcher
 from benchmark.processes import RANKED
 from benchmark.training.answers.keep import DTYPES, Exactness, Keep
 from benchmark.training.halt import Halt
+from benchmark.work.environment import cores
 from benchmark.work.place import Site
 
 # By launcher, its own options as the command line names them.
@@ -148,8 +149,10 @@ def make_launcher(means: Means, runs: Path) -> Launcher:
     return Pool(workers, Halt(site.deadline), site, gpus)
 
 
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def slots_of(means: Means) -> int:
+    """How many groups are trained at once, as far as this machine can tell."""
+    if means.launcher != "local" or means.workers is not None:
+        return max(1, means.workers or 0)
+    from benchmark.launch.workers.pool import visible_gpus
+
+    return max(1, len(visible_gpus()))

@@ -12,8 +12,10 @@ from benchmark.files import sweep
 from benchmark.launch.assignment import Assignment, carry_out
 from benchmark.launch.claims import abandoned, clear
 from benchmark.launch.means import Means
+from benchmark.launch.order import Order
 from benchmark.launch.progress import AtWork, at_work
 from benchmark.launch.summary import Summary
+from benchmark.launch.times.forecast import Forecasts, GroupForecast
 from benchmark.matrix.plan import Plan, cells_of, make_plan
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
@@ -100,9 +102,18 @@ class Session:
                 with contextlib.suppress(WorkspaceError):
                     self.workspace.checkpoints.drop(run.identity)
 
-    def overview(self) -> dict[str, Any]:
-        """The plan as plain data: levels of groups, and what needs nothing."""
-        plan = self.plan()
+    def forecasts(self, means: Means) -> Forecasts:
+        """Tells how long what is missing takes with some means."""
+        return Forecasts(Order(self.plan(), self.store, self.workspace, lead), means)
+
+    def overview(self, means: Means) -> dict[str, Any]:
+        """The plan as plain data: levels of groups with their times, and what needs nothing.
+
+        Args:
+            means: with what it would be trained.
+        """
+        forecasts = self.forecasts(means)
+        plan, forecast = forecasts.order.plan, forecasts.plan()
         return {
             "cells": len(plan.cells),
             "runs": len(plan.runs),
@@ -110,28 +121,32 @@ class Session:
             "to_train": len(plan.todo),
             "left_out": self.refusals,
             "notes": notes_on(plan.left()),
+            "workers": forecast.workers,
+            "seconds": forecast.seconds,
+            "groups_of_unknown_time": forecast.unknown,
             "levels": [
-                [
-                    {
-                        "dataset": group[0].card.name,
-                        "protocol": group[0].protocol.name,
-                        "epochs": _epochs(group[0]),
-                        "seed": group[0].spec.seed,
-                        "runs": [
-                            {
-                                "label": run.label,
-                                "identity": run.identity,
-                                "state": plan.known[run.identity].state.value,
-                                "reason": plan.known[run.identity].reason,
-                                "epoch": self.workspace.stands(run.identity, run.source)[0].epoch,
-                                "record": str(self.store.path_of(run.spec)),
-                            }
-                            for run in group
-                        ],
-                    }
-                    for group in level
-                ]
-                for level in plan.levels(self.workspace, lead)
+                [self._group_overview(plan, group) for group in level] for level in forecast.levels
+            ],
+        }
+
+    def _group_overview(self, plan: Plan, forecast: GroupForecast) -> dict[str, Any]:
+        group = forecast.runs
+        return {
+            "dataset": group[0].card.name,
+            "protocol": group[0].protocol.name,
+            "epochs": _epochs(group[0]),
+            "seed": group[0].spec.seed,
+            **forecast.as_json(),
+            "runs": [
+                {
+                    "label": run.label,
+                    "identity": run.identity,
+                    "state": plan.known[run.identity].state.value,
+                    "reason": plan.known[run.identity].reason,
+                    "epoch": self.workspace.stands(run.identity, run.source)[0].epoch,
+                    "record": str(self.store.path_of(run.spec)),
+                }
+                for run in group
             ],
         }
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.errors import RecordError
-from benchmark.records.bounds import LARGEST_FILE
+from benchmark.records.bounds import LARGEST_FILE, read_bytes
 from benchmark.records.schema import Diagnostics, Metrics, Record
 
 LOSS = "loss_"
@@ -168,8 +168,7 @@ def fault_of(path: Path, record: Record) -> HistoryFault | None:
         record: that it should belong to.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        content = read_bytes(path)
     except FileNotFoundError:
         return HistoryFault(f"there is no history {path}.") if record.history else None
     except OSError as error:

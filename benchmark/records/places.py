@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -39,7 +40,7 @@ def record_files(root: Path) -> list[Path]:
     Hidden ones are left out, as editors and notebooks keep copies so. Folders that are links are
     looked into, each once; those that lead to another place of the same results are not.
     """
-    found: list[Path] = []
+    found: list[str] = []
     top, seen = os.path.realpath(root), set[str]()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -49,9 +50,10 @@ def record_files(root: Path) -> list[Path]:
         seen.add(real)
         aside = NO_RECORDS if Path(folder) == root else frozenset[str]()
         folders[:] = [name for name in folders if name[:1] != "." and name not in aside]
-        names = [name for name in files if name[:1] != "." and name.endswith(".json")]
-        found += [Path(folder, name) for name in names]
-    return sorted(path for path in found if path.is_file())
+        names = (name for name in files if name[:1] != "." and name.endswith(".json"))
+        found += (path for name in names if os.path.isfile(path := os.path.join(folder, name)))
+    # By folders, as paths are sorted: of 'kd' and 'kd,alpha=2' all of the first come first.
+    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
 
 
 def is_inside(real: str, top: str) -> bool:
@@ -75,6 +77,7 @@ def _recipe(spec: RunSpec) -> str:
     return folder
 
 
+@lru_cache(maxsize=4096)  # a folder of a thousand records has few names
 def spelled(name: str) -> str:
     """A name for a folder. Injective: what is not plain gets a digest behind a ``~``."""
     base = name.removeprefix("timm/")

@@ -5,9 +5,15 @@ Percentages are written as such (0 … 100). Times are seconds.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    WrapValidator,
+    model_serializer,
+    model_validator,
+)
 
 from benchmark.records.bounds import (
     MOST_VALUES,
@@ -21,6 +27,7 @@ from benchmark.records.bounds import (
     Plain,
     Seed,
     Share,
+    Shared,
     SourceDigest,
     Words,
 )
@@ -300,7 +307,7 @@ class Record(Strict):
     metrics: Metrics | None = None
     diagnostics: Diagnostics | None = None
     cost: Cost | None = None
-    environment: Environment
+    environment: Annotated[Environment, WrapValidator(Shared())]
     error: Failure | None = None
     checksum: Identity | None = None
 

@@ -52,6 +52,9 @@ class Sources:
 
     today: Mapping[str, Source] = field(default_factory=dict)
     attested: Attested = field(default_factory=Attested)
+    _groups: dict[tuple[str, int, str], SourceGroup] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def group(self, record: Record) -> SourceGroup:
         """The group of a record."""
@@ -65,6 +68,12 @@ class Sources:
             version: of the record.
             recorded: its ``recipe_source``.
         """
+        key = recipe, version, recorded
+        if key not in self._groups:  # thousands of records come from a few sources
+            self._groups[key] = self._found(recipe, version, recorded)
+        return self._groups[key]
+
+    def _found(self, recipe: str, version: int, recorded: str) -> SourceGroup:
         known = self.today.get(recipe)
         if known is not None and known.matches(recorded):
             return SourceGroup(Standing.today)

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmark.errors import RecordError, suggestion
 from benchmark.files import probe, write_whole
+from benchmark.memory import collecting_later
 from benchmark.records.attestations import Attestation, Attested
 from benchmark.records.canonical import identity_of
 from benchmark.records.history import HistoryFault
@@ -126,6 +127,10 @@ class Store:
 
     def all(self) -> Contents:
         """Every record below the root; what cannot be read or trusted is told apart."""
+        with collecting_later():
+            return self._all()
+
+    def _all(self) -> Contents:
         records: list[Record] = []
         problems: list[Unreadable] = []
         beside: list[Unreadable] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark.errors import RecordError, UsageError
 from benchmark.files import write_whole
+from benchmark.memory import collecting_later
 from benchmark.records.attestations import Attested
 from benchmark.records.reported import Reported, read_reported
 from benchmark.records.speed import read_speeds
@@ -72,20 +73,21 @@ def compose(
     """
     if not results.is_dir():
         raise RecordError(f"there is no folder of records {results}. Correct --results.")
-    contents = Store(results).all()
-    reported, refused = read_reported(results)
-    speeds, distrusted = read_speeds(results)
-    problems = [*contents.problems, *refused, *distrusted]
-    board = aggregate(
-        contents.records,
-        current,
-        metric=metric,
-        damaged=_names(problems, results),
-        beside=_names(contents.beside, results),
-        origin=origins(contents.attested) if origins else recorded,
-    )
-    board = replace(board, speeds=speeds)
-    return render(board, form, reported), tuple(problem.message for problem in problems)
+    with collecting_later():
+        contents = Store(results).all()
+        reported, refused = read_reported(results)
+        speeds, distrusted = read_speeds(results)
+        problems = [*contents.problems, *refused, *distrusted]
+        board = aggregate(
+            contents.records,
+            current,
+            metric=metric,
+            damaged=_names(problems, results),
+            beside=_names(contents.beside, results),
+            origin=origins(contents.attested) if origins else recorded,
+        )
+        board = replace(board, speeds=speeds)
+        return render(board, form, reported), tuple(problem.message for problem in problems)
 
 
 def _names(problems: Iterable[Unreadable], results: Path) -> tuple[str, ...]:

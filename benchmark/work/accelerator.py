@@ -19,13 +19,17 @@ def make_accelerator(precision: str) -> Accelerator:
     # Without this, "fp32" convolutions on NVIDIA would round their inputs to ten bits (TF32).
     backends: Any = torch.backends  # whose types do not know the precision of convolutions
     backends.cudnn.conv.fp32_precision = backends.cuda.matmul.fp32_precision = "ieee"
-    half = precision == "bf16" or (precision == "auto" and has_bf16())
     return Accelerator(
         cpu=not torch.cuda.is_available(),  # with several processes, accelerate must be told
-        mixed_precision="bf16" if half else "no",
+        mixed_precision="bf16" if wants_bf16(precision) else "no",
         # One process reads or downloads the data while the others wait.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=12))],
     )
+
+
+def wants_bf16(precision: str) -> bool:
+    """Whether ``fp32``, ``bf16`` or ``auto`` is bf16 on this machine."""
+    return precision == "bf16" or (precision == "auto" and has_bf16())
 
 
 def has_bf16() -> bool:

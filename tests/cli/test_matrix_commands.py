@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cli import matrix
 from tests.cli.called import Kdbench
 
 
@@ -68,6 +69,26 @@ def test_a_dry_run_trains_nothing(kdbench: Kdbench, tiny_words: list[str]) -> No
     code, out, _ = kdbench("run", *tiny_words, "--recipe", "sh-kd", "--dry-run")
     assert code == 0
     assert "resnet14 sh-teacher" in out
+    assert not Path("results").exists()
+
+
+def test_a_plan_foretells_what_was_measured(
+    kdbench: Kdbench, tiny_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KDBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(matrix, "MEASURED_S", 0.05)
+    words = ["plan", *tiny_words, "--recipe", "kd"]
+    code, out, _ = kdbench(*words)
+    assert code == 0
+    assert "nothing is known: --measure" in out
+    code, out, err = kdbench(*words, "--measure", "--json")
+    assert code == 0
+    assert "measuring groups" in err
+    told = json.loads(out)
+    assert told["seconds"] > 0
+    assert told["groups_of_unknown_time"] == 0
+    assert {group["source"] for level in told["levels"] for group in level} == {"measured here"}
+    assert "measured here" in kdbench(*words)[1]
     assert not Path("results").exists()
 
 

@@ -7,9 +7,11 @@ import os
 import signal
 import socket
 from dataclasses import asdict
+from pathlib import Path
 
 from benchmark.events import Listener
 from benchmark.launch.claims import Claims
+from benchmark.launch.means import Means
 from benchmark.reports.terminal.screen import Screen
 from benchmark.reports.terminal.work import watching, work_tables
 from tests.support.sessions import Execute, Make
@@ -38,12 +40,14 @@ def test_a_claimed_run_is_seen_with_its_holder_and_epoch(session: Make) -> None:
     assert made.at_work() == []
 
 
-def test_a_half_trained_run_is_seen_by_status_and_plan(session: Make, execute: Execute) -> None:
+def test_a_half_trained_run_is_seen_by_status_and_plan(
+    session: Make, execute: Execute, cache_dir: Path
+) -> None:
     execute(session("vanilla", protocol="longer"), listener=Impatient())
     made = session("vanilla", protocol="longer")
     [row] = made.at_work()
     assert (row.host, row.epoch, row.epochs) == ("", 1, 4)
-    [[group]] = made.overview()["levels"]
+    [[group]] = made.overview(Means(cache_dir))["levels"]
     assert [run["epoch"] for run in group["runs"]] == [1]
     out = io.StringIO()
     Screen(out, width=80).print(*work_tables([asdict(row)]))

@@ -19,6 +19,7 @@ from benchmark.errors import NetworkError, RecordError
 from benchmark.events import Listener
 from benchmark.files import file_digest, system_name, unheard_of
 from benchmark.launch.claims import Holder
+from benchmark.launch.means import Means
 from benchmark.launch.order import Outcome
 from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
@@ -370,7 +371,7 @@ class Mine(Recipe):
 
 
 def test_an_edited_recipe_is_said_everywhere_and_trained_again_on_demand(
-    session: Make, execute: Execute, tmp_path: Path
+    session: Make, execute: Execute, tmp_path: Path, cache_dir: Path
 ) -> None:
     (tmp_path / "own").mkdir()
     file = tmp_path / "own" / "mine.py"
@@ -389,8 +390,8 @@ def test_an_edited_recipe_is_said_everywhere_and_trained_again_on_demand(
     edited = EDITED.replace("1.0 *", "0.5 *")
     changed = made(edited)
     assert changed.coverage()[0]["changed"] == 1
-    assert changed.overview()["to_train"] == 0
-    assert "another source of mine" in changed.overview()["notes"][0]
+    assert changed.overview(Means(cache_dir))["to_train"] == 0
+    assert "another source of mine" in changed.overview(Means(cache_dir))["notes"][0]
     left = execute(made(edited))
     assert left.exit_code == 0
     assert "--retry changed" in left.lines()[0]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import RecordError
-from benchmark.records.canonical import canonical_json, digest
+from benchmark.records.canonical import canonical_json, digest, equal, in_words
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
@@ -66,3 +66,24 @@ def test_numbers_that_are_not_finite_are_refused_with_their_place(value):
 def test_what_json_does_not_have_is_refused(value):
     with pytest.raises(RecordError):
         canonical_json(value)
+
+
+@given(VALUES, VALUES)
+def test_values_are_equal_exactly_if_their_texts_are(one, other):
+    assert equal(one, other) == (canonical_json(one) == canonical_json(other))
+
+
+@given(VALUES)
+def test_a_value_is_equal_to_itself_after_a_file(value):
+    assert equal(value, json.loads(json.dumps(value)))
+
+
+@pytest.mark.parametrize(("one", "other"), [(True, 1), ([0], [False]), ({"a": 1}, {"a": True})])
+def test_a_truth_is_no_number(one, other):
+    assert not equal(one, other)
+    assert in_words(one) != in_words(other)
+
+
+@given(NUMBERS | st.booleans() | st.none())
+def test_words_are_the_text_of_a_value(value):
+    assert in_words(value) == canonical_json(value)

@@ -78,8 +78,8 @@ def make_loader(
 def _by_device(split: ImageSplit, pictures: Pictures, device: torch.device, *, train: bool) -> bool:
     """Whether photographs are cropped and coloured by the device, in whose memory they must fit.
 
-    On a CPU OpenCV is faster by itself and as fast within a training (``photographs.py`` has the
-    figures), and gives the pixels of earlier records bit for bit: there it is done only when told.
+    On a CPU OpenCV needs half the time (``photographs.py`` has the figures), and gives the pixels
+    of earlier records bit for bit: there it is done only when told.
     """
     told = os.environ.get(PHOTOGRAPHS, "")
     if told not in ("", "device", "workers"):

@@ -14,7 +14,7 @@ from benchmark.data.loaders.table import PixelTable, sent
 
 _STEP = 16
 """Room for crops is a multiple of so many pixels: memory of one size is found again."""
-_OF_RESAMPLING = 12
+_OF_RESAMPLING = 10
 """The numbers of an image that say what is cut out and to what size it is brought."""
 
 
@@ -35,12 +35,13 @@ def develop(
     """
     hues = _hues(draws) if colours else {}
     rows = [
-        [*_cut(table, at, draw), *(_terms(draw, turned=bool(hues)) if colours else ())]
-        for at, draw in zip(positions, draws, strict=True)
+        [*_sides(draw), *(_terms(draw, turned=bool(hues)) if colours else ())] for draw in draws
     ]
     # All numbers at once, because sending few takes as long as sending many.
     numbers = sent(torch.tensor(rows, dtype=torch.float64), table.pixels.device)
-    images = _resampled(table, numbers, draws, size)
+    taps = max(taps_for(*_sizes(draw)) for draw in draws)
+    sides = Sides(*torch.split(numbers[:, :_OF_RESAMPLING], 2, dim=1))
+    images = resample(_crops(table, positions, draws, taps), sides, size, taps)
     if not colours:
         return images
     turns = torch.split(numbers[:, _OF_RESAMPLING:], 4, dim=1)
@@ -48,11 +49,30 @@ def develop(
     return jitter(images, turns, turned)
 
 
-def _cut(table: PixelTable, position: int, draw: Draw) -> tuple[float, ...]:
-    """What is cut out of an image: first pixel, stride, and down and across what ``Sides`` has."""
-    window, width = draw.window, table.widths[position]
-    origin = table.origins[position] + window.top * width + window.left
-    return (origin, width, *window[2:8], 0, draw.mirrored, window.way, window.way)
+def _crops(table: PixelTable, positions: Sequence[int], draws: Sequence[Draw], taps: int) -> Tensor:
+    """The crops, each at the beginning of its room, (B, H, 3, W) float32.
+
+    Copied one by one: on a CPU that takes a tenth of the time of one gather (at 112 pixels 9 µs an
+    image), and fewer bytes are moved.
+    """
+    sizes = [(draw.window.height, draw.window.width) for draw in draws]
+    high, wide = (-(-(max(sides) + taps) // _STEP) * _STEP for sides in zip(*sizes, strict=True))
+    crops = torch.zeros(len(draws), high, 3, wide, device=table.pixels.device)
+    for room, at, draw, (height, width) in zip(crops, positions, draws, sizes, strict=True):
+        crop = table.crop(at, draw.window.top, draw.window.left, (height, width))
+        room[:height, :, :width] = crop
+    return crops
+
+
+def _sizes(draw: Draw) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Of the crop, and to what it is brought."""
+    window = draw.window
+    return (window.height, window.width), (window.full_height, window.full_width)
+
+
+def _sides(draw: Draw) -> tuple[float, ...]:
+    """What ``Sides`` has of an image, down and across."""
+    return (*draw.window[2:8], 0, draw.mirrored, draw.window.way, draw.window.way)
 
 
 def _terms(draw: Draw, *, turned: bool) -> Iterator[float]:
@@ -60,16 +80,6 @@ def _terms(draw: Draw, *, turned: bool) -> Iterator[float]:
     for change in draw.colours.order:
         if change != HUE or turned:
             yield from terms_of(change, draw.colours.factors[change])
-
-
-def _resampled(table: PixelTable, numbers: Tensor, draws: Sequence[Draw], size: int) -> Tensor:
-    """Crops brought to one size, some of them mirrored: (B, S, 3, S) uint8."""
-    crops = [(draw.window.height, draw.window.width) for draw in draws]
-    fulls = [(draw.window.full_height, draw.window.full_width) for draw in draws]
-    taps = max(map(taps_for, crops, fulls))
-    height, width = (-(-(max(sides) + taps) // _STEP) * _STEP for sides in zip(*crops, strict=True))
-    sides = Sides(*torch.split(numbers[:, 2:_OF_RESAMPLING], 2, dim=1))
-    return resample(table.crops(numbers[:, :4].long(), (height, width)), sides, size, taps)
 
 
 def _hues(draws: Sequence[Draw]) -> dict[int, list[int]]:

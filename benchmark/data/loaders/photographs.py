@@ -4,16 +4,15 @@ What happens to an image is drawn as in the worker processes (``draws.py``), and
 does it (``resampling.py``, ``jittering.py``), so that a run sees the same images from either loader
 but for roundings.
 
-Its cost on a GPU, by arithmetic alone: with CUB's augmentation at 224 pixels and 64 images at once,
-135 operations, half of them on small tensors, read and write 31 MB for an image and multiply
-0.24 GFLOP. An H100 (3.35 TB/s, 67 TFLOPS in float32) takes 9 + 4 µs and, at 2 µs for each small
-operation, another 2: 4 % of the 400 µs that an image has at 2,500 images/s of resnet50:resnet18,
-whose networks move 260 MB for an image in bfloat16, counted alike.
+Its cost on a GPU, by arithmetic alone, for want of one: with CUB's augmentation at 224 pixels and
+64 images at once, 190 operations, two thirds of them small, read and write 29 MB for an image and
+multiply 0.24 GFLOP. An H100 (3.35 TB/s, 67 TFLOPS in float32) takes 9 + 4 µs and, at 2 µs for each
+small operation, another 4: 4 % of the 400 µs that an image has at 2,500 images/s of
+resnet50:resnet18, whose networks move 260 MB for an image in bfloat16, counted alike.
 
-On one core of a busy shared server, CUB-50 at 112 pixels, batches of 32, in the steps of ``kd``
-with timm/resnet10t:timm/mobilenetv3_small_100: 3.5 to 5.1 % of a step in four rounds, and 4.6 to
-5.9 % for ``WorkersLoader`` without workers, in turns. Outside of a training it is two to five times
-slower than that one, which finds its code and tables in the caches then.
+A CPU is slower at it than OpenCV. CUB-50 at 112 pixels in batches of 32, in the steps of ``kd``
+with timm/resnet10t:timm/mobilenetv3_small_100, one core of a busy shared server, in turns: 10 to
+12 % of a step in seven rounds, and 4.6 to 6 % for ``WorkersLoader`` without workers.
 """
 
 from __future__ import annotations
@@ -135,5 +134,6 @@ class PhotographLoader:
                 for at in some
             ]
             made = develop(table, some, draws, size=size, colours=self._colours)
-            pixels[begin : begin + self._at_once] = made.permute(0, 1, 3, 2)
+            # Of a transposed copy, a CPU makes seven times as much work.
+            torch.stack(made.unbind(2), dim=3, out=pixels[begin : begin + self._at_once])
         return self._normalise(pixels)

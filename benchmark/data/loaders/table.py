@@ -41,26 +41,11 @@ class PixelTable:
             flat = _pixels(images, position).reshape(-1, 3)
             self.pixels[:, begin:end] = flat.to(device).t()
 
-    def crops(self, cuts: Tensor, room: tuple[int, int]) -> Tensor:
-        """Crops of images, as they are resampled.
-
-        Args:
-            cuts: (B, 4) int64: the place of a crop's first pixel in the table, the width of the
-                image that it is cut from, and its own height and width.
-            room: height and width that each is given; behind a crop's end its last row and column
-                are repeated.
-
-        Returns:
-            (B, height, 3, width) float32.
-        """
-        device = self.pixels.device
-        origins, strides, heights, widths = cuts[:, :, None].unbind(1)
-        rows = torch.arange(room[0], device=device).minimum(heights - 1) * strides + origins
-        columns = torch.arange(room[1], device=device).minimum(widths - 1)
-        places = rows[:, :, None] + columns[:, None, :]
-        planes = self.pixels.index_select(1, places.view(-1)).view(3, *places.shape)
-        crops = torch.empty(len(cuts), room[0], 3, room[1], device=device)
-        return crops.copy_(planes.permute(1, 2, 0, 3))
+    def crop(self, position: int, top: int, left: int, sides: tuple[int, int]) -> Tensor:
+        """A part (h, 3, w) uint8 of an image, in the table's own memory."""
+        width, channel = self.widths[position], self.pixels.stride(0)
+        first = self.origins[position] + top * width + left
+        return self.pixels.as_strided((sides[0], 3, sides[1]), (width, channel, 1), first)
 
 
 _tables: WeakValueDictionary[tuple[int, torch.device], PixelTable] = WeakValueDictionary()

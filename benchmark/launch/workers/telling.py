@@ -12,7 +12,7 @@ from typing import Any
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.launch.launcher import Heard
 
-OF_A_GROUP = {"group_started", "epoch_started", "images_done", "epoch_finished"}
+OF_A_GROUP = {"group_started", "epoch_started", "images_done", "epoch_finished", "time_left"}
 SELDOM_S = 0.1  # a bar that moves ten times a second seems to flow; steps of a fast group are more
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.records.canonical import canonical_json
+from benchmark.records.canonical import equal, in_words
 from benchmark.records.reported import RULES, STUDENT, TEACHER, Reported, ReportedNumber
 from benchmark.reports.board.metrics import TOP1
 from benchmark.reports.board.statistics import Summary
@@ -163,9 +163,5 @@ def _differing(column: Column, source: Reported) -> Iterable[str]:
         yield "its epochs are not known"
     for name, value in theirs.items():
         # Milestones say nothing about a training whose schedule has none: the schedule is named.
-        if name in ours and canonical_json(ours[name]) != canonical_json(value):
-            yield f"{name} {_spelled(ours[name])} instead of {_spelled(value)}"
-
-
-def _spelled(value: object) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
+        if name in ours and not equal(ours[name], value):
+            yield f"{name} {in_words(ours[name])} instead of {in_words(value)}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from benchmark.records.canonical import canonical_json
-from benchmark.records.schema import IMPORTED, Record
+from benchmark.records.canonical import equal
+from benchmark.records.schema import IMPORTED, Record, RunSpec
 from benchmark.reports.board.footnotes import notes_on_places
 from benchmark.reports.board.provenance import OriginOf, recorded
 
@@ -31,16 +31,17 @@ def notes_on(records: Sequence[Record], origin: OriginOf = recorded) -> Iterable
         yield f"{half} of {total} records were trained in bf16."
     yield from notes_on_places(records)
     yield from _costs(records)
-    lengths = {
-        canonical_json({k: v for k, v in record.spec.protocol_values.items() if k != "lr"})
-        for record in records
-        if record.spec.recipe != IMPORTED
-    }
-    if len(lengths) > 1:
+    trained = [record.spec for record in records if record.spec.recipe != IMPORTED]
+    if not all(equal(_without_rate(trained[0]), _without_rate(spec)) for spec in trained):
         yield "The records were trained with different values of this protocol."
     sources = _grouped((record.spec.recipe, origin(record).key) for record in records)
     if edited := sorted(recipe for recipe, keys in sources.items() if len(keys) > 1):
         yield f"The recipe's file changed between records of one version: {', '.join(edited)}."
+
+
+def _without_rate(spec: RunSpec) -> Mapping[str, Any]:
+    """The values of the protocol but for the learning rate, which each network has its own of."""
+    return {name: value for name, value in spec.protocol_values.items() if name != "lr"}
 
 
 def _costs(records: Iterable[Record]) -> Iterable[str]:

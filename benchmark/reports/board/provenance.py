@@ -11,8 +11,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from benchmark.records.canonical import canonical_json
+from benchmark.records.canonical import canonical_json, in_words
 from benchmark.records.schema import Engine, EvaluatedSplit, Record
 from benchmark.records.sources import SourceGroup, Standing
 
@@ -55,12 +56,12 @@ class Facts:
         """Both together."""
         return Facts({**self.values, **other.values}, self.unknown | other.unknown)
 
-    @property
+    @cached_property
     def key(self) -> tuple[object, ...]:
         """Equal for equal facts."""
         return frozenset(item for item in self.values.items() if item[1] != ""), self.unknown
 
-    @property
+    @cached_property
     def gaps(self) -> Gaps:
         """What is not known: how names begin, and names."""
         return self.unknown, frozenset(name for name, value in self.values.items() if value is None)
@@ -114,19 +115,33 @@ class Kinds:
         self.known = {record.identity: record for record in records}
         self.origin = origin
         self._lineages: dict[str, Facts] = {}
+        self._settings: dict[tuple[object, ...], tuple[object, Facts]] = {}
+        self._roles: dict[tuple[str, str], Facts] = {}  # hundreds of students have one teacher
 
     def setting(self, record: Record) -> Facts:
         """What all methods of one pair have in common: data, protocol, precision, first weights."""
         spec = record.spec
-        values = {
-            "precision": " then ".join(precisions(record)),
-            "data revision": spec.data_revision,
-            "evaluated on": evaluated_on(record),
-            "start": spec.starts_from,
-            # Without a name for them there are none; with one, they may have come from elsewhere.
-            "first weights": record.published_weights or (None if spec.starts_from else ""),
-        }
-        return Facts(values | {k: _spelled(v) for k, v in sorted(spec.protocol_values.items())})
+        protocol = spec.protocol_values
+        key = (
+            precisions(record),
+            spec.data_revision,
+            evaluated_on(record),
+            spec.starts_from,
+            record.published_weights,
+            id(protocol),  # most records share theirs with others; it is kept beside the facts
+        )
+        if key not in self._settings:
+            values = {
+                "precision": " then ".join(key[0]),
+                "data revision": spec.data_revision,
+                "evaluated on": key[2],
+                "start": spec.starts_from,
+                # Without a name for them there are none; with one, they may come from elsewhere.
+                "first weights": record.published_weights or (None if spec.starts_from else ""),
+            }
+            told = {name: in_words(value) for name, value in sorted(protocol.items())}
+            self._settings[key] = protocol, Facts(values | told)
+        return self._settings[key][1]
 
     def method(self, record: Record) -> Facts:
         """What a method's own mean must have in common: its code, and what it builds on."""
@@ -134,15 +149,21 @@ class Kinds:
         source = self.origin(record).key.rpartition(":")[2]
         facts = Facts(
             {"recipe version": str(spec.recipe_version), SOURCE: source}
-            | {f"setting {k}": _spelled(v) for k, v in sorted(spec.settings.items())}
+            | {f"setting {k}": in_words(v) for k, v in sorted(spec.settings.items())}
             | {name: f"{r.network} of {r.recipe}" for name, r in sorted(spec.roles.items())}
         )
         for name, role in sorted(spec.roles.items()):
-            known = self.known.get(role.identity)
-            facts |= (
+            facts |= self._of_role(name, role.identity)
+        return facts
+
+    def _of_role(self, name: str, identity: str) -> Facts:
+        """What is known of a run that others build on, said of their role."""
+        if (name, identity) not in self._roles:
+            known = self.known.get(identity)
+            self._roles[name, identity] = (
                 self.whole(known).of_role(name) if known else Facts({}, frozenset({f"{name}'s "}))
             )
-        return facts
+        return self._roles[name, identity]
 
     def whole(self, record: Record) -> Facts:
         """Both."""
@@ -325,7 +346,3 @@ def _marks(facts: Sequence[Facts]) -> list[str]:
         mark if number == 1 else f"{mark}, {number}"
         for mark, number in zip(bare, numbers, strict=True)
     ]
-
-
-def _spelled(value: object) -> str:
-    return value if isinstance(value, str) else canonical_json(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.records.canonical import canonical_json
+from benchmark.records.canonical import equal
 from benchmark.records.schema import Record, RunSpec
 
 ProtocolValues = Callable[[RunSpec], Mapping[str, Any] | None]
@@ -38,7 +38,7 @@ class Current:
         if spec.data_revision != self.data_revisions.get(spec.dataset, spec.data_revision):
             return "data revision"
         values = self.protocol_values(spec)
-        if values is not None and canonical_json(values) != canonical_json(spec.protocol_values):
+        if values is not None and not equal(values, spec.protocol_values):
             return "protocol"
         return None
 

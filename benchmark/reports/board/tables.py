@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from benchmark.records.schema import Record
@@ -60,12 +61,12 @@ class Cell:
         """A number that all seeds share, as the last one has it: of sizes there is no mean."""
         return next(reversed(self.values(metric).values()), None)
 
-    @property
+    @cached_property
     def by_seed(self) -> dict[int, float]:
         """The board's metric by seed."""
         return self.values(self.metric)
 
-    @property
+    @cached_property
     def score(self) -> Summary | None:
         """The board's metric over the seeds; None if no seed has a result."""
         return self.summary(self.metric)

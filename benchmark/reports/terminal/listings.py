@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from benchmark.reports.terminal.screen import Rows, words
+from benchmark.reports.wording.duration import duration
 from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
@@ -51,16 +52,45 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield words(note, style="yellow")
     if not overview["to_train"]:
         return
-    table = _table("step", "group", "seed", "runs that train side by side")
+    table = _table("step", "group", "seed", "time", "runs that train side by side")
     number = 0
     for step, level in enumerate(overview["levels"], start=1):
         for group in level:
             number += 1
             what = f"{group['dataset']}\n{group['protocol']}, {group['epochs']} epochs"
             runs = Text("\n").join(_run(run) for run in group["runs"])
-            table.add_row(str(step), what, str(group["seed"]), runs)
+            table.add_row(str(step), what, str(group["seed"]), _time(group), runs)
         table.add_section()
     yield table
+    yield words(_whole(overview))
+
+
+def _time(group: Mapping[str, Any]) -> Text:
+    """How long a group takes, and how that is known."""
+    if group["seconds"] is None:
+        return words("?", style="dim")
+    if group["source"] is None:
+        return words("none", style="dim")
+    about = "some " if group["rough"] else ""
+    text = words(f"{about}{duration(group['seconds'])}\n")
+    return text.append(group["source"], style="dim")
+
+
+def _whole(overview: Mapping[str, Any]) -> str:
+    """How long all takes together, or what to do to know it."""
+    workers = overview["workers"]
+    by = "one worker" if workers == 1 else f"{workers} workers"
+    if overview["seconds"] is not None:
+        rough = any(group["rough"] for level in overview["levels"] for group in level)
+        return f"With {by}: {'some ' if rough else ''}{duration(overview['seconds'])}" + (
+            "; what says 'some' is rough: --measure finds it out." if rough else "."
+        )
+    known = [group["seconds"] for level in overview["levels"] for group in level]
+    least = sum(seconds for seconds in known if seconds is not None) / workers
+    return (
+        f"With {by}: more than {duration(least)}; of {overview['groups_of_unknown_time']} groups "
+        "nothing is known: --measure finds it out."
+    )
 
 
 def data_table(report: Mapping[str, Any]) -> RenderableType:

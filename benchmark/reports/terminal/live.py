@@ -16,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -26,6 +27,7 @@ from rich.text import Text
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
 from benchmark.reports.terminal.screen import sturdy, words
+from benchmark.reports.wording.duration import duration
 
 LONGEST = 400  # signs of a message on one line; the record has the whole one
 
@@ -47,6 +49,7 @@ class Lines(Listener):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._left = 0
+        self._time_left: float | None = None
         self._groups: set[int] = set()
 
     def matrix_started(self, runs: int, skipped: int) -> None:
@@ -58,10 +61,17 @@ class Lines(Listener):
         """Who says what one group does; with its number where several train at once."""
         return GroupLines(self._say, group, self._groups)
 
+    def time_left(self, seconds: float) -> None:
+        """Note it for the next line that tells how many runs are left; say it the first time."""
+        if self._time_left is None:
+            self._say(f"all will take about {duration(seconds)}")
+        self._time_left = seconds
+
     def run_finished(self, label: str, outcome: str) -> None:
         """Say how a run ended."""
         self._left -= 1
-        self._say(f"{plain(label)}: {_short(outcome)}  ({self._left} runs left)")
+        about = f", about {duration(self._time_left)}" if self._time_left and self._left else ""
+        self._say(f"{plain(label)}: {_short(outcome)}  ({self._left} runs left{about})")
 
     def note(self, message: str) -> None:
         """Say what a person should know."""
@@ -122,6 +132,19 @@ class GroupLines(Listener):
         self._line(f"({self._number}) {text}" if len(self._groups) > 1 else text)
 
 
+class TimeLeft(TimeRemainingColumn):
+    """What is left of a bar: what the engine told of it last; else as the bar itself moves."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """The time that is left."""
+        ends_at: float | None = task.fields.get("ends_at")
+        if ends_at is None:
+            return super().render(task)
+        return Text(duration(max(0.0, ends_at - time.monotonic())), style="progress.remaining")
+
+
 class Bars(Listener):
     """Bars: the runs of the matrix; for every group its epochs, and the images of its epoch.
 
@@ -137,7 +160,7 @@ class Bars(Listener):
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
+            TimeLeft(compact=True),
             console=console,
             expand=True,
         )
@@ -156,6 +179,11 @@ class Bars(Listener):
     def beside(self, group: int) -> Listener:
         """The bars of one group, which carry its number where several train at once."""
         return GroupBars(self._progress, group, self._groups)
+
+    def time_left(self, seconds: float) -> None:
+        """Show it at the matrix's bar."""
+        if self._matrix is not None:
+            self._progress.update(self._matrix, ends_at=time.monotonic() + seconds)
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Move the matrix's bar and show the result."""
@@ -228,6 +256,11 @@ class GroupBars(Listener):
             self._print(Text(f"  • {plain(label)}"))
         self._remove(self._epochs)
         self._epochs = self._progress.add_task(f"{self._mark}epochs", total=epochs, completed=done)
+
+    def time_left(self, seconds: float) -> None:
+        """Show it at the bar of the epochs."""
+        if self._epochs is not None:
+            self._progress.update(self._epochs, ends_at=time.monotonic() + seconds)
 
     def epoch_started(self, epoch: int, images: int) -> None:
         """Open the epoch's bar."""

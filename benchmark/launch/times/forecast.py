@@ -1,0 +1,131 @@
+"""How long a plan takes: each group, and the whole with so many workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.events import Listener
+from benchmark.launch.means import Means, slots_of
+from benchmark.launch.order import Order
+from benchmark.launch.times.schedule import span
+from benchmark.matrix.plan import Group
+from benchmark.matrix.run import Run
+from benchmark.recipe.contract import RecipeInfo
+from benchmark.registry import Catalogue
+from benchmark.work.fitting import lead
+from benchmark.work.forecast.book import Book
+from benchmark.work.forecast.forecaster import Forecaster
+from benchmark.work.forecast.machine import machine_here
+from benchmark.work.forecast.pace import Estimate, work_of
+
+
+@dataclass(frozen=True)
+class GroupForecast:
+    """How long a group takes.
+
+    Attributes:
+        runs: of the group.
+        seconds: from its start to its records; None if nothing is known of its pace.
+        estimate: where that is from; None if it is not known.
+    """
+
+    runs: Group
+    seconds: float | None
+    estimate: Estimate | None
+
+    def as_json(self) -> dict[str, object]:
+        """For machines."""
+        return {
+            "seconds": self.seconds,
+            "source": self.estimate.source.value if self.estimate else None,
+            "rough": self.estimate.rough if self.estimate else None,
+        }
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How long a plan takes.
+
+    Attributes:
+        levels: of groups, as the plan has them.
+        workers: that train a group each.
+    """
+
+    levels: Sequence[Sequence[GroupForecast]]
+    workers: int
+
+    @property
+    def groups(self) -> list[GroupForecast]:
+        """All groups in their order."""
+        return [group for level in self.levels for group in level]
+
+    @property
+    def unknown(self) -> int:
+        """Groups of which nothing is known."""
+        return sum(group.seconds is None for group in self.groups)
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the whole; None if a group's time is not known."""
+        if self.unknown:
+            return None
+        return span([(group.runs, group.seconds or 0.0) for group in self.groups], self.workers)
+
+
+class Forecasts:
+    """Makes forecasts of plans for the means that they are trained with.
+
+    Args:
+        order: of a plan; what cannot be trained any more takes no time.
+        means: with what it is trained.
+    """
+
+    def __init__(self, order: Order, means: Means) -> None:
+        self.order, self.means = order, means
+        self.workers = slots_of(means)
+        threads = means.site(Path(), workers=self.workers).threads
+        machine = machine_here(means.precision, threads, means.compiled)
+        self.book = Book(means.cache_dir, machine)
+        self.forecaster = Forecaster(self.book, order.store)
+
+    def plan(self) -> Forecast:
+        """The forecast of what is open."""
+        levels = self.order.plan.levels(self.order.kept, lead)
+        return Forecast([[self.group(runs) for runs in level] for level in levels], self.workers)
+
+    def group(self, runs: Group) -> GroupForecast:
+        """The forecast of a group, from where it stands."""
+        trained = [r for r in runs if isinstance(r, Run) and r.identity not in self.order.outcomes]
+        if not trained and any(isinstance(run, Run) for run in runs):
+            return GroupForecast(runs, 0.0, None)  # what it builds on has no result
+        estimate = self.forecaster.estimate(trained) if trained else None
+        if estimate is None:
+            return GroupForecast(runs, None, None)
+        done = min(self.order.kept.stands(run.identity, run.source)[0].epoch for run in trained)
+        work = work_of(trained[0], lead=lead(trained[0]), done=done)
+        return GroupForecast(runs, work.seconds(estimate.pace), estimate)
+
+    def measure(
+        self, recipes: Catalogue[RecipeInfo], listener: Listener, *, seconds: float
+    ) -> None:
+        """Measure every kind of group of which there is no better than a guess."""
+        from benchmark.work.forecast.measuring import measure_groups  # not for a plan alone
+
+        wanted: dict[str, list[Run]] = {}
+        for group in self.plan().groups:
+            runs = [run for run in group.runs if isinstance(run, Run)]
+            if runs and self.book.find(runs) is None:
+                wanted.setdefault(self.book.name(runs), runs)
+        if wanted:
+            measure_groups(
+                list(wanted.values()),
+                recipes,
+                self.book,
+                data_dir=self.means.data_dir,
+                cache_dir=self.means.cache_dir,
+                seconds=seconds,
+                listener=listener,
+            )
+            self.forecaster = Forecaster(self.book, self.order.store)

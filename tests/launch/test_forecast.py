@@ -1,0 +1,206 @@
+"""How long a plan takes: foretold from what is known here, and corrected by the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.events import Listener
+from benchmark.launch.launcher import Died, Heard
+from benchmark.launch.means import Means
+from benchmark.launch.times.forecast import Forecasts
+from benchmark.launch.times.outlook import Outlook
+from benchmark.launch.times.schedule import span
+from benchmark.matrix.run import Run
+from benchmark.work.forecast.pace import Pace, Source
+from tests.support.sessions import Execute, Make
+
+
+@dataclass(frozen=True)
+class Task:
+    """As much of a run as a schedule looks at."""
+
+    identity: str
+    built_on: tuple[Task, ...] = ()
+
+    @property
+    def roles(self) -> dict[str, Task]:
+        return {task.identity: task for task in self.built_on}
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[tuple[tuple[Any, ...], float]]:
+    """Groups of one or two runs that build on runs before them, with their seconds."""
+    tasks: list[Task] = []
+    groups = []
+    for number in range(draw(st.integers(1, 8))):
+        earlier = draw(st.lists(st.sampled_from(tasks), max_size=2)) if tasks else []
+        made = tuple(Task(f"{number}-{i}", tuple(earlier)) for i in range(draw(st.integers(1, 2))))
+        groups.append((made, float(draw(st.integers(0, 100)))))
+        tasks += made
+    return groups
+
+
+@given(plans(), st.integers(1, 4))
+def test_a_schedule_is_within_its_bounds(
+    groups: list[tuple[tuple[Any, ...], float]], workers: int
+) -> None:
+    total, longest = sum(s for _, s in groups), max(s for _, s in groups)
+    taken = span(groups, workers)
+    assert max(longest, total / workers) <= taken + 1e-9
+    assert taken <= total + 1e-9
+    assert span(groups, 1) == pytest.approx(total)
+
+
+def test_a_student_waits_for_its_teacher_and_another_group_does_not() -> None:
+    teacher, other = Task("teacher"), Task("other")
+    student = Task("student", (teacher,))
+    groups: list[Any] = [((teacher,), 10.0), ((student,), 5.0), ((other,), 3.0)]
+    assert span(groups, 2) == 15.0
+    assert span(groups, 1) == 18.0
+    assert span([((teacher,), 4.0), *groups[1:]], 2, running=1) == 9.0
+
+
+@pytest.fixture
+def means(tmp_path: Path) -> Means:
+    return Means(tmp_path / "cache", threads=1)
+
+
+def test_what_nothing_is_known_of_has_no_time(session: Make, means: Means) -> None:
+    forecast = session("vanilla", "kd").forecasts(means).plan()
+    assert forecast.seconds is None
+    assert forecast.unknown == len(forecast.groups) == 2
+    overview = session("vanilla", "kd").overview(means)
+    assert overview["seconds"] is None
+    assert overview["levels"][0][0]["source"] is None
+
+
+def test_a_trained_group_foretells_those_of_other_seeds(
+    session: Make, execute: Execute, cache_dir: Path
+) -> None:
+    means = Means(cache_dir)
+    execute(session("vanilla", "kd"))
+    other = session("vanilla", "kd", seeds="7,8")
+    forecasts = other.forecasts(means)
+    forecast = forecasts.plan()
+    assert [group.estimate and group.estimate.source for group in forecast.groups] == [
+        Source.trained
+    ] * len(forecast.groups)
+    assert forecast.seconds == pytest.approx(sum(g.seconds or 0 for g in forecast.groups))
+
+    longer = session("vanilla", "kd", seeds="7,8", protocol="longer").forecasts(means).plan()
+    assert longer.seconds is not None
+    assert forecast.seconds is not None
+    assert longer.seconds > forecast.seconds
+
+
+def test_records_of_this_machine_foretell_where_nothing_is_kept(
+    session: Make, execute: Execute, tmp_path: Path
+) -> None:
+    execute(session("vanilla", "kd"))
+    means = Means(tmp_path / "another cache")
+    other = session("vanilla", "kd", seeds="7,8")
+    group, *_ = other.forecasts(means).plan().groups
+    assert group.estimate is not None
+    assert group.estimate.source is Source.records
+    record = session("vanilla").store.find(session("vanilla").cells[0].run.spec)
+    assert record is not None
+    assert record.cost is not None
+    spent = record.cost.group_seconds + 2 * record.cost.evaluation_seconds
+    assert group.seconds == pytest.approx(spent, rel=1e-3)
+    alone, _ = session("vanilla", seeds="7,8").forecasts(means).plan().groups
+    assert alone.estimate is not None
+    assert alone.estimate.source is Source.shares
+    assert alone.estimate.rough
+
+
+def test_another_recipe_is_guessed_from_the_arithmetic(
+    session: Make, execute: Execute, cache_dir: Path
+) -> None:
+    execute(session("vanilla", "kd"))
+    groups = session("crd", seeds="7,8").forecasts(Means(cache_dir)).plan().groups
+    estimate = groups[-1].estimate
+    assert estimate is not None
+    assert estimate.source is Source.arithmetic
+    assert estimate.rough
+
+
+def test_a_pace_is_kept_for_its_machine_alone_and_damage_is_no_pace(
+    session: Make, means: Means
+) -> None:
+    forecasts = session("vanilla").forecasts(means)
+    runs = [run for run in forecasts.order.plan.todo if isinstance(run, Run)]
+    book = forecasts.book
+    measured = Pace(images_per_s=100.0, examination_s=1.0, start_s=0.0, how="measured")
+    trained = measured.model_copy(update={"images_per_s": 50.0, "how": "trained"})
+    book.keep(runs, measured)
+    assert book.find(runs) == measured
+    book.keep(runs, trained)
+    book.keep(runs, measured)
+    assert book.find(runs) == trained
+    assert session("vanilla", seeds="7,8").forecasts(means).book.find(runs) == trained
+    others = session("vanilla").forecasts(Means(means.cache_dir, threads=2))
+    assert others.book.find(runs) is None
+    [file] = book.folder.iterdir()
+    file.write_text("{")
+    assert book.find(runs) is None
+
+
+@dataclass
+class Told(Listener):
+    """Remembers what was told to be left."""
+
+    whole: list[float] = field(default_factory=list)
+
+    def time_left(self, seconds: float) -> None:
+        self.whole.append(seconds)
+
+
+@pytest.fixture
+def hand() -> list[float]:
+    """A clock that is set by hand."""
+    return [0.0]
+
+
+def ten_seconds_an_epoch(forecasts: Forecasts) -> None:
+    for group in forecasts.plan().groups:
+        runs = [run for run in group.runs if isinstance(run, Run)]
+        rate = runs[0].card.splits["train"] / 10
+        pace = Pace(images_per_s=rate, examination_s=0.0, start_s=0.0)
+        forecasts.book.keep(runs, pace)
+
+
+def test_what_is_left_follows_the_truth(session: Make, means: Means, hand: list[float]) -> None:
+    told = Told()
+    forecasts = session("vanilla", "kd", protocol="longer").forecasts(means)
+    ten_seconds_an_epoch(forecasts)
+    outlook = Outlook(forecasts, told, keeps=False, clock=lambda: hand[0])
+    groups: list[float] = []
+    outlook.tell = lambda heard: groups.append(heard.arguments[0])
+    first, second = forecasts.plan().groups  # four epochs of ten seconds each
+    outlook.begin(1, first.runs)
+    assert told.whole[-1] == pytest.approx(80)
+    outlook.heard(Heard(1, "group_started", ("", [], 4, 0)))
+    hand[0] = 20.0
+    outlook.heard(Heard(1, "epoch_finished", (1, [], 100.0)))
+    assert groups[-1] == pytest.approx(60)  # it takes twice as long as was foretold
+    assert told.whole[-1] == pytest.approx(60 + 80)  # and so will the one that waits
+    hand[0] = 21.0
+    outlook.ended(Died(1, "it was ended", "crash"))
+    outlook.begin(2, second.runs)
+    assert told.whole[-1] == pytest.approx(40)  # nothing true is known of it any more
+
+
+def test_nothing_is_told_while_something_is_unknown(
+    session: Make, means: Means, hand: list[float]
+) -> None:
+    told = Told()
+    forecasts = session("vanilla", "kd").forecasts(means)
+    outlook = Outlook(forecasts, told, keeps=False, clock=lambda: hand[0])
+    outlook.begin(1, forecasts.plan().groups[0].runs)
+    assert told.whole == []
