@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmark.memory import collecting_later
 from benchmark.records.attestations import Attestation, Attested
 from benchmark.records.canonical import identity_of
 from benchmark.records.history import HistoryFault
+from benchmark.records.parts import in_parts
 from benchmark.records.places import ATTESTED, place_of, record_files
 from benchmark.records.reading import read_attestation, read_record, sealed
 from benchmark.records.schema import Record, RunSpec
@@ -93,7 +95,7 @@ class Store:
         if not os.path.exists(path):
             return None
         try:
-            return self._in_place(path)[0]
+            return self.in_place(path)[0]
         except RecordError as error:
             return Unreadable(path, str(error))
 
@@ -128,23 +130,15 @@ class Store:
     def all(self) -> Contents:
         """Every record below the root; what cannot be read or trusted is told apart."""
         with collecting_later():
-            return self._all()
-
-    def _all(self) -> Contents:
-        records: list[Record] = []
-        problems: list[Unreadable] = []
-        beside: list[Unreadable] = []
-        for path in record_files(self.root):
-            try:
-                record, fault = self._in_place(path)
-            except RecordError as error:
-                problems.append(Unreadable(path, str(error)))
-                continue
-            records.append(record)
-            if fault:
-                beside.append(Unreadable(path.with_suffix(".csv"), fault.message))
+            parts = in_parts(partial(_read_all, self), record_files(self.root))
         attested, refused = self.attested()
-        return Contents(tuple(records), tuple(problems), (*beside, *refused), attested)
+        beside = [one for part in parts for one in part.beside]
+        return Contents(
+            tuple(record for part in parts for record in part.records),
+            tuple(problem for part in parts for problem in part.problems),
+            (*beside, *refused),
+            attested,
+        )
 
     def attested(self) -> tuple[Attested, tuple[Unreadable, ...]]:
         """The attestations, and files that are none to be trusted."""
@@ -239,7 +233,7 @@ class Store:
         for folder in {self.path_of(spec).parent for spec in specs}:
             check_inside(folder, self.root)
 
-    def _in_place(self, path: Path) -> tuple[Record, HistoryFault | None]:
+    def in_place(self, path: Path) -> tuple[Record, HistoryFault | None]:
         """A record that lies in its place: a copy elsewhere would count a run twice."""
         record, fault = read_record(path)
         if path != (place := self.path_of(record.spec)):
@@ -248,6 +242,23 @@ class Store:
 
     def _cell(self, path: Path) -> str:
         return path.relative_to(self.root).with_suffix("").as_posix()
+
+
+def _read_all(store: Store, files: Sequence[Path]) -> Contents:
+    """What some files of records hold."""
+    records: list[Record] = []
+    problems: list[Unreadable] = []
+    beside: list[Unreadable] = []
+    for path in files:
+        try:
+            record, fault = store.in_place(path)
+        except RecordError as error:
+            problems.append(Unreadable(path, str(error)))
+            continue
+        records.append(record)
+        if fault:
+            beside.append(Unreadable(path.with_suffix(".csv"), fault.message))
+    return Contents(tuple(records), tuple(problems), tuple(beside))
 
 
 def _stays(known: Record, record: Record, *, again: bool) -> bool:

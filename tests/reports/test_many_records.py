@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from types import FrameType
 
 import pytest
 
-from benchmark.records import bounds, history
+from benchmark.records import bounds, history, parts
+from benchmark.records.places import record_files
 from benchmark.records.store import Store
 from benchmark.reports.formats import load_formats
 from benchmark.reports.leaderboard import compose
@@ -53,6 +56,25 @@ def test_the_work_grows_no_faster_than_the_folder(folders: list[Path]) -> None:
     compose(folders[0], load_formats([]).get("md"))  # what is imported and kept once
     first, second, third = (_calls(folder) for folder in folders)
     assert third - second < 1.1 * (second - first)
+
+
+@pytest.mark.skipif(not parts.THREADS.exists(), reason="this system does not count its threads")
+def test_several_processes_read_what_one_reads(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = tmp_path / "many"
+    shutil.copytree(folders[0], root)
+    first, *_, last = record_files(root)
+    first.write_text("{")
+    last.with_suffix(".csv").unlink()
+    alone = Store(root).all()
+    assert len(alone.problems) == len(alone.beside) == 1
+    monkeypatch.setattr(parts, "ENOUGH", FEW // 4)
+    monkeypatch.setattr(parts, "_can_fork", lambda: True)
+    monkeypatch.setattr(parts, "_cores", lambda: 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pytest's process may have threads
+        assert Store(root).all() == alone
 
 
 def _calls(folder: Path) -> int:

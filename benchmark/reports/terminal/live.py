@@ -16,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     Task,
     TaskID,
     TextColumn,
@@ -29,6 +30,7 @@ from benchmark.reports.escape import plain
 from benchmark.reports.terminal.screen import sturdy, words
 from benchmark.reports.wording.duration import duration
 
+BETWEEN_S = 60.0  # between two lines of a log that tell how much is left
 LONGEST = 400  # signs of a message on one line; the record has the whole one
 
 
@@ -49,7 +51,7 @@ class Lines(Listener):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._left = 0
-        self._time_left: float | None = None
+        self._silent_until = 0.0
         self._groups: set[int] = set()
 
     def matrix_started(self, runs: int, skipped: int) -> None:
@@ -62,16 +64,16 @@ class Lines(Listener):
         return GroupLines(self._say, group, self._groups)
 
     def time_left(self, seconds: float) -> None:
-        """Note it for the next line that tells how many runs are left; say it the first time."""
-        if self._time_left is None:
-            self._say(f"all will take about {duration(seconds)}")
-        self._time_left = seconds
+        """Say it at first, and then from minute to minute."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + BETWEEN_S
+            self._say(f"about {duration(seconds)} left")
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Say how a run ended."""
         self._left -= 1
-        about = f", about {duration(self._time_left)}" if self._time_left and self._left else ""
-        self._say(f"{plain(label)}: {_short(outcome)}  ({self._left} runs left{about})")
+        self._say(f"{plain(label)}: {_short(outcome)}  ({self._left} runs left)")
 
     def note(self, message: str) -> None:
         """Say what a person should know."""
@@ -132,16 +134,18 @@ class GroupLines(Listener):
         self._line(f"({self._number}) {text}" if len(self._groups) > 1 else text)
 
 
-class TimeLeft(TimeRemainingColumn):
+class TimeLeft(ProgressColumn):
     """What is left of a bar: what the engine told of it last; else as the bar itself moves."""
 
-    max_refresh = 0.5
+    def __init__(self) -> None:
+        super().__init__()
+        self._usual = TimeRemainingColumn(compact=True)
 
     def render(self, task: Task) -> Text:
         """The time that is left."""
         ends_at: float | None = task.fields.get("ends_at")
         if ends_at is None:
-            return super().render(task)
+            return self._usual.render(task)
         return Text(duration(max(0.0, ends_at - time.monotonic())), style="progress.remaining")
 
 
@@ -160,7 +164,7 @@ class Bars(Listener):
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeLeft(compact=True),
+            TimeLeft(),
             console=console,
             expand=True,
         )

@@ -146,6 +146,23 @@ class TestBars:
         assert re.search(r"decoding .*10/10", terminal.text.splitlines()[-1])
 
 
+def test_the_time_that_is_left_is_what_was_told_last(log, terminal):
+    heard = Lines(log.console)
+    heard.time_left(200.0)
+    heard.time_left(125.0)  # within the minute
+    assert log.lines == ["about 3 min 20 s left"]
+    bars = Bars(terminal.console)
+    bars.matrix_started(2, 0)
+    group = bars.beside(1)
+    group.group_started("CIFAR-100, paper, seed 0", ["kd"], epochs=3, done=1)
+    group.time_left(7500.0)
+    bars.time_left(273_600.0)
+    terminal.console.print(bars._progress.get_renderable())
+    bars.close()
+    assert "2 h 5 min" in terminal.text
+    assert "3 d 4 h" in terminal.text
+
+
 def test_a_listener_that_shows_nothing_can_be_told_everything():
     heard = Listener()
     matrix(heard)
