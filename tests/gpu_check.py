@@ -1,10 +1,11 @@
 """What whoever has a GPU runs, once: ``make gpu-check``, in less than nine minutes.
 
-The machine as ``kdbench doctor`` sees it, the tests marked ``gpu``, ``kdbench speed`` in float32
-and in bfloat16, and a short training. Each part is a process with a limit of its own; what does not
-fit in it is ended, and said. CIFAR-100 is taken if ``KDBENCH_DATA`` has it, else the drawn birds,
-which need no download. In the end come a table and a new folder in ``gpu-check/``: what each part
-printed, the records, ``results/speed/<device>.json`` (copy it to yours), and ``report.json``.
+The machine as ``kdbench doctor`` sees it, the tests marked ``gpu``, ``kdbench speed`` in float32,
+in bfloat16 and by compiled steps, and a short training. Each part is a process with a limit of its
+own; what does not fit in it is ended, and said. CIFAR-100 is taken if ``KDBENCH_DATA`` has it, else
+the drawn birds, which need no download. In the end come a table and a new folder in ``gpu-check/``:
+what each part printed, the records, ``results/speed/<device>.json`` (copy it to yours), and
+``report.json``.
 
     make gpu-check                    on a machine with a CUDA device
     make gpu-check STAND_IN=cpu       the CPU takes its place: that tries this command, no GPU
@@ -83,19 +84,25 @@ def parts(folder: Path, data: Path | None, *, stand_in: bool) -> list[Part]:
     epochs = 1 if stand_in else 3
     short = {"cifar100": "short", "sketchbirds": "quick"}[dataset]
     protocol = f"{short}[epochs={epochs},warmup_epochs=0]"
-    recipes = [word for name in METHODS for word in ("--recipe", name)]
     runs = ["--runs", str(folder / "runs")]
-    speed = [*KDBENCH, "speed", *where, *recipes, "--seconds", "2", "--save", "--json"]
+    speed = [*KDBENCH, "speed", *where, "--seconds", "2", "--save", "--json"]
+    fp32, bf16 = ([*speed, "--precision", name] for name in ("fp32", "bf16"))
+    kd, all_methods = _recipes(["kd"]), _recipes(METHODS)
     tests = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     doctor = [*KDBENCH, "doctor", "--quick", *where[4:], *runs]
     train = [*KDBENCH, "run", *where, *runs, "--recipe", "kd", "--seeds", "1", "--json"]
     return [
-        Part("machine", doctor, 40, last_line),
-        Part("tests marked gpu", tests, 120, passed),
-        Part("speed in fp32", [*speed, "--precision", "fp32"], 120, rates),
-        Part("speed in bf16", [*speed, "--precision", "bf16"], 120, rates),
-        Part("short training", [*train, "--protocol", protocol], 130, outcomes),
+        Part("machine", doctor, 30, last_line),
+        Part("tests marked gpu", tests, 90, passed),
+        Part("speed in fp32", [*fp32, *all_methods], 90, rates),
+        Part("speed in bf16", [*bf16, *all_methods], 90, rates),
+        Part("speed compiled", [*fp32, *kd, "--compile"], 130, rates),  # half a minute a program
+        Part("short training", [*train, "--protocol", protocol], 100, outcomes),
     ]
+
+
+def _recipes(names: Sequence[str]) -> list[str]:
+    return [word for name in names for word in ("--recipe", name)]
 
 
 def has_cifar100(data: Path) -> bool:

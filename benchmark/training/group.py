@@ -203,9 +203,8 @@ class Group:
         said, seconds = self.teachers.answering.settle(), self.pauses.spent()
         self.guard.share(list(self._present), seconds)
         for member in self.members:
-            member.progress.spend(seconds, sharing=len(self._present))
-            member.note_said(said)
-            member.progress.own_seconds = self.guard.spent[member.job.identity]
+            own = self.guard.spent[member.job.identity]
+            member.spend(seconds, sharing=len(self._present), own_seconds=own, said=said)
 
     def _keep(self, stand: Stand) -> None:
         """Write checkpoints, and let all members go if the group stops there or nothing can be."""

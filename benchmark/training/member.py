@@ -124,8 +124,17 @@ class Member:
             self.learner.go_on_within(self.within)
             self.within = None
 
-    def note_said(self, said: Said) -> None:
-        """Note how the answers came about that its group's teachers gave, if it heard any."""
+    def spend(self, seconds: float, *, sharing: int, own_seconds: float, said: Said) -> None:
+        """Note time of the group's training, and how its teachers' answers came about.
+
+        Args:
+            seconds: of the group.
+            sharing: how many members shared them.
+            own_seconds: all that were its own until now.
+            said: the answers since the last note; they count if it heard any.
+        """
+        self.progress.spend(seconds, sharing=sharing)
+        self.progress.own_seconds = own_seconds
         if self.job.hears_of_batches:
             self.progress.answers += said.asked
             self.progress.answers_read += said.read

@@ -62,7 +62,7 @@ class Book:
         self.asked = self.read = 0
         self._place: Place | None = None
         self._part: Part | None = None
-        self._number = 0
+        self._number, self._has_stem = 0, True
         self._is_trusted, self._is_compared, self._writes = True, False, False
         self._said: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -82,12 +82,13 @@ class Book:
     def answer(self, images: Tensor, compute: Callable[[Tensor], Outputs]) -> Outputs:
         """What the teacher says of the step's images (B, 3, H, W)."""
         self.asked += 1
-        kept = None if self._part is None else self._part.at(self._number)
-        if kept is not None and self._is_compared:
+        part = self._part
+        if part is not None and self._is_compared:
             self.read += 1
-            return kept
+            return part.at(self._number, has_stem=self._has_stem)
         said = self._rounded(compute(images))
-        if kept is not None and not _are_equal(kept, said):
+        self._has_stem = said.has_stem
+        if part is not None and not _are_equal(part.at(self._number, has_stem=True), said):
             self._distrust()
         elif self._writes:
             numbers = (said.logits, said.embedding)

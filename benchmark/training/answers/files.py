@@ -62,14 +62,19 @@ class Part:
         """The same on a device."""
         return Part(self.rows, self.logits.to(device), self.embedding.to(device))
 
-    def at(self, number: int) -> Outputs:
-        """The answer in one of the steps, in float32; its memory is the asker's own."""
+    def at(self, number: int, *, has_stem: bool) -> Outputs:
+        """The answer in one of the steps, in float32; its memory is the asker's own.
+
+        Args:
+            number: of the step.
+            has_stem: as of the network that answered.
+        """
         begin = sum(self.rows[:number])
         own = slice(begin, begin + self.rows[number])
         logits, embedding = (
             whole[own].to(torch.float32, copy=True) for whole in (self.logits, self.embedding)
         )
-        return Outputs(logits, embedding)
+        return Outputs(logits, embedding, has_stem=has_stem)
 
 
 class AnswerFiles:

@@ -43,11 +43,12 @@ def test_a_part_is_read_as_it_was_written(
     assert read is not None
     assert read.rows == tuple(rows)
     for number, count in enumerate(rows):
-        answer = read.at(number)
+        answer = read.at(number, has_stem=False)
         assert len(answer.logits) == len(answer.embedding) == count
         assert answer.logits.dtype == torch.float32
+        assert not answer.has_stem
         answer.logits.zero_()  # the asker's own
-    both = torch.cat([read.at(number).embedding for number in range(len(rows))])
+    both = torch.cat([read.at(number, has_stem=False).embedding for number in range(len(rows))])
     assert torch.equal(both, part.embedding.float())
     assert torch.equal(read.logits, part.logits)
 

@@ -12,6 +12,7 @@ from benchmark.data.splits import DataSet
 from benchmark.matrix.plan import cells_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import Run
+from benchmark.recipe.batch import Batch, Heard, Terms
 from benchmark.recipe.discovery import load_recipes
 from benchmark.work.fitting import Fitting
 from benchmark.work.speed import Bench
@@ -68,6 +69,28 @@ def test_marks_change_nothing_and_are_taken_away(bench: Bench, runs: dict[str, R
     assert marked.teachers is teachers
     hooks = (one.lesson._forward_pre_hooks, one.lesson._forward_hooks, one.network._forward_hooks)
     assert not any(hooks)
+
+
+def test_no_hook_is_put_into_a_program(
+    bench: Bench, runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler would find it in the lesson's code, and give the program up."""
+    steps = bench.steps([runs["kd"]])
+    [learner] = steps.learners
+    plain, hooks = learner.forward, list[bool]()
+
+    def program(batch: Batch, heard: Heard) -> Terms:
+        hooks.append(any((learner.lesson._forward_hooks, learner.network._forward_pre_hooks)))
+        return plain(batch, heard)
+
+    monkeypatch.setattr(learner, "programs", object())
+    monkeypatch.setattr(learner, "forward", program)
+    parts = Phases(steps, bench.task(steps, [runs["kd"]]), CPU)
+    parts.take(0.0)
+    parts.take(0.0)
+    assert hooks[-1:] == [False]  # the first step is metered by a hook, and goes the plain way
+    assert list(parts.medians()) == ["load", "view", "teacher", "student", "backward", "update"]
+    assert learner.forward is program
 
 
 def test_the_parts_add_up_to_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
