@@ -19,7 +19,8 @@ ALLOWED = {
         # Between a command and the tasks that it started on a cluster, through Ray's own channels.
         "benchmark/launch/ray/agent.py",
         "benchmark/launch/ray/launcher.py",
-    }
+    },
+    "marshal": {"benchmark/records/bounds.py"},  # makes a key of a value, and reads nothing
 }
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 RUNS = {"eval", "exec"}

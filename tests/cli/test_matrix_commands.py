@@ -80,7 +80,7 @@ def test_a_plan_foretells_what_was_measured(
     words = ["plan", *tiny_words, "--recipe", "kd"]
     code, out, _ = kdbench(*words)
     assert code == 0
-    assert "nothing is known: --measure" in out
+    assert "is not known: --measure" in out
     code, out, err = kdbench(*words, "--measure", "--json")
     assert code == 0
     assert "measuring groups" in err

@@ -87,6 +87,8 @@ def _whole(overview: Mapping[str, Any]) -> str:
         )
     known = [group["seconds"] for level in overview["levels"] for group in level]
     least = sum(seconds for seconds in known if seconds is not None) / workers
+    if not least:
+        return "How long it takes is not known: --measure finds it out."
     return (
         f"With {by}: more than {duration(least)}; of {overview['groups_of_unknown_time']} groups "
         "nothing is known: --measure finds it out."
