@@ -7,8 +7,8 @@ in the data and of (seed, step) in a learner, so no learner can disturb another.
 Evidence: ``tests/training/test_loop.py`` trains both ways and compares, and so for a training that
 is stopped after any step and continued. ``python -m tests.race`` measures the saving: vanilla, kd,
 th-kd and crd together were 1.23 times as fast as one after the other, 1.28 times if compiled (8 s
-on each of two cores; resnet20→resnet8 on CIFAR-100, batches of 64, float32, one thread of an AMD EPYC
-with AVX-512 whose other core was busy; more in ``docs/speed.md``). The clock includes loading,
+on each of two cores; resnet20→resnet8 on CIFAR-100, batches of 64, float32, one thread of an AMD
+EPYC with AVX-512 whose other core was busy; more in ``docs/speed.md``). The clock includes loading,
 augmentation, teacher, losses and updates; it excludes evaluation, checkpoints and the first six
 seconds. The saving grows with the teacher's share of a step.
 """
