@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= quickstart
 
-.PHONY: setup quickstart test torture gpu-check lint format leaderboard picture pages clean
+.PHONY: setup quickstart test test-slow torture gpu-check lint format leaderboard picture pages clean
 
 setup: $(VENV)/.ready
 
@@ -19,6 +19,10 @@ quickstart: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# The few that take long by themselves.
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 # The long form of the tests that break things; stopped, it goes on where it was (see docs/reliability.md).
 TORTURE ?= 1

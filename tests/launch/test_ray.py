@@ -133,6 +133,7 @@ class KillingSecond(Noting):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_node_that_is_lost_costs_the_work_since_the_last_checkpoint(
     session: Make, execute: Execute, on_ray: Execute, cluster: RayCluster
 ) -> None:

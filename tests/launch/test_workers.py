@@ -136,6 +136,7 @@ def test_a_worker_that_allocates_too_much_runs_out_of_memory_alone(
     assert records["greedy"].status == "oom"
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_is_ended_at_its_time_limit(
     session: Make, execute: Execute, write_recipe: Callable[..., Path]
 ) -> None:
