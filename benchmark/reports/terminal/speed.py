@@ -14,12 +14,12 @@ from benchmark.reports.wording import speed as wording
 
 def speed_table(speed: Speed) -> RenderableType:
     """Images/s of every part with their spread, the phases of a step, and what bounds it."""
-    care = wording.unsettled(speed)
+    saved, care = wording.saving(speed), wording.unsettled(speed)
     return Group(
         words(wording.conditions(speed)),
         words(f"{speed.device_name}; {wording.machine(speed)}", style="dim"),
         _rates(speed),
-        words(wording.saving(speed)),
+        *([words(saved)] if saved else []),
         _phases(speed),
         _bounds(speed),
         words(wording.peaks(speed), style="dim"),

@@ -33,9 +33,10 @@ def started(host: Host) -> str:
 
 
 def steps(speed: Speed) -> Iterator[tuple[str, StepSpeed]]:
-    """Every recipe alone, then the group, each with its name."""
+    """Every recipe alone, then the group if it has several members, each with its name."""
     yield from speed.recipes.items()
-    yield GROUP, speed.group
+    if len(speed.group.recipes) > 1:
+        yield GROUP, speed.group
 
 
 def conditions(speed: Speed) -> str:
@@ -48,9 +49,11 @@ def conditions(speed: Speed) -> str:
     )
 
 
-def saving(speed: Speed) -> str:
-    """What the group saves over its members apart."""
+def saving(speed: Speed) -> str | None:
+    """What the group saves over its members apart; None of one member."""
     group = speed.group
+    if len(group.recipes) == 1:
+        return None
     return (
         f"{', '.join(group.recipes)} as one group are {group.speedup_over_apart:.2f} times as fast "
         f"as one after the other ({group.lowest_speedup:.2f} … {group.highest_speedup:.2f} in "

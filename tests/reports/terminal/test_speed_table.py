@@ -61,3 +61,10 @@ def test_it_shows_what_is_unusual(printed: Callable[..., str]) -> None:
     assert "compiled, fp32 on cuda:0" in text
     assert "Made Processor 3000, 2 cores" in text
     assert "Still changing when the warm-up ended: teacher." in text
+
+
+def test_one_recipe_alone_is_no_group(printed: Callable[..., str]) -> None:
+    made = speed()
+    alone = made.group.model_copy(update={"recipes": ("kd",)})
+    text = printed(speed_table(speed(recipes={"kd": made.recipes["kd"]}, group=alone)))
+    assert "group" not in text
