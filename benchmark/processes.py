@@ -1,8 +1,9 @@
-"""Several processes on the CPU, started as ``accelerate launch --num_processes N -m benchmark``.
+"""The cores that a process may use, and several processes on the CPU.
 
-Accelerate starts one process per GPU, but on the CPU it starts several only through MPI: without it
-the launcher runs a single process and says nothing. Where that has happened, this process starts
-the others itself, with PyTorch's own launcher and gloo.
+Those are asked for as ``accelerate launch --num_processes N -m benchmark``. Accelerate starts one
+process per GPU, but on the CPU it starts several only through MPI: without it the launcher runs a
+single process and says nothing. Where that has happened, this process starts the others itself,
+with PyTorch's own launcher and gloo.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 
 RANKED = ("LOCAL_RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def processes_to_start(environment: Mapping[str, str], launcher: Sequence[str]) -> int:

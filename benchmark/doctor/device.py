@@ -14,8 +14,8 @@ import torch
 from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
 from benchmark.errors import first_line
 from benchmark.launch.workers.pool import memory_kills
+from benchmark.processes import cores
 from benchmark.work.accelerator import has_bf16
-from benchmark.work.environment import cores
 
 GB = 2**30
 LEAST_MEMORY = 2 * GB  # torch with one worker of data takes about one

@@ -12,10 +12,9 @@ from typing import Any
 
 from benchmark.errors import UnknownName, UsageError
 from benchmark.launch.launcher import Launcher
-from benchmark.processes import RANKED
+from benchmark.processes import RANKED, cores
 from benchmark.training.answers.keep import DTYPES, Exactness, Keep
 from benchmark.training.halt import Halt
-from benchmark.work.environment import cores
 from benchmark.work.place import Site
 
 # By launcher, its own options as the command line names them.

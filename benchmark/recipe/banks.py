@@ -10,10 +10,13 @@ oneDNN does the same sums at the speed of the processor. Measured with views (64
 
 from __future__ import annotations
 
+import platform
+
 import torch
 from torch import Tensor
 
-HAS_ONEDNN = torch._C._has_mkldnn  # without it torch has no such operator
+# Elsewhere oneDNN was not measured, or torch has no such operator.
+HAS_ONEDNN = torch._C._has_mkldnn and platform.machine() in ("x86_64", "AMD64")
 
 
 def gather(tensor: Tensor) -> Tensor:
@@ -38,7 +41,7 @@ def gather(tensor: Tensor) -> Tensor:
 
 
 def product_of_rows(a: Tensor, b: Tensor) -> Tensor:
-    """A · bᵀ, (M, N), for a (M, K) and b (N, K); no gradient passes.
+    """The product a · bᵀ, (M, N), of a (M, K) and b (N, K); no gradient passes.
 
     Where a gradient is wanted, ``a @ b.T`` has one.
     """

@@ -15,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.processes import cores
+
 ENOUGH = 1_000  # files for a process of their own: 0.2 s of work, for 20 ms that it costs
 MOST = 8  # processes: what they send is taken in by one
 THREADS = Path("/proc/self/task")  # one entry for each thread of this process, Python's or not
@@ -28,7 +30,7 @@ def in_parts(read: Callable[[Sequence[Path]], T], files: Sequence[Path]) -> list
         read: can be sent to another process, as well as what it gives.
         files: to read, each once.
     """
-    count = min(_cores(), MOST, len(files) // ENOUGH)
+    count = min(cores(), MOST, len(files) // ENOUGH)
     if count < 2 or not _can_fork():
         return [read(files)]
     size = -(-len(files) // count)
@@ -52,13 +54,6 @@ def _can_fork() -> bool:
         return len(os.listdir(THREADS)) == 1
     except OSError:
         return False
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _leave_signals() -> None:

@@ -19,7 +19,7 @@ from benchmark.recipe.contract import Recipe
 from benchmark.training.cost import Meter
 from benchmark.training.job import Job, Setting, context_of, make_network
 from benchmark.training.steps.lesson import Lesson, over_processes
-from benchmark.training.steps.programs import Programs
+from benchmark.training.steps.programs import Program, Programs
 from benchmark.training.teaching import Teachers
 from benchmark.training.updates.averaging import WeightAverage
 from benchmark.training.updates.optimiser import Part, clip, make_optimiser, set_rate
@@ -91,6 +91,14 @@ class Learner:
         return self.lesson.recipe
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether its steps are, or what its teachers say in them."""
+        if self.programs is None:
+            return False
+        heard = self.programs.teachers if self.job.heard else ()
+        return any(not program.is_plain for program in (*heard, self._program) if program)
+
+    @property
     def training_parameters(self) -> int:
         """Number of all that is trained, the recipe's own layers included."""
         return sum(p.numel() for p in self.lesson.trainable)
@@ -110,9 +118,10 @@ class Learner:
         if self.average is not None:
             self.average.restart()
         self._plain = over_processes(self.lesson, self.accelerator, partial=not span.is_main)
-        self.forward: Callable[[Batch, Heard], Terms] = self._plain
+        self._program: Program[[Batch, Heard], Terms] | None = None
         if self.programs is not None:
-            self.forward = self.programs.of_lesson(self.lesson, self.job.label)
+            self._program = self.programs.of_lesson(self.lesson, self.job.label)
+        self.forward: Callable[[Batch, Heard], Terms] = self._program or self._plain
         self._meter = Meter(self.lesson.networks())
 
     def start_epoch(self, epoch: int) -> None:

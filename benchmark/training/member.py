@@ -200,5 +200,5 @@ class Member:
             teacher_outputs="fp16" if progress.is_rounded else None,
             forwards_per_image=learner.forwards_per_image,
             backwards_per_image=learner.backwards_per_image,
-            compiled=True if learner.programs is not None else None,
+            compiled=True if learner.is_compiled else None,
         )

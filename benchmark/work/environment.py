@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import subprocess
@@ -54,13 +53,6 @@ def processor() -> str:
         text = ""
     named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
     return named[1].strip() if named else platform.processor() or platform.machine() or "unknown"
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

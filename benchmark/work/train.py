@@ -23,6 +23,7 @@ from benchmark.training.ending import Disturbed, Ending, Stopped, ended
 from benchmark.training.group import Group
 from benchmark.training.keeping.stand import side_by_side
 from benchmark.training.loop import train
+from benchmark.training.steps.programs import COMPILING
 from benchmark.work.fitting import lead
 from benchmark.work.place import Place
 from benchmark.work.roles import Roles
@@ -172,6 +173,8 @@ def _train_together(
             compiled=place.compiled,
         )
         endings = group.endings
+        if group.programs is not None:
+            place.note_once(COMPILING, listener)
         keep_answers(group, place.keep)
         title = f"{data.card.title}, {runs[0].protocol.name}, seed {runs[0].seed}"
         listener.group_started(title, [run.label for run in runs], group.epochs, group.stand.epoch)

@@ -49,6 +49,7 @@ from benchmark.data.pictures import Pictures
 from benchmark.data.shrink import short_side
 from benchmark.data.splits import ImageSplit
 from benchmark.errors import BenchmarkError, DisturbanceError, first_line
+from benchmark.processes import cores
 
 if TYPE_CHECKING:
     import albumentations
@@ -309,9 +310,7 @@ def default_workers() -> int:
 
     More would fill the memory with images that wait.
     """
-    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
-        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
-    return min(_MOST_WORKERS, os.cpu_count() or 1)
+    return min(_MOST_WORKERS, cores())
 
 
 def _start(board: Board, parent: int, worker: int) -> None:

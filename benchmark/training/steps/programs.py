@@ -34,6 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 TORCHS_OWN = Path(tempfile.gettempdir()) / "torchinductor_*"
+COMPILING = "steps are compiled: a network that is new here takes up to half a minute"
 COMPILING_PAYS = 20_000  # steps: a program takes half a minute, and saves a few ms a step on a GPU
 
 
@@ -44,20 +45,24 @@ class Programs:
         device: on which they run.
         batch_size: images of a full batch of this process.
         note: hears why something is not compiled.
+
+    Attributes:
+        teachers: the programs of teachers.
     """
 
     def __init__(
         self, device: torch.device, batch_size: int, note: Callable[[str], object]
     ) -> None:
         self.device, self.batch_size, self.note = device, batch_size, note
-        note("compiling the step: a network that is new here takes up to half a minute")
-        _wake_the_compiler()
+        self.teachers: list[Program[..., Any]] = []
 
-    def of_teacher(self, network: nn.Module) -> Callable[..., Any]:
+    def of_teacher(self, network: nn.Module) -> Program[..., Any]:
         """A network in eval mode that is called without gradient, on images (B, 3, H, W)."""
-        return Program(network, self, "a teacher", is_frozen=self.device.type == "cpu")
+        program = Program(network, self, "a teacher", is_frozen=self.device.type == "cpu")
+        self.teachers.append(program)
+        return program
 
-    def of_lesson(self, lesson: Callable[P, T], label: str) -> Callable[P, T]:
+    def of_lesson(self, lesson: Callable[P, T], label: str) -> Program[P, T]:
         """A network in training with its losses, called on a batch and what its teachers say."""
         return Program(lesson, self, label)
 
@@ -96,6 +101,11 @@ class Program(Generic[P, T]):
         )  # fmt: skip
         self._compiled: Callable[P, T] | None = _freezing(compiled) if is_frozen else compiled
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it did not compile, so that the function itself runs."""
+        return self._compiled is None
+
     def __call__(self, *arguments: P.args, **words: P.kwargs) -> T:
         """What the function gives."""
         if self._compiled is None or _images(arguments[0]) % self._programs.batch_size:
@@ -131,10 +141,15 @@ def programs_for(
     device, processes = accelerator.device, accelerator.num_processes
     if choice is None:
         choice = device.type == "cuda" and steps >= COMPILING_PAYS and processes == 1
-    if choice and processes > 1:
+    if not choice:
+        return None
+    if processes > 1:
         note("nothing is compiled: with several processes a step is trained as it is written")
         return None
-    return Programs(device, protocol.batch_size, note) if choice else None
+    if (fault := _wake_the_compiler()) is not None:
+        note(f"nothing is compiled: {fault}. On a CPU it needs a C++ compiler, such as g++.")
+        return None
+    return Programs(device, protocol.batch_size, note)
 
 
 def keep_programs(cache_dir: Path) -> None:
@@ -148,8 +163,8 @@ def keep_programs(cache_dir: Path) -> None:
         os.environ[FOLDER] = str(cache_dir / "programs")
 
 
-def _wake_the_compiler() -> None:
-    """Compile something small, outside of anyone's turn.
+def _wake_the_compiler() -> str | None:
+    """Compile something small, outside of anyone's turn; why that cannot be, or None.
 
     At its first use the compiler notes an address in the environment and raises the limit of
     recursions, of which a recipe would be accused. On a machine with a CUDA toolkit and no GPU it
@@ -159,11 +174,13 @@ def _wake_the_compiler() -> None:
     logging.disable(logging.WARNING)
     try:
         torch.compile(lambda x: (x + 1).relu())(torch.zeros(8))
-    except Exception as error:  # without a C++ compiler, say: the first program will say it again
+    except Exception as error:
         if not _is_of_the_compiler(error):
             raise
+        return first_line(error)
     finally:
         logging.disable(before)
+    return None
 
 
 def _images(given: object) -> int:

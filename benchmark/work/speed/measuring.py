@@ -16,12 +16,13 @@ from benchmark.events import Listener
 from benchmark.matrix.plan import Cell, cells_of
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import Run
+from benchmark.processes import cores
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.speed import GroupSpeed, LoaderSpeed, Repeats, Speed, StepSpeed
 from benchmark.training.precision import precision_of
-from benchmark.training.steps.programs import Programs, keep_programs, programs_for
+from benchmark.training.steps.programs import COMPILING, Programs, keep_programs, programs_for
 from benchmark.work.accelerator import make_accelerator
-from benchmark.work.environment import cores, environment, processor
+from benchmark.work.environment import environment, processor
 from benchmark.work.fitting import Fitting
 from benchmark.work.memory import keep_freed
 from benchmark.work.speed.bench import LOADER, UNCACHED, Bench
@@ -67,6 +68,8 @@ def measure(
         first.card, data_dir, cache_dir, protocol=first.run.protocol, listener=listener
     )
     keep_programs(cache_dir)
+    if compiled:
+        (listener or Listener()).note(COMPILING)
     accelerator, note = make_accelerator(precision), (listener or Listener()).note
 
     def programs(protocol: Protocol) -> Programs | None:

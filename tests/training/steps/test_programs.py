@@ -126,7 +126,9 @@ from benchmark import Batch, Outputs, Recipe, Terms, register
 
 @register("branches", family="other", paper="")
 class Branches(Recipe):
-    def forward(self, batch: Batch, student: Outputs, teacher: Outputs) -> Terms:
+    hears = ()
+
+    def forward(self, batch: Batch, student: Outputs, teacher: None) -> Terms:
         ce = F.cross_entropy(student.logits, batch.labels)
         return {"ce": 2 * ce if ce.item() > 1 else ce}
 '''
@@ -151,6 +153,22 @@ def test_what_does_not_compile_is_trained_plainly_and_said_once(
     assert_same_but_for_time(tried, plain)
     [note] = [note for note in said.notes if "is not compiled" in note]
     assert note.startswith("branches is not compiled: ")
+    assert tried.finished.cost.compiled is None
+
+
+def test_without_a_compiler_nothing_is_compiled_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from torch._inductor import config
+
+    torch._dynamo.reset()  # as in a process that has compiled nothing
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setattr(config.cpp, "cxx", (None, str(tmp_path / "no-compiler")))
+    notes: list[str] = []
+    assert made(Machine(CPU), True, note=notes.append) is None
+    [note] = notes
+    assert note.startswith("nothing is compiled: ")
+    assert "such as g++" in note
 
 
 @dataclass(frozen=True)
