@@ -175,7 +175,8 @@ def _wake_the_compiler() -> str | None:
     try:
         torch.compile(lambda x: (x + 1).relu())(torch.zeros(8))
     except Exception as error:
-        if not _is_of_the_compiler(error):
+        # A folder of programs that cannot be written is no reason to train nothing.
+        if not (isinstance(error, OSError) or _is_of_the_compiler(error)):
             raise
         return first_line(error)
     finally:
