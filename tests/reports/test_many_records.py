@@ -71,7 +71,7 @@ def test_several_processes_read_what_one_reads(
     assert len(alone.problems) == len(alone.beside) == 1
     monkeypatch.setattr(parts, "ENOUGH", FEW // 4)
     monkeypatch.setattr(parts, "_can_fork", lambda: True)
-    monkeypatch.setattr(parts, "_cores", lambda: 3)
+    monkeypatch.setattr(parts, "cores", lambda: 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pytest's process may have threads
         assert Store(root).all() == alone

@@ -107,14 +107,14 @@ def sleeping(
     first = nursery.start(words, out=ground.folder.with_suffix(".out0"), env=env)
     while not [*ground.runs.glob("*/claim-*")] and first.wait(0.02) is None:
         pass
-    first.wait(rng.random() * 1.5)
-    os.killpg(first.pid, signal.SIGSTOP)
+    first.wait(rng.random() * 0.8)  # what it trains takes about two seconds
+    slept = _signalled(first, signal.SIGSTOP)
     second = nursery.start(
         words, out=ground.folder.with_suffix(".out1"), env=env | {"TORTURE_SYSTEM": "2"}
     )
     wake = rng.choice([2.5, 4.0, 60.0])
     status = second.wait(wake)
-    os.killpg(first.pid, signal.SIGCONT)
+    slept &= _signalled(first, signal.SIGCONT)
     statuses = [first.wait(LONGEST_S), second.wait(LONGEST_S) if status is None else status]
     faults = [] if statuses == [0, 0] else [f"{statuses}: {first.said()} {second.said()}"[-3000:]]
     labels = Counter(label for one in (first, second) for label in trained_by(one.said()))
@@ -129,7 +129,16 @@ def sleeping(
         behind += len(working)
         faults += [f"{name}: {file}" for file in files if file not in working]
     taken = sum("taken it over" in command.said() for command in (first, second))
-    return {"slept": 1, "lost_a_run": taken, "histories_behind": behind, "faults": faults}
+    return {"slept": int(slept), "lost_a_run": taken, "histories_behind": behind, "faults": faults}
+
+
+def _signalled(command: Command, number: signal.Signals) -> bool:
+    """Send a signal to all of a command; False if it has ended."""
+    try:
+        os.killpg(command.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.timeout(0 if FACTOR else 120)
