@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
 
-from benchmark.work.memory import in_huge_pages
+from benchmark.work.memory import TUNABLES, in_huge_pages
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
@@ -35,8 +36,13 @@ PAGES = 36 * (1 << 20) // 4096  # that a step holds at once
 
 def faults(*words: str) -> list[int]:
     """Pages that forty steps took from the system, and one after all was given back."""
+    usual = {name: value for name, value in os.environ.items() if name != TUNABLES}
     ran = subprocess.run(
-        [sys.executable, "-c", STEPS, *words], capture_output=True, text=True, check=True
+        [sys.executable, "-c", STEPS, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=usual,
     )
     return [int(line) for line in ran.stdout.split()]
 
@@ -44,7 +50,7 @@ def faults(*words: str) -> list[int]:
 def test_a_step_finds_the_memory_of_the_one_before() -> None:
     kept, after = faults("kept")
     usual, _ = faults()
-    assert usual > 2 * PAGES, "else there is nothing to keep, and this module is not needed"
+    # How much glibc gives back by itself hangs on where its heap lies, which is drawn at each start.
     assert kept < usual / 5
     assert after > PAGES / 2, "what is given back is gone"
 
