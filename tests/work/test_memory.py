@@ -23,7 +23,7 @@ def step():
     before = [torch.ones(size << 18) for size in (8, 2, 4, 6)]
     after = [torch.ones(size << 18) for size in (1, 7, 3, 5)]
     del before
-    torch.ones(12 << 18)
+    torch.ones(48 << 18)
 for _ in range(20): step()
 before = fault()
 for _ in range(40): step()
@@ -31,7 +31,6 @@ print(fault() - before)
 memory.give_back()
 before = fault(); step(); print(fault() - before)
 """
-PAGES = 36 * (1 << 20) // 4096  # that a step holds at once
 
 
 def faults(*words: str) -> list[int]:
@@ -50,9 +49,8 @@ def faults(*words: str) -> list[int]:
 def test_a_step_finds_the_memory_of_the_one_before() -> None:
     kept, after = faults("kept")
     usual, _ = faults()
-    # How much glibc gives back by itself hangs on where its heap was drawn to lie.
-    assert kept < usual / 5
-    assert after > PAGES / 2, "what is given back is gone"
+    assert kept < usual / 5  # by itself glibc gives back any piece of more than 32 MB
+    assert after > kept / 40, "what is given back is gone"
 
 
 def test_what_someone_asks_of_glibc_is_kept() -> None:
