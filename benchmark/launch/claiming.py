@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmark.errors import BenchmarkError
 from benchmark.launch.claims import Claims
 from benchmark.launch.ends import Ends
 from benchmark.launch.order import Order
-from benchmark.launch.retries import shared_out
+from benchmark.launch.times.outlook import NoOutlook
+from benchmark.matrix.cutting import fitting, shared_out
 from benchmark.matrix.run import AnyRun
 
 LOOK_S = 1.0  # how often others' progress is looked at while there is nothing to do here
@@ -25,12 +26,14 @@ class Claiming:
         claims: on the runs.
         ends: ends the runs that others have ended, and knows those that others train.
         pauses_s: before further tries where no claim can be written.
+        outlook: foretells what groups cost, and whether they fit into the memory.
     """
 
     order: Order
     claims: Claims
     ends: Ends
     pauses_s: Sequence[float]
+    outlook: NoOutlook = field(default_factory=NoOutlook)
     _looks_at: float = 0.0
     _failures: int = 0
 
@@ -68,7 +71,9 @@ class Claiming:
 
     def _claimed(self, taken: Collection[str], slots: int) -> list[AnyRun]:
         others = {identity for identity in self.ends.waits_for if self.claims.other(identity)}
-        for group in shared_out(self.order.ready({*taken, *others}), slots):
+        weigh = self.outlook.weights
+        ready = fitting(self.order.ready({*taken, *others}), self.outlook.fits, weigh)
+        for group in shared_out(list(ready), slots, weigh):
             runs: list[AnyRun] = []
             for run in group:
                 if not self.claims.take(run.identity, run.label):

@@ -73,7 +73,7 @@ class Conductor:
         self._ends = Ends(
             self.order, self.claims, self.recorder, self.listener, halt, self.pauses_s
         )
-        self._claiming = Claiming(self.order, self.claims, self._ends, self.pauses_s)
+        self._claiming = Claiming(self.order, self.claims, self._ends, self.pauses_s, self.outlook)
         self._retries = Retries(self.listener, self.pauses_s)
         self.launcher.hear = self._hear
         self.outlook.tell = self._retell
@@ -212,6 +212,7 @@ class Conductor:
                 case Finished() | Failed():
                     self._record(run, ending)
         if crowded_out:
+            self.outlook.crowded(runs)
             self._retries.crowded_out(crowded_out, runs)
         self._took_disturbances(disturbed)
 

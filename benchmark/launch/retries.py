@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from benchmark.events import Listener
 from benchmark.launch.launcher import Died
-from benchmark.matrix.plan import Group
+from benchmark.matrix.cutting import halves
 from benchmark.matrix.run import AnyRun
 from benchmark.training.ending import Disturbed
 
@@ -86,25 +86,3 @@ class Retries:
             self.listener.note(f"not a fault of the runs: {said}. Again {when}")
             self._parts.append((time.monotonic() + pause, [run for run, _ in again]))
         return given_up
-
-
-def shared_out(groups: Sequence[Group], slots: int) -> list[Group]:
-    """The groups, the largest halved until every slot has one or all have one member.
-
-    Members trained apart cost more arithmetic than side by side, but less time than a worker that
-    has nothing to do.
-    """
-    parts = list(groups)
-    while parts and len(parts) < slots:
-        largest = max(parts, key=len)
-        if len(largest) == 1:
-            break
-        at = parts.index(largest)
-        parts[at : at + 1] = [tuple(half) for half in halves(largest)]
-    return parts
-
-
-def halves(runs: Sequence[AnyRun]) -> list[list[AnyRun]]:
-    """The runs in two parts."""
-    middle = (len(runs) + 1) // 2
-    return [part for part in (list(runs[:middle]), list(runs[middle:])) if part]

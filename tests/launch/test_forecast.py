@@ -67,8 +67,14 @@ def test_a_student_waits_for_its_teacher_and_another_group_does_not() -> None:
 
 
 @pytest.fixture
-def means(tmp_path: Path) -> Means:
-    return Means(tmp_path / "cache", threads=1)
+def cache_dir(tmp_path: Path) -> Path:
+    """A cache in which no other test has left a pace."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def means(cache_dir: Path) -> Means:
+    return Means(cache_dir, threads=1)
 
 
 def test_what_nothing_is_known_of_has_no_time(session: Make, means: Means) -> None:
@@ -204,3 +210,51 @@ def test_nothing_is_told_while_something_is_unknown(
     outlook = Outlook(forecasts, told, keeps=False, clock=lambda: hand[0])
     outlook.begin(1, forecasts.plan().groups[0].runs)
     assert told.whole == []
+
+
+def test_groups_are_weighed_by_what_is_known_of_all_of_them(
+    session: Make, execute: Execute, cache_dir: Path
+) -> None:
+    execute(session("vanilla", "kd"))
+    forecasts = session("vanilla", "kd", "crd", seeds="7,8").forecasts(Means(cache_dir))
+    group = forecasts.plan().groups[-1].runs
+    runs = {run.recipe.name: run for run in group if isinstance(run, Run)}
+    kd, crd = runs["kd"], runs["crd"]
+    by_arithmetic = forecasts.weights([group, [kd], [crd]])
+    assert by_arithmetic is not None
+    assert by_arithmetic[0] > by_arithmetic[1] > 0
+    for run, rate in ((kd, 40.0), (crd, 10.0)):
+        pace = Pace(images_per_s=rate, examination_s=0.0, start_s=0.0)
+        forecasts.book.keep([run], pace)
+    of_kd, of_crd = forecasts.weights([[kd], [crd]]) or (0.0, 0.0)
+    assert of_crd == pytest.approx(4 * of_kd)
+
+
+def test_a_group_that_ran_short_of_memory_is_tried_with_more_alone(
+    session: Make, tmp_path: Path
+) -> None:
+    def outlook(gigabytes: float, **of: str) -> tuple[Outlook, Notes]:
+        means = Means(tmp_path / "cache", threads=1, memory_gb=gigabytes)
+        notes = Notes()
+        return Outlook(session("vanilla", "kd", **of).forecasts(means), notes, keeps=True), notes
+
+    first, _ = outlook(2.0)
+    group = max((g.runs for g in first.forecasts.plan().groups), key=len)
+    assert first.fits(group)
+    first.crowded(group)
+    for gigabytes, room in ((2.0, False), (1.0, False), (4.0, True)):
+        later, notes = outlook(gigabytes, seeds="7,8")
+        again = max((g.runs for g in later.forecasts.plan().groups), key=len)
+        assert later.fits(again) is later.fits(again) is room
+        assert len(notes.said) == (not room), "each kind of group is spoken of once"
+        assert later.fits(again[:1]), "a part of it is another kind of group"
+
+
+@dataclass
+class Notes(Listener):
+    """Remembers what was said."""
+
+    said: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.said.append(text)

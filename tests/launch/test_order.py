@@ -7,7 +7,6 @@ from collections.abc import Collection
 import pytest
 
 from benchmark.launch.order import Order, Outcome
-from benchmark.launch.retries import halves, shared_out
 from benchmark.launch.session import Session
 from benchmark.matrix.run import AnyRun
 from benchmark.training.keeping.stand import BEGINNING, Stand
@@ -117,20 +116,3 @@ def test_a_teacher_s_record_is_no_news_before_its_weights_are_there(
     execute(session("kd"))
     assert without.news(teacher) is None
     assert with_weights.news(teacher) is Outcome.recorded
-
-
-def test_a_group_is_shared_out_until_every_slot_has_something(session: Make) -> None:
-    runs = tuple(session("vanilla", "kd", "crd").runs().values())
-    sizes = {1: [4], 2: [2, 2], 3: [1, 1, 2], 4: [1, 1, 1, 1], 9: [1, 1, 1, 1]}
-    for slots, expected in sizes.items():
-        parts = shared_out([runs], slots)
-        assert sorted(map(len, parts)) == sorted(expected)
-        assert [run for part in parts for run in part] == list(runs)
-
-
-def test_halves_lose_nobody(session: Make) -> None:
-    runs = tuple(session("vanilla", "kd", "crd").runs().values())
-    for count in range(1, 5):
-        parts = halves(runs[:count])
-        assert [run for part in parts for run in part] == list(runs[:count])
-        assert len(parts) == min(count, 2)

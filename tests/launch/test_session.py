@@ -25,6 +25,7 @@ from benchmark.launch.session import Session
 from benchmark.launch.summary import Summary
 from benchmark.matrix.states import Retry
 from benchmark.networks.creation import create_network
+from tests.support.listeners import Noting
 from tests.support.sessions import FIVE
 
 Make = Callable[..., Session]
@@ -261,6 +262,36 @@ def test_who_runs_out_of_memory_beside_others_is_tried_alone(
     assert record.status == "ok"
     assert record.cost is not None
     assert record.cost.group == ()
+
+
+def test_who_ran_out_of_memory_beside_others_is_apart_from_them_with_the_next_seed(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "greedy.py").write_text(
+        '"""Fails for want of memory, the first time of all."""\n'
+        "from pathlib import Path\n"
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "tried = Path(__file__).with_suffix('.tried')\n"
+        "@register('greedy', family='logits')\n"
+        "class Greedy(KD):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        if not tried.exists():\n"
+        "            tried.touch()\n"
+        "            raise MemoryError('no room')\n"
+        "        return super().forward(batch, student, teacher)\n"
+    )
+    said = []
+    for seed in ("1,", "2,"):
+        made = session("greedy", "kd", paths=(broken_folder,), seeds=seed)
+        notes = Noting()
+        assert execute(made, listener=notes).exit_code == 0
+        said.append([text for text in notes.notes if "side by side" in text])
+    [[first], [second]] = said
+    assert first.startswith("out of memory")
+    assert "more memory than there is" in second
+    records = [made.store.find(cell.run.spec) for cell in made.cells]
+    assert [record and record.cost and record.cost.group for record in records] == [(), ()]
 
 
 def test_others_are_on_record_before_a_run_is_tried_alone(

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+import torch
+
 from benchmark.events import Listener
 from benchmark.launch.means import Means, slots_of
 from benchmark.launch.order import Order
 from benchmark.launch.times.schedule import span
 from benchmark.matrix.plan import Group
-from benchmark.matrix.run import Run
+from benchmark.matrix.run import AnyRun, Run
 from benchmark.recipe.contract import RecipeInfo
 from benchmark.registry import Catalogue
 from benchmark.work.fitting import lead
@@ -106,6 +109,33 @@ class Forecasts:
         done = min(self.order.kept.stands(run.identity, run.source)[0].epoch for run in trained)
         work = work_of(trained[0], lead=lead(trained[0]), done=done)
         return GroupForecast(runs, work.seconds(estimate.pace), estimate)
+
+    def weights(self, groups: Sequence[Sequence[AnyRun]]) -> list[float] | None:
+        """Seconds of groups beside each other, from one source; None if one trains nothing."""
+        trained = [[run for run in group if isinstance(run, Run)] for group in groups]
+        if not all(trained):
+            return None
+        works = [work_of(runs[0], lead=lead(runs[0])) for runs in trained]
+        paces = self.forecaster.compare(trained)
+        return [work.seconds(pace) for work, pace in zip(works, paces, strict=True)]
+
+    def lacks(self, runs: Sequence[Run]) -> float | None:
+        """The memory that a group has here, in MB, if it is known to be too little; else None."""
+        here = self._memory_mb()
+        return here if here <= self.book.short_of(runs) else None
+
+    def ran_short(self, runs: Sequence[Run]) -> None:
+        """Remember that a group ran out of the memory that it has here."""
+        self.book.ran_short(runs, self._memory_mb())
+
+    def _memory_mb(self) -> float:
+        """What a worker has: its limit, or its share of the device or of the machine."""
+        if self.means.memory_gb is not None:
+            return 1024 * self.means.memory_gb
+        if torch.cuda.is_available():
+            sharing = -(-self.workers // torch.cuda.device_count())
+            return torch.cuda.get_device_properties(0).total_memory / 2**20 / sharing
+        return psutil.virtual_memory().total / 2**20 / self.workers
 
     def measure(
         self, recipes: Catalogue[RecipeInfo], listener: Listener, *, seconds: float

@@ -11,6 +11,7 @@ from benchmark.events import Listener
 from benchmark.launch.launcher import Ended, Heard, Message
 from benchmark.launch.times.forecast import Forecasts
 from benchmark.launch.times.schedule import span
+from benchmark.matrix.cutting import by_number
 from benchmark.matrix.plan import Group
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.training.ending import Finished
@@ -61,6 +62,17 @@ class NoOutlook:
     def __init__(self) -> None:
         self.tell: Callable[[Heard], None] = lambda heard: None
 
+    def weights(self, groups: Sequence[Sequence[AnyRun]]) -> Sequence[float]:
+        """What groups cost beside each other."""
+        return by_number(groups)
+
+    def fits(self, group: Group) -> bool:
+        """Whether there is memory for a group; what nothing is known of is tried."""
+        return True
+
+    def crowded(self, group: Sequence[AnyRun]) -> None:
+        """A group ran out of memory."""
+
     def begin(self, number: int, runs: Sequence[AnyRun]) -> None:
         """A worker gets a group."""
 
@@ -99,7 +111,45 @@ class Outlook(NoOutlook):
             run.identity: group for group in forecasts.plan().groups for run in group.runs
         }
         self._at_work: dict[int, _AtWork] = {}
+        self._weighed: dict[tuple[tuple[str, ...], ...], Sequence[float]] = {}
+        self._told: set[str] = set()  # kinds of groups that do not fit
         self._true = self._foretold = 0.0  # of groups that ended
+
+    def weights(self, groups: Sequence[Sequence[AnyRun]]) -> Sequence[float]:
+        """What groups cost beside each other: seconds, where all are known from one source."""
+        key = tuple(tuple(run.identity for run in group) for group in groups)
+        if key not in self._weighed:
+            found = None
+            with suppress(Exception):
+                found = self.forecasts.weights(groups)
+            self._weighed[key] = by_number(groups) if found is None else found
+        return self._weighed[key]
+
+    def fits(self, group: Group) -> bool:
+        """Whether there is memory for a group; what nothing is known of is tried."""
+        with suppress(Exception):
+            runs = [run for run in group if isinstance(run, Run)]
+            if not self.keeps or not runs:
+                return True
+            short = self.forecasts.lacks(runs)
+            if short is None:
+                return True
+            name = self.forecasts.book.name(runs)
+            if name not in self._told:
+                self._told.add(name)
+                self.listener.note(
+                    f"{len(group)} runs side by side need more memory than there is "
+                    f"({short / 1024:.1f} GB): they are trained in parts"
+                )
+            return False
+        return True
+
+    def crowded(self, group: Sequence[AnyRun]) -> None:
+        """A group ran out of memory: those of other seeds need not try."""
+        with suppress(Exception):
+            runs = [run for run in group if isinstance(run, Run)]
+            if self.keeps and len(runs) == len(group):
+                self.forecasts.ran_short(runs)
 
     def begin(self, number: int, runs: Sequence[AnyRun]) -> None:
         """A worker gets a group."""
@@ -159,6 +209,7 @@ class Outlook(NoOutlook):
             examination_s=examined / work.examinations,
             start_s=max(0.0, seconds - trained - examined),
             macs_per_image=macs_of_step(runs),
+            memory_mb=max(ending.cost.peak_memory_mb for ending in finished),
         )
         self.forecasts.book.keep(runs, pace)
 

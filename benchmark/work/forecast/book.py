@@ -1,4 +1,4 @@
-"""The paces that are kept: one file each in the cache, of a kind of group on a machine."""
+"""What is known of groups on a machine: files in the cache, of a pace or a lack of memory each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -17,7 +18,9 @@ from benchmark.strict import Strict, read_json
 from benchmark.work.forecast.machine import Machine
 from benchmark.work.forecast.pace import Pace, kind_of
 
+P = TypeVar("P", bound=Strict)
 FOLDER = "paces"
+CROWDED = "crowded"
 
 
 class _Page(Strict):
@@ -27,16 +30,24 @@ class _Page(Strict):
     pace: Pace
 
 
+class _Crowded(Strict):
+    """A kind of group that ran out of so much memory."""
+
+    machine: Machine
+    memory_mb: float
+
+
 class Book:
     """The paces that were trained or measured on this machine by this engine.
 
     Args:
-        cache_dir: they are in a folder of it.
+        cache_dir: they are in folders of it.
         machine: others' are left alone.
     """
 
     def __init__(self, cache_dir: Path, machine: Machine) -> None:
-        self.folder, self.machine = cache_dir / FOLDER, machine
+        self.folder, self.crowded = cache_dir / FOLDER, cache_dir / CROWDED
+        self.machine = machine
 
     def find(self, runs: Sequence[Run]) -> Pace | None:
         """The pace of a group; a file that cannot be read is none."""
@@ -51,9 +62,25 @@ class Book:
         known = self._read(path)
         if known is not None and known.how == "trained" and pace.how == "measured":
             return
-        text = _Page(machine=self.machine, pace=pace).model_dump_json(indent=1)
-        with contextlib.suppress(OSError):
-            write_whole(path, text + "\n", durable=False)
+        _write(path, _Page(machine=self.machine, pace=pace))
+
+    def ran_short(self, runs: Sequence[Run], memory_mb: float) -> None:
+        """Keep that a group ran out of so much memory."""
+        most = max(memory_mb, self.short_of(runs))
+        _write(self._crowded(runs), _Crowded(machine=self.machine, memory_mb=most))
+
+    def short_of(self, runs: Sequence[Run]) -> float:
+        """The most memory, in MB, that is known to be too little for a group; 0 if none is.
+
+        What a group took on a device was needed, and less is too little. On a CPU it is not known
+        how much of it was.
+        """
+        page = _find(self._crowded(runs), _Crowded)
+        ran_short = page.memory_mb if page and page.machine == self.machine else 0.0
+        known = self.find(runs)
+        if known is None or not self.machine.names_its_device:
+            return ran_short
+        return max(ran_short, known.memory_mb - 1)
 
     def macs_per_s(self) -> float | None:
         """What this machine does of the arithmetic of a training, as the median of its paces."""
@@ -69,11 +96,24 @@ class Book:
     def _path(self, runs: Sequence[Run]) -> Path:
         return self.folder / f"{self.name(runs)}.json"
 
+    def _crowded(self, runs: Sequence[Run]) -> Path:
+        return self.crowded / f"{self.name(runs)}.json"
+
     def _read(self, path: Path) -> Pace | None:
-        if not path.exists():
-            return None
-        try:
-            page = _Page.model_validate(read_json(path, "pace", error=BenchmarkError))
-        except (BenchmarkError, ValidationError):
-            return None
-        return page.pace if page.machine == self.machine else None
+        page = _find(path, _Page)
+        return page.pace if page and page.machine == self.machine else None
+
+
+def _find(path: Path, kind: type[P]) -> P | None:
+    """What a file holds; one that cannot be read is none."""
+    if not path.exists():
+        return None
+    try:
+        return kind.model_validate(read_json(path, "pace", error=BenchmarkError))
+    except (BenchmarkError, ValidationError):
+        return None
+
+
+def _write(path: Path, page: Strict) -> None:
+    with contextlib.suppress(OSError):
+        write_whole(path, page.model_dump_json(indent=1) + "\n", durable=False)

@@ -8,7 +8,7 @@ from benchmark.matrix.run import Run
 from benchmark.records.store import Store
 from benchmark.work.forecast.arithmetic import pace_by_arithmetic
 from benchmark.work.forecast.book import Book
-from benchmark.work.forecast.pace import Estimate, Source
+from benchmark.work.forecast.pace import Estimate, Pace, Source
 from benchmark.work.forecast.recorded import Recorded
 
 
@@ -44,3 +44,18 @@ class Forecaster:
             return None
         pace = pace_by_arithmetic(runs, self._macs_per_s)
         return Estimate(pace, Source.arithmetic, rough=True)
+
+    def compare(self, groups: Sequence[Sequence[Run]]) -> list[Pace]:
+        """The paces of groups from one source that knows them all, for the ratios between them.
+
+        Arithmetic knows every group: of a machine that nothing is known of, the unit is missing.
+        """
+        for look in (self.book.find, self._recorded):
+            known = [pace for pace in map(look, groups) if pace is not None]
+            if len(known) == len(groups):
+                return known
+        return [pace_by_arithmetic(runs, self._macs_per_s or 1e9) for runs in groups]
+
+    def _recorded(self, runs: Sequence[Run]) -> Pace | None:
+        estimate = self.recorded.estimate(runs)
+        return estimate.pace if estimate else None

@@ -17,7 +17,7 @@ _FREE = {
     "epochs", "lr", "momentum", "nesterov", "betas", "eps", "weight_decay", "decay_norms",
     "schedule", "milestones", "gamma", "min_lr", "warmup_epochs", "pretrained",
 }  # fmt: skip
-Seconds = Annotated[float, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 
 
@@ -41,13 +41,16 @@ class Pace(Strict):
             the evaluated images, weights are written.
         macs_per_image: multiply-accumulates of a training step for one image; 0 if not known.
         how: whether a group was trained, or its parts were measured for a few seconds.
+        memory_mb: that it took at most; on the CPU an upper bound, of its process until then; 0 if
+            not known.
     """
 
     images_per_s: Rate
-    examination_s: Seconds
-    start_s: Seconds
-    macs_per_image: Seconds = 0.0
+    examination_s: Amount
+    start_s: Amount
+    macs_per_image: Amount = 0.0
     how: Literal["trained", "measured"] = "trained"
+    memory_mb: Amount = 0.0
 
 
 @dataclass(frozen=True)
