@@ -112,6 +112,7 @@ class Outlook(NoOutlook):
         }
         self._at_work: dict[int, _AtWork] = {}
         self._weighed: dict[tuple[tuple[str, ...], ...], Sequence[float]] = {}
+        self._fits: dict[tuple[str, ...], bool] = {}  # asked for at every claim
         self._told: set[str] = set()  # kinds of groups that do not fit
         self._true = self._foretold = 0.0  # of groups that ended
 
@@ -127,29 +128,34 @@ class Outlook(NoOutlook):
 
     def fits(self, group: Group) -> bool:
         """Whether there is memory for a group; what nothing is known of is tried."""
-        with suppress(Exception):
-            runs = [run for run in group if isinstance(run, Run)]
-            if not self.keeps or not runs:
-                return True
-            short = self.forecasts.lacks(runs)
-            if short is None:
-                return True
-            name = self.forecasts.book.name(runs)
-            if name not in self._told:
-                self._told.add(name)
-                self.listener.note(
-                    f"{len(group)} runs side by side need more memory than there is "
-                    f"({short / 1024:.1f} GB): they are trained in parts"
-                )
-            return False
-        return True
+        key = tuple(run.identity for run in group)
+        if key not in self._fits:
+            self._fits[key] = True
+            with suppress(Exception):
+                self._fits[key] = self._is_tried(group)
+        return self._fits[key]
 
     def crowded(self, group: Sequence[AnyRun]) -> None:
         """A group ran out of memory: those of other seeds need not try."""
+        self._fits.clear()
         with suppress(Exception):
             runs = [run for run in group if isinstance(run, Run)]
             if self.keeps and len(runs) == len(group):
                 self.forecasts.ran_short(runs)
+
+    def _is_tried(self, group: Group) -> bool:
+        runs = [run for run in group if isinstance(run, Run)]
+        short = self.forecasts.lacks(runs) if self.keeps and runs else None
+        if short is None:
+            return True
+        name = self.forecasts.book.name(runs)
+        if name not in self._told:
+            self._told.add(name)
+            self.listener.note(
+                f"{len(group)} runs side by side need more memory than there is "
+                f"({short / 1024:.1f} GB): they are trained in parts"
+            )
+        return False
 
     def begin(self, number: int, runs: Sequence[AnyRun]) -> None:
         """A worker gets a group."""
