@@ -19,7 +19,7 @@ from benchmark.cli import board, matrix
 from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
-from benchmark.cli.output import console, say
+from benchmark.cli.output import DEBUG, console, say
 from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
@@ -74,12 +74,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     anywhere = {word for word in ("--debug", "--offline") if word in words}
     words = [word for word in words if word not in anywhere]
+    DEBUG.set("--debug" in anywhere)
     if "--offline" in anywhere:
         hub.go_offline()  # before anything is imported that would make connections
     try:
         app(args=words, prog_name="kdbench")
     except BenchmarkError as error:
-        if "--debug" in anywhere:
+        if DEBUG.get():
             raise
         say(console(stderr=True), f"Error: {error}")
         sys.exit(2)

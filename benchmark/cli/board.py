@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import FormatOption, JsonOption, Kind, PathOption, ResultsOption
-from benchmark.cli.output import console, print_json, say, write_out
+from benchmark.cli.options import (
+    FormatOption,
+    JsonOption,
+    Kind,
+    PathOption,
+    ResultsOption,
+    RunsOption,
+)
+from benchmark.cli.output import DEBUG, console, print_json, say, write_out
 from benchmark.errors import UsageError
 from benchmark.folders import cache_folder
 
@@ -33,14 +40,16 @@ def show(
     cell: Annotated[
         str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
     ],
+    runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     path: PathOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one record for a person."""
+    """Show one record for a person; of a failed run, the file with the whole error too."""
     from benchmark.catalogues.today import current, sources
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
+    from benchmark.training.keeping.folders import RunFolders
 
     store = Store(results)
     record = store.lookup(cell)
@@ -50,7 +59,12 @@ def show(
     known = sources(path or [], cache_folder(), store.attested()[0])
     reason = current(path or [], cache_folder()).reason(record.spec)
     stale = [f"Stale: its {reason} is not that of today."] if reason else []
-    console().print(record_view(record, source=known.group(record), notes=stale))
+    traceback = RunFolders(runs).traceback_of(record.identity)
+    whole = [f"The whole error: {traceback}."] if record.error and traceback.is_file() else []
+    out = console()
+    out.print(record_view(record, source=known.group(record), notes=[*stale, *whole]))
+    if whole and DEBUG.get():
+        say(out, traceback.read_text(encoding="utf-8", errors="replace"))
 
 
 def leaderboard(

@@ -16,7 +16,7 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import console, print_json, say
+from benchmark.cli.output import DEBUG, console, print_json, say
 from benchmark.folders import cache_folder
 
 MEASURED_S = 8.0  # of the steps of a group: the rate is then within some percent
@@ -155,11 +155,15 @@ def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:
 
 def _show_results(session: Session, summary: Summary, out: Console) -> None:
     from benchmark.catalogues.today import sources
+    from benchmark.launch.summary import tracebacks
     from benchmark.reports.board.aggregate import aggregate
     from benchmark.reports.terminal.results import result_table
 
     known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
     for table in result_table(aggregate(session.records(), origin=known.group)):
         out.print(table)
+    if DEBUG.get():
+        for text in tracebacks(summary.failed):
+            say(out, text)
     for line in summary.lines():
-        out.print(line, markup=False, highlight=False)
+        say(out, line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from benchmark.errors import UsageError
@@ -13,7 +14,9 @@ from benchmark.reports.terminal import console
 if TYPE_CHECKING:
     from benchmark.reports.terminal import Console
 
-__all__ = ["console", "print_json", "say", "write_out"]
+__all__ = ["DEBUG", "console", "print_json", "say", "write_out"]
+
+DEBUG: ContextVar[bool] = ContextVar("debug", default=False)  # whether tracebacks are shown
 
 
 def say(where: Console, text: object) -> None:

@@ -14,7 +14,7 @@ from benchmark.launch.claims import abandoned, clear
 from benchmark.launch.means import Means
 from benchmark.launch.order import Order
 from benchmark.launch.progress import AtWork, at_work
-from benchmark.launch.summary import Summary
+from benchmark.launch.summary import Summary, failed_runs
 from benchmark.launch.times.forecast import Forecasts, GroupForecast
 from benchmark.matrix.plan import Plan, cells_of, make_plan
 from benchmark.matrix.request import Request, choice_of
@@ -81,7 +81,13 @@ class Session:
         outcome = carry_out(assignment, means, listener, left_out=self.refusals)
         if outcome is None:
             return Summary(plan, {}, {}, is_main_process=False)
-        return Summary(plan, outcome.outcomes, self._results(), ended_by=outcome.ended_by)
+        return Summary(
+            plan,
+            outcome.outcomes,
+            self._results(),
+            ended_by=outcome.ended_by,
+            failed=failed_runs(plan.runs, self.store, self.workspace),
+        )
 
     def _make_ready(self, plan: Plan, cache_dir: Path) -> None:
         """See that the folders can be written, and remove what dead processes left in them."""

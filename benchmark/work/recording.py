@@ -60,8 +60,9 @@ class Recorder:
             self._record_trained(run, ending, environment)
         else:
             self._write(self._record_of(run, ending, environment), None)
-        if isinstance(ending, Failed) and ending.traceback:
-            self.workspace.write_traceback(run.identity, ending.traceback)
+        # One of an earlier try would tell of an error that is not this ending's.
+        traceback = ending.traceback if isinstance(ending, Failed) else ""
+        self.workspace.keep_traceback(run.identity, traceback)
         # From the checkpoint of one that diverged it would diverge again.
         if isinstance(ending, Finished) or ending.status == "diverged":
             self.workspace.checkpoints.drop(run.identity)

@@ -217,6 +217,46 @@ def test_a_record_that_is_gone_is_made_again(session: Make, execute: Execute) ->
     assert [run.label for run in session("kd").plan().todo] == ["resnet14 vanilla"]
 
 
+def test_an_error_is_told_by_the_author_s_own_line_and_kept_whole(
+    session: Make, execute: Execute, broken_folder: Path
+) -> None:
+    (broken_folder / "narrow.py").write_text(
+        '"""Asks another recipe\'s loss for the impossible, until it is mended."""\n'
+        "from pathlib import Path\n"
+        "from benchmark import register\n"
+        "from .kd import KD, kd_loss\n"
+        "@register('narrow', family='logits')\n"
+        "class Narrow(KD):\n"
+        "    def forward(self, batch, student, teacher):\n"
+        "        mended = Path(__file__).with_suffix('.mended').exists()\n"
+        "        seen = teacher.logits if mended else teacher.logits[:, :3]\n"
+        "        return {'kd': kd_loss(student.logits, seen, 4.0)}\n"
+    )
+    made = session("narrow", "kd", paths=(broken_folder,))
+    summary = execute(made)
+    assert summary.exit_code == 1
+    record = made.store.find(made.cells[0].run.spec)
+    assert record is not None
+    assert record.error is not None
+    assert record.error.where == "narrow.py:10"
+
+    traceback = made.workspace.folders.traceback_of(record.identity)
+    whole = traceback.read_text(encoding="utf-8")
+    assert "narrow.py" in whole
+    assert "kd.py" in whole
+    told = "\n".join(summary.lines())
+    for said in ("RuntimeError", "(narrow.py:10, epoch 1)", "/narrow", "seed0", str(traceback)):
+        assert said in told
+    assert "/kd" not in told
+    [failed] = summary.as_json()["failed"]
+    assert failed["traceback"] == str(traceback)
+
+    (broken_folder / "narrow.mended").touch()
+    again = session("narrow", "kd", paths=(broken_folder,), retry=True)
+    assert execute(again).exit_code == 0
+    assert not traceback.exists(), "it is not this ending's"
+
+
 def test_a_prediction_that_fails_is_recorded(
     session: Make, execute: Execute, broken_folder: Path
 ) -> None:

@@ -31,7 +31,7 @@ SLOW = '''"""Takes its time in a job."""
 import os, time
 from benchmark import register
 from .vanilla import Vanilla
-@register("slow", family="baseline")
+@register("slow", family="alone")
 class Slow(Vanilla):
     def forward(self, batch, student, teacher):
         time.sleep(0.1 if "SLURM_JOB_ID" in os.environ else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import sys
@@ -156,3 +157,47 @@ def test_a_recipe_that_lacks_a_method_is_broken_and_says_which(tmp_path: Path) -
     assert "kd" in catalogue
     [message] = catalogue.broken.values()
     assert "recipe 'half' does not define first_terms" in message
+
+
+@pytest.mark.parametrize("value", ["3.0", "4", "'cosine'", "True"])
+def test_a_value_without_a_type_is_refused_for_it_would_be_no_setting(
+    value: str, tmp_path: Path
+) -> None:
+    path = write_recipe(tmp_path, "mine.py", "mine")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("weight: float = 0.5", f"weight: float = 0.5\n    kind = {value}"))
+    [reason] = load_recipes([tmp_path]).broken.values()
+    assert f"'kind = {value}' has no type" in reason
+    assert f"'kind: ClassVar[{type(ast.literal_eval(value)).__name__}] = {value}'" in reason
+
+
+def test_what_says_that_it_is_no_setting_and_what_a_base_has_typed_is_none_of_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        '"""Derives from KD."""\n'
+        "from typing import ClassVar\n"
+        "from benchmark import register\n"
+        "from .kd import KD\n"
+        "@register('mine', family='logits')\n"
+        "class Mine(KD):\n"
+        "    temperature = 2.0\n"
+        "    kind: ClassVar[str] = 'cosine'\n"
+        "    _rows = 4\n"
+    )
+    catalogue = load_recipes([tmp_path])
+    assert not catalogue.broken
+    defaults = {
+        name: field.default
+        for name, field in catalogue.get("mine").cls.settings_model.model_fields.items()
+    }
+    assert defaults["temperature"] == 2.0
+    assert not {"kind", "_rows"} & set(defaults)
+
+
+def test_a_family_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine.py", "mine")
+    path.write_text(path.read_text(encoding="utf-8").replace('"logits"', '"logit"'))
+    [reason] = load_recipes([tmp_path]).broken.values()
+    assert "unknown family 'logit'. Did you mean 'logits'?" in reason
+    assert "contrastive" in reason

@@ -33,6 +33,7 @@ FAMILIES = {
     "relations": ("From relations", "The student learns how images stand to each other."),
     "contrastive": ("By contrast", "The student learns to tell the teacher's view of an image."),
     "head": ("Through the classifier", "Student and teacher use one classifier."),
+    "other": ("Other", "What is none of these."),
 }
 NOTHING = "—"
 Entry = Mapping[str, Any]

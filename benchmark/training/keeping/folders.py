@@ -32,6 +32,10 @@ class RunFolders:
         """Folder of one run."""
         return self.root / identity[:16]
 
+    def traceback_of(self, identity: str) -> Path:
+        """Where the whole traceback of a run is kept if it ended with an error."""
+        return self.of(identity) / "traceback.txt"
+
     def write(self, path: Path, content: Content | str | Sequence[Content]) -> None:
         """Put a file in its place, whole, and on the disk.
 

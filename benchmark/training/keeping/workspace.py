@@ -167,9 +167,13 @@ class Workspace:
         self.folders.write(self.history_path(identity), text)
         return text
 
-    def write_traceback(self, identity: str, text: str) -> None:
-        """Keep the whole traceback of a run that failed, beside its checkpoints."""
-        self.folders.write(self.folder(identity) / "traceback.txt", text)
+    def keep_traceback(self, identity: str, text: str) -> None:
+        """Keep the whole traceback of how a run ended, beside its checkpoints; none if empty."""
+        path = self.folders.traceback_of(identity)
+        if text:
+            self.folders.write(path, text)
+        else:
+            self.folders.remove(path)
 
     def history_path(self, identity: str) -> Path:
         """The file of a run's history."""

@@ -243,10 +243,16 @@ class Reading(Turn, Generic[T]):
 
 def files_of(recipe: Recipe) -> list[str]:
     """The files that a recipe is written in, its own first, then those of what it derives from."""
-    modules = [cls.__module__ for cls in type(recipe).__mro__ if cls is not Recipe]
-    modules = modules[: modules.index("torch.nn.modules.module")]
-    files = (getattr(sys.modules.get(name), "__file__", None) for name in modules)
+    classes = type(recipe).__mro__
+    files = map(_file_of, classes[: classes.index(Recipe)])
     return list(dict.fromkeys(file for file in files if file))
+
+
+def _file_of(cls: type) -> str | None:
+    """The file of a class: as it was registered, for its module may be forgotten by now."""
+    if "info" in vars(cls):
+        return str(vars(cls)["info"].path)
+    return getattr(sys.modules.get(cls.__module__), "__file__", None)
 
 
 def _is_interrupt(error: BaseException) -> bool:

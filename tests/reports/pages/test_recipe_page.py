@@ -31,7 +31,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from benchmark import Recipe, register
 
-@register("mine", family="unheard-of", paper="arXiv:2101.00001", version=3, needs={"maps"})
+@register("mine", family="other", paper="arXiv:2101.00001", version=3, needs={"maps"})
 class Mine(Recipe):
     level: int | None = None  # not | given
     share: Annotated[float, Field(gt=0, le=0.25)] = 0.2
@@ -130,7 +130,7 @@ def test_the_examples_are_settings_that_recipes_take(page: str) -> None:
 
 def test_a_recipe_of_ones_own(mine: str) -> None:
     assert re.findall(r"^### (.+)$", mine, re.MULTILINE) == ["mine"]
-    assert "## Family unheard-of" in mine
+    assert "## Other" in mine
     assert fences(mine)[:2] == ["L = a_b * |c|\n\n    + d\n", "L = 2\n"]
     assert "Where \\*a\\* is not b." in mine
     assert "file: [" in mine
