@@ -46,10 +46,8 @@ def register(
         RecipeError: a family that is not known, a need that no network can serve, a setting without
             a type or default, or an abstract method that the class does not define.
     """
-    _refuse_unknown(family, name)
     needed = frozenset(needs)
-    if needed - NEEDS:
-        raise RecipeError(f"recipe '{name}' needs {sorted(needed - NEEDS)}; known: {sorted(NEEDS)}")
+    _refuse_unknown(family, needed, name)
 
     def decorate(cls: type[R]) -> type[R]:
         _refuse_abstract(cls, name)
@@ -81,12 +79,14 @@ def _refuse_abstract(cls: type[Recipe], name: str) -> None:
         raise RecipeError(f"recipe '{name}' does not define {' and '.join(abstract)}.")
 
 
-def _refuse_unknown(family: str, name: str) -> None:
+def _refuse_unknown(family: str, needs: frozenset[str], name: str) -> None:
     if family not in FAMILIES:
         raise RecipeError(
             f"recipe '{name}': unknown family '{family}'.{suggestion(family, FAMILIES)}\n"
             f"Families: {', '.join(FAMILIES)}. Take 'other' for what is none of them."
         )
+    if needs - NEEDS:
+        raise RecipeError(f"recipe '{name}' needs {sorted(needs - NEEDS)}; known: {sorted(NEEDS)}")
 
 
 def _refuse_untyped(cls: type[Recipe], name: str) -> None:
