@@ -41,7 +41,9 @@ class Kind(StrEnum):
 RecipeOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--recipe", help="NAME, 'NAME\\[key=value,…]', or '*' for every method; repeatable."
+        "--recipe",
+        help="NAME, 'NAME\\[key=value,…]', 'NAME\\[key=1|2|4]' for each of the values, or '*' for "
+        "every method; repeatable.",
     ),
 ]
 ProtocolOption = Annotated[

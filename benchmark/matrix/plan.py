@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from benchmark.cards.brackets import split_brackets
+from benchmark.cards.brackets import split_brackets, swept
 from benchmark.cards.card import Card
 from benchmark.errors import IncompatiblePair, RecordError, UsageError
 from benchmark.matrix.request import Choice
@@ -143,10 +143,10 @@ def cells_of(
 
 
 def named(texts: Sequence[str], recipes: Catalogue[RecipeInfo]) -> list[str]:
-    """What was written of recipes, with ``*`` for every method that there is.
+    """What was written of recipes, with ``*`` for every method, and each choice of a sweep.
 
     Raises:
-        UsageError: settings behind the star, which not every method has.
+        UsageError: settings behind the star, which not every method has; a sweep without a value.
     """
     methods = [info.name for info in recipes.values() if info.trains == "student"]
     names: dict[str, None] = {}
@@ -155,7 +155,7 @@ def named(texts: Sequence[str], recipes: Catalogue[RecipeInfo]) -> list[str]:
             raise UsageError(
                 f"'{text}': '{EVERY}' is every method as it is. Name one to change it."
             )
-        names |= dict.fromkeys(methods if text == EVERY else [text])
+        names |= dict.fromkeys(methods if text == EVERY else swept(text))
     return list(names)
 
 

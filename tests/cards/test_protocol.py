@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from benchmark.cards.brackets import split_brackets
+from benchmark.cards.brackets import split_brackets, swept
 from benchmark.cards.protocol import CardOnly, Joined, Only, Protocol, Unidentified, Unless
 from benchmark.cards.transforms import RandAugment, RandomErasing
 from benchmark.errors import UsageError
@@ -219,3 +222,32 @@ def test_a_transform_that_cannot_be_is_refused(transform: Any, said: str) -> Non
     with pytest.raises(ValidationError) as caught:
         Protocol.model_validate(LONG | {"augmentation": [transform]})
     assert said in str(caught.value)
+
+
+WORDS = st.text("abcdefgh0123456789.-", min_size=1, max_size=4)
+
+
+@given(WORDS, st.dictionaries(WORDS, st.sets(WORDS, min_size=1, max_size=4), max_size=4))
+def test_a_sweep_is_every_choice_of_its_values_once(name: str, values: dict[str, set[str]]) -> None:
+    inside = ",".join(f"{key}={'|'.join(sorted(each))}" for key, each in values.items())
+    found = [split_brackets(one) for one in swept(f"{name}[{inside}]")]
+    assert len(found) == math.prod(map(len, values.values()))
+    assert {read for read, _ in found} == {name}
+    chosen = [tuple(settings.items()) for _, settings in found]
+    assert len(set(chosen)) == len(chosen)
+    assert all(settings.keys() == values.keys() for _, settings in found)
+    assert all(value in values[key] for settings in chosen for key, value in settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kd[temperature=2||4]", "lacks a value"),
+        ("kd[temperature=2|4|2]", "twice"),
+        (f"kd[{','.join(f'k{n}=1|2' for n in range(40))}]", "choices of settings"),
+        ("kd[temperature=|]", "lacks a value"),
+    ],
+)
+def test_a_sweep_that_cannot_be_meant_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        swept(text)
