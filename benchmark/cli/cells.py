@@ -28,7 +28,7 @@ from benchmark.cli.options import (
     RecipeOption,
 )
 from benchmark.folders import cache_folder
-from benchmark.memory import collecting_later
+from benchmark.memory import staying
 
 if TYPE_CHECKING:
     from benchmark.launch.means import Means
@@ -193,7 +193,7 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
-        with collecting_later():  # while torch is imported: a seventh of that
+        with staying():  # torch is imported
             made = {
                 name: group(
                     **{option.name: values.pop(option.name) for option in fields(group)}
