@@ -16,6 +16,7 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, matrix
+from benchmark.cli.author import check_app
 from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
@@ -47,6 +48,7 @@ app = typer.Typer(
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(new_app, name="new")
+app.add_typer(check_app, name="check")
 app.add_typer(data_app, name="data")
 
 
