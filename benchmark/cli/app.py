@@ -16,7 +16,7 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, matrix
-from benchmark.cli.author import check_app
+from benchmark.cli.author import check_app, try_
 from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": matrix.run,
     "plan": matrix.plan,
     "status": matrix.status,
+    "try": try_,
     "list": board.list_,
     "show": board.show,
     "verify": verify,
