@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from benchmark.errors import DataError
+from benchmark.errors import DataError, first_line
 
 # Others let files of strangers start programs (EPS), or are read by nobody.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -54,8 +54,22 @@ def decode_image(encoded: bytes, place: str) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # Pillow's plugins fail in many ways
         raise DataError(
-            f"{place}: the image cannot be decoded: {error}. Fetch the file again."
+            f"{place}: the image cannot be decoded: {_reason(encoded, error)}. Fetch the file "
+            "again."
         ) from None
+
+
+def _reason(encoded: bytes, error: Exception) -> str:
+    """Why an image cannot be decoded, for a person."""
+    if not encoded:
+        return "the file is empty"
+    if not any(encoded):
+        return f"all of its {len(encoded):,} bytes are 0"
+    if isinstance(error, UnidentifiedImageError):  # whose own words are those of Python's memory
+        if encoded.lstrip()[:1] == b"<":
+            return "it is a page of text, as a server sends instead of a picture"
+        return f"its first bytes are of no picture in {', '.join(_FORMATS)}"
+    return first_line(error).rstrip(".")
 
 
 def _eight_bits(image: Image.Image, place: str) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from benchmark.cards.fields import SPLITS, SplitName, leads_out
-from benchmark.errors import DataError, printable
+from benchmark.errors import DataError, ManyFaults, printable
 from benchmark.strict import read_text
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
@@ -62,16 +62,14 @@ class Listing:
             place: names the folder.
 
         Raises:
-            DataError: files are missing or empty; names the first of them.
+            ManyFaults: files are missing or empty; all of them.
         """
         paths = [path for split in SPLITS for path, _ in self.items[split]]
-        absent = [path for path in paths if _size(path) == 0]
-        if absent:
-            fault = "is empty" if absent[0].is_file() else "is missing"
-            raise DataError(
-                f"{place}: {len(absent):,} of {len(paths):,} images are not there or are empty; "
-                f"{absent[0]} {fault}. The download or the unpacking stopped half-way: unpack or "
-                "copy the files again."
+        if absent := [path for path in paths if _size(path) == 0]:
+            raise ManyFaults(
+                f"{place}: {len(absent):,} of {len(paths):,} images are not there or are empty:",
+                [f"{p} is {'empty' if p.is_file() else 'missing'}" for p in absent],
+                "The download or the unpacking stopped half-way: unpack or copy the files again.",
             )
 
 
