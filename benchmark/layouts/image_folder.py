@@ -13,15 +13,16 @@ from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.errors import DataError, ManyFaults
 from benchmark.layouts.listing import IMAGE_SUFFIXES, Layout, Listing, Places
 
-_HALF = frozenset((".part", ".crdownload", ".download", ".tmp", ".partial"))
-_NO_IMAGES = frozenset(("thumbs.db", "desktop.ini"))
+TEST_FOLDERS = ("test", "val", "validation")
+HALF = frozenset((".part", ".crdownload", ".download", ".tmp", ".partial"))
+NO_IMAGES = frozenset(("thumbs.db", "desktop.ini"))
 
 
 def read(places: Places, options: Mapping[str, str]) -> Listing:
     """List the images by class and name."""
     folders: dict[SplitName, Path] = {
         "train": places.need("train"),
-        "test": places.need("test", "val", "validation"),
+        "test": places.need(*TEST_FOLDERS),
     }
     classes = {split: _classes(folder) for split, folder in folders.items()}
     for split, other in (SPLITS, SPLITS[::-1]):
@@ -64,10 +65,10 @@ def _images(folder: Path) -> tuple[list[Path], list[str]]:
     """The images below a class's folder, which may have folders of its own; and what is wrong."""
     images, faults = [], []
     for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name.startswith(".") or path.name.lower() in _NO_IMAGES:
+        if path.is_dir() or path.name.startswith(".") or path.name.lower() in NO_IMAGES:
             continue
         suffix = path.suffix.lower()
-        if suffix in _HALF:
+        if suffix in HALF:
             faults.append(f"{path} was not downloaded to its end: fetch it again, or delete it")
         elif suffix not in IMAGE_SUFFIXES:
             faults.append(f"{path} is no image by its name: take it out of the class's folder")

@@ -75,9 +75,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class Places:
-    """Folders that together hold a data set: usually one, several where archives lie apart."""
+    """Folders that together hold a data set: usually one, several where archives lie apart.
+
+    Attributes:
+        roots: the folders; the first is named in messages.
+        table: the list of images that lies elsewhere, beside the card.
+    """
 
     roots: tuple[Path, ...]
+    table: Path | None = None
 
     def find(self, *names: str) -> Path | None:
         """The first of these paths that exists, in the order of the folders."""
@@ -105,7 +111,8 @@ class Places:
         near = (
             path for root in self.roots for glob in ("*", "*/*") for path in sorted(root.glob(glob))
         )
-        return tuple(path for path in near if path.suffix in _TABLES and path.is_file())
+        found = (path for path in near if path.suffix in _TABLES and path.is_file())
+        return (*found, *((self.table,) if self.table else ()))
 
     def __str__(self) -> str:
         return str(self.roots[0])
