@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import DataError, first_line
 
+REMEDY = "Fetch the file again."
 # Others let files of strangers start programs (EPS), or are read by nobody.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -95,10 +96,8 @@ def decode(file: ImageFile) -> Decoded:
     except DataError:
         raise
     except Exception as error:  # Pillow's plugins fail in many ways
-        raise DataError(
-            f"{place}: the image cannot be decoded: {_reason(encoded, error)}. Fetch the file "
-            "again."
-        ) from None
+        reason = _reason(encoded, error)
+        raise DataError(f"{place}: the image cannot be decoded: {reason}. {REMEDY}") from None
 
 
 def _reason(encoded: bytes, error: Exception) -> str:
@@ -110,7 +109,9 @@ def _reason(encoded: bytes, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # whose own words are those of Python's memory
         if encoded.lstrip()[:1] == b"<":
             return "it is a page of text, as a server sends instead of a picture"
-        return f"its first bytes are of no picture in {', '.join(_FORMATS)}"
+        if encoded[4:8] == b"ftyp":  # telephones write it, and some call it .jpg
+            return "it is HEIC, AVIF or a film, which are not read; save it as JPEG"
+        return "it is no picture of a kind that is read"
     return first_line(error).rstrip(".")
 
 

@@ -107,7 +107,8 @@ def test_files_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (bytes(900), "all of its 900 bytes are 0"),
         (b"\n<!DOCTYPE html><html>", "a page of text"),
-        (b"no picture at all", "of no picture in BMP, GIF, JPEG"),
+        (b"no picture at all", "no picture of a kind that is read"),
+        (bytes(4) + b"ftypheic" + bytes(9), "HEIC, .* save it as JPEG"),
     ],
 )
 def test_what_is_no_picture_is_told_in_words(content: bytes, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,12 +66,12 @@ class Finding:
 
     Attributes:
         what: a sentence.
-        cases: one line each, all of them.
+        cases: all of them, each of one or several short lines.
         remedy: what to do, a sentence.
     """
 
     what: str
-    cases: tuple[str, ...]
+    cases: tuple[tuple[str, ...], ...]
     remedy: str
 
 
@@ -125,17 +125,17 @@ class Report:
         found = [
             Finding(
                 f"{_count(tested, 'test image')} also among the training images, bit for bit:",
-                self._told(twins.across(), " = "),
+                self._told(twins.across(), "="),
                 "A test of them measures what was learnt by heart: take them out of one split.",
             ),
             Finding(
                 f"{_count(twins.alike, 'test image')} nearly the same as a training image:",
-                self._told(twins.alike, " ~ "),
+                self._told(twins.alike, "~"),
                 "Look at them. If they are one photograph, take it out of one split.",
             ),
             Finding(
                 f"{_count(within, 'image')} more than once in one split:",
-                self._told(within, " = "),
+                self._told(within, "="),
                 "Each counts as often as it is there: keep one.",
             ),
         ]
@@ -145,7 +145,7 @@ class Report:
                 Finding(
                     f"the classes are uneven: '{most[0]}' has {most[1]:,} training images, "
                     f"'{fewest[0]}' {fewest[1]:,}.",
-                    ("",),
+                    ((),),
                     "Top-1 counts images, not classes; a record's mean per-class accuracy does.",
                 )
             )
@@ -166,7 +166,11 @@ class Report:
             "nearly_identical": [self._group(group) for group in self.twins.alike],
             "problems": self.problems,
             "warnings": [
-                {"what": f.what, "cases": [case for case in f.cases if case], "remedy": f.remedy}
+                {
+                    "what": f.what,
+                    "cases": [list(case) for case in f.cases if case],
+                    "remedy": f.remedy,
+                }
                 for f in self.warnings
             ],
         }
@@ -195,21 +199,19 @@ class Report:
         fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
         return (fewest, counts[fewest]), (most, counts[most])
 
-    def _told(self, groups: Iterable[Group], sign: str) -> tuple[str, ...]:
-        """Each group as a line, with the classes where they differ."""
-        all_ = list(groups)
-        short = _shortened([one.place for group in all_ for one in group])
-        lines = []
-        for group in all_:
-            line = sign.join(short[one.place] for one in group)
-            if len({one.label for one in group}) > 1:
-                names = " and ".join(
-                    f"'{self.class_names[label]}'"
-                    for label in dict.fromkeys(one.label for one in group)
-                )
-                line += f"  (called {names}: which is it?)"
-            lines.append(line)
-        return tuple(lines)
+    def _told(self, groups: Sequence[Group], sign: str) -> tuple[tuple[str, ...], ...]:
+        """Each group, an image a line, with the classes where they differ."""
+        short = _shortened([one.place for group in groups for one in group])
+        cases = []
+        for group in groups:
+            first, *others = (short[one.place] for one in group)
+            lines = [first, *(f"{sign} {other}" for other in others)]
+            labels = dict.fromkeys(one.label for one in group)
+            if len(labels) > 1:
+                names = " and ".join(f"'{self.class_names[label]}'" for label in labels)
+                lines.append(f"called {names}: which is it?")
+            cases.append(tuple(lines))
+        return tuple(cases)
 
 
 def _count(things: Sequence[object] | set[str], what: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cards.fields import SPLITS, SplitName
+from benchmark.data.decoding import REMEDY
 from benchmark.data.intake.preparing import Prepared
 from benchmark.data.look.looking import Broken, look_at, seen
 from benchmark.data.look.report import Report
@@ -64,10 +65,9 @@ def survey(
 
     Raises:
         DataError: there are fewer than two classes, or one without images in a split.
-        ManyFaults: files are missing or empty, or cannot be decoded; all of them.
+        ManyFaults: files are missing or cannot be decoded; all of them.
     """
     listing, folder = images.listing, str(images.folder)
-    listing.check_files(folder)
     _check_classes(listing, folder)
     looks = {split: look_at(_files(listing, split), split, advance=advance) for split in SPLITS}
     faults = [one.fault for split in SPLITS for one in looks[split] if isinstance(one, Broken)]
@@ -75,8 +75,8 @@ def survey(
         total = sum(map(len, looks.values()))
         raise ManyFaults(
             f"{folder}: {len(faults):,} of {total:,} images cannot be read:",
-            faults,
-            "No card was written. Fetch them again, or take them out.",
+            [fault.removeprefix(f"{folder}/").removesuffix(f" {REMEDY}") for fault in faults],
+            "Fetch them again, or take them out.",
         )
     labels = {split: [label for _, label in listing.items[split]] for split in SPLITS}
     train = seen(looks["train"])

@@ -141,7 +141,7 @@ def _colours(splits: Iterable[Mapping[str, Any]]) -> str:
         turned += part["turned"]
     told = ", ".join(f"{count:,} {MODES.get(mode, mode)}" for mode, count in modes.most_common())
     others = "" if set(modes) <= {"RGB"} else "; networks see all as RGB"
-    turns = f" {turned:,} are turned as their EXIF note says." if turned else ""
+    turns = f" Turned as their EXIF note says: {turned:,}." if turned else ""
     return f"Colours: {told or 'none'}{others}.{turns}"
 
 
@@ -154,8 +154,8 @@ def _found(report: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield words(f"… and {len(problems) - MOST_PROBLEMS:,} more; --json names all.", "red")
     for warning in warnings:
         yield words(f"Warning: {warning['what']}", style="yellow")
-        for case in warning["cases"][:MOST_CASES]:
-            yield words(f"  {case}")
+        for first, *others in warning["cases"][:MOST_CASES]:
+            yield words("\n".join([f"  {first}", *(f"    {line}" for line in others)]))
         if len(warning["cases"]) > MOST_CASES:
             yield words(f"  … and {len(warning['cases']) - MOST_CASES:,} more; --json names all.")
         yield words(warning["remedy"])

@@ -112,11 +112,11 @@ def test_a_report_says_what_is_there_twice(photographs: list[Image.Image], tmp_p
     assert report.problems == []
     leaked, alike, double = report.warnings
     assert leaked.what == "1 test image is also among the training images, bit for bit:"
-    assert leaked.cases == ("train/01.jpg = test/00.jpg",)
+    assert leaked.cases == (("train/01.jpg", "= test/00.jpg"),)
     assert alike.what == "1 test image is nearly the same as a training image:"
-    assert alike.cases == ("train/02.jpg ~ test/01.jpg",)
+    assert alike.cases == (("train/02.jpg", "~ test/01.jpg"),)
     assert double.what == "1 image is more than once in one split:"
-    assert double.cases == ("00.jpg = 04.jpg  (called 'ash' and 'birch': which is it?)",)
+    assert double.cases == (("00.jpg", "= 04.jpg", "called 'ash' and 'birch': which is it?"),)
     told = report.as_json()
     assert told["nearly_identical"] == [
         [
