@@ -28,7 +28,8 @@ LABELS = (
     "breed", "variety", "target", "y", "label_id", "class_id", "category_id",
 )  # fmt: skip
 SPLITS = ("split", "set", "subset", "partition", "phase")
-_SNIFFED = 1 << 16  # signs of a table from which its separator is found out
+_CALLED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
+_SNIFFED = 1 << 13  # signs of a table from which its separator is found out
 _ROWS_LOOKED_AT = 200  # to know what a column holds
 
 
@@ -104,9 +105,13 @@ def read_table(path: Path, separator: str | None = None) -> Table:
         separator: of columns; None finds it out.
 
     Raises:
+        UsageError: the separator is none.
         DataError: it cannot be read, or has no rows.
         ManyFaults: lines have more or fewer values than the first; all of them.
     """
+    separator = _CALLED.get(separator or "", separator)
+    if separator is not None and (len(separator) != 1 or separator in '\r\n"'):
+        raise UsageError(f"--separator '{separator}' is none: give one sign, or tab.")
     try:
         text = read_text(path, most_bytes=MOST_LIST_BYTES)
         read = _json_lines(text) if path.suffix == ".jsonl" else _csv(text, separator)

@@ -17,6 +17,7 @@ from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
 MOST_CASES = 5  # of a warning
+MOST_LINES = 4  # of a case, beside its first
 MODES = {"L": "grey", "1": "black and white", "P": "with a palette", "RGBA": "with transparency"}
 """Pillow's words for how colours are stored, as far as they say little to a person."""
 
@@ -155,7 +156,9 @@ def _found(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     for warning in warnings:
         yield words(f"Warning: {warning['what']}", style="yellow")
         for first, *others in warning["cases"][:MOST_CASES]:
-            yield words("\n".join([f"  {first}", *(f"    {line}" for line in others)]))
+            more = [f"… and {len(others) - MOST_LINES:,} more"] if len(others) > MOST_LINES else []
+            lines = [f"    {line}" for line in (*others[:MOST_LINES], *more)]
+            yield words("\n".join([f"  {first}", *lines]))
         if len(warning["cases"]) > MOST_CASES:
             yield words(f"  … and {len(warning['cases']) - MOST_CASES:,} more; --json names all.")
         yield words(warning["remedy"])

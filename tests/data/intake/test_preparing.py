@@ -194,6 +194,7 @@ def test_columns_and_separator_that_are_said(photos: Path) -> None:
     assert counts(found) == {"train": 14, "test": 1}
     expect(lambda: prepared(table, columns={"label": "e"}), "unknown column 'e'", "a, b, c, d")
     expect(lambda: prepared(photos / "ash", columns={"label": "c"}), "no known layout")
+    expect(lambda: prepared(table, separator="--"), "--separator '--' is none", "one sign, or tab")
     named = {"label": "c", "split": "d"}
     expect(lambda: prepared(table, columns=named, test=0.3), "a test part already")
 
