@@ -33,7 +33,7 @@ def inspect(data: DataSet, *, advance: Callable[[int], None] = lambda _: None) -
         data.card.name,
         data.origin,
         data.class_names,
-        {split: look_at(parts[split].images, split, advance=advance) for split in SPLITS},
+        {split: look_at(parts[split].images, advance=advance) for split in SPLITS},
         {split: parts[split].labels.tolist() for split in SPLITS},
     )
 

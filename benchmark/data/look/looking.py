@@ -64,13 +64,12 @@ class Broken:
 
 
 def look_at(
-    images: Tensor | ImageList, name: str, *, advance: Callable[[int], None] = lambda _: None
+    images: Tensor | ImageList, *, advance: Callable[[int], None] = lambda _: None
 ) -> list[Look | Broken]:
     """Look at every image.
 
     Args:
-        images: (N, H, W, 3) uint8, or a list.
-        name: of their split; with a number it names those that have no file.
+        images: (N, H, W, 3) uint8, or a list; those that have no file are named by their number.
         advance: is told how many more were looked at.
 
     Returns:
@@ -84,7 +83,7 @@ def look_at(
                 return _look(decode(file), file.place, hashlib.sha256(file.content).digest())
             pixels = np.ascontiguousarray(images[position])
             digest = hashlib.sha256(pixels.tobytes()).digest()
-            return _look(Decoded(pixels, "RGB", False), f"{name}, image {position}", digest)
+            return _look(Decoded(pixels, "RGB", False), f"image {position}", digest)
         except DataError as error:
             return Broken(str(error))
 

@@ -77,10 +77,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What is in a data set, by split, and what is in it more than once."""
+    """What is in a data set, by split, and what is in it more than once.
+
+    Attributes:
+        folder: that all images lie in; empty if they have no files.
+    """
 
     dataset: str
     origin: str
+    folder: str
     class_names: tuple[str, ...]
     splits: dict[SplitName, SplitReport]
     twins: Twins
@@ -98,7 +103,8 @@ class Report:
         splits = {
             split: SplitReport.of(looks[split], labels[split], len(class_names)) for split in SPLITS
         }
-        return cls(dataset, origin, class_names, splits, find_twins(looks, labels))
+        folder = _common_folder([look.place for split in SPLITS for look in seen(looks[split])])
+        return cls(dataset, origin, folder, class_names, splits, find_twins(looks, labels))
 
     @property
     def problems(self) -> list[str]:
@@ -126,12 +132,12 @@ class Report:
             Finding(
                 f"{_count(tested, 'test image')} also among the training images, bit for bit:",
                 self._told(twins.across(), "="),
-                "A test of them measures what was learnt by heart: take them out of one split.",
+                "A test of them measures what was learnt by heart: keep them in one split alone.",
             ),
             Finding(
                 f"{_count(twins.alike, 'test image')} nearly the same as a training image:",
                 self._told(twins.alike, "~"),
-                "Look at them. If they are one photograph, take it out of one split.",
+                "Look at them. If they are one photograph, keep it in one split alone.",
             ),
             Finding(
                 f"{_count(within, 'image')} more than once in one split:",
@@ -201,10 +207,11 @@ class Report:
 
     def _told(self, groups: Sequence[Group], sign: str) -> tuple[tuple[str, ...], ...]:
         """Each group, an image a line, with the classes where they differ."""
-        short = _shortened([one.place for group in groups for one in group])
         cases = []
         for group in groups:
-            first, *others = (short[one.place] for one in group)
+            first, *others = (
+                f"{one.place.removeprefix(self.folder)} ({one.split})" for one in group
+            )
             lines = [first, *(f"{sign} {other}" for other in others)]
             labels = dict.fromkeys(one.label for one in group)
             if len(labels) > 1:
@@ -218,9 +225,8 @@ def _count(things: Sequence[object] | set[str], what: str) -> str:
     return f"1 {what} is" if len(things) == 1 else f"{len(things):,} {what}s are"
 
 
-def _shortened(places: Sequence[str]) -> dict[str, str]:
-    """Places without the folder that they all lie in."""
+def _common_folder(places: Sequence[str]) -> str:
+    """The folder of all places, with a slash at its end; empty if they lie in none."""
     if not places or not all(map(os.path.isabs, places)):
-        return {place: place for place in places}
-    folder = os.path.commonpath([os.path.dirname(place) for place in places])
-    return {place: os.path.relpath(place, folder) for place in places}
+        return ""
+    return os.path.join(os.path.commonpath([os.path.dirname(place) for place in places]), "")

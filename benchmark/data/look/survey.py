@@ -69,7 +69,7 @@ def survey(
     """
     listing, folder = images.listing, str(images.folder)
     _check_classes(listing, folder)
-    looks = {split: look_at(_files(listing, split), split, advance=advance) for split in SPLITS}
+    looks = {split: look_at(_files(listing, split), advance=advance) for split in SPLITS}
     faults = [one.fault for split in SPLITS for one in looks[split] if isinstance(one, Broken)]
     if faults:
         total = sum(map(len, looks.values()))

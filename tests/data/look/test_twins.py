@@ -28,7 +28,7 @@ def photographs() -> list[Image.Image]:
 
 
 def looks_of(folder: Path) -> list[Look]:
-    return seen(look_at(FileImages(tuple(sorted(folder.iterdir()))), "train"))
+    return seen(look_at(FileImages(tuple(sorted(folder.iterdir())))))
 
 
 def saved(folder: Path, images: list[Image.Image], **options: object) -> list[Look]:
@@ -112,11 +112,17 @@ def test_a_report_says_what_is_there_twice(photographs: list[Image.Image], tmp_p
     assert report.problems == []
     leaked, alike, double = report.warnings
     assert leaked.what == "1 test image is also among the training images, bit for bit:"
-    assert leaked.cases == (("train/01.jpg", "= test/00.jpg"),)
+    assert leaked.cases == (("train/01.jpg (train)", "= test/00.jpg (test)"),)
     assert alike.what == "1 test image is nearly the same as a training image:"
-    assert alike.cases == (("train/02.jpg", "~ test/01.jpg"),)
+    assert alike.cases == (("train/02.jpg (train)", "~ test/01.jpg (test)"),)
     assert double.what == "1 image is more than once in one split:"
-    assert double.cases == (("00.jpg", "= 04.jpg", "called 'ash' and 'birch': which is it?"),)
+    assert double.cases == (
+        (
+            "train/00.jpg (train)",
+            "= train/04.jpg (train)",
+            "called 'ash' and 'birch': which is it?",
+        ),
+    )
     told = report.as_json()
     assert told["nearly_identical"] == [
         [
@@ -156,8 +162,8 @@ def test_colours_and_turns_are_counted_as_they_are_stored(tmp_path: Path) -> Non
 def test_pixels_without_a_file_are_named_by_their_number() -> None:
     pixels = torch.randint(0, 256, (3, 20, 20, 3), dtype=torch.uint8)
     pixels[2] = pixels[0]
-    looks = seen(look_at(pixels, "test"))
-    assert [look.place for look in looks] == [f"test, image {n}" for n in range(3)]
+    looks = seen(look_at(pixels))
+    assert [look.place for look in looks] == [f"image {n}" for n in range(3)]
     assert looks[0].digest == looks[2].digest != looks[1].digest
     np.testing.assert_allclose(looks[1].mean, pixels[1].reshape(-1, 3).numpy().mean(0) / 255)
     np.testing.assert_allclose(
