@@ -87,7 +87,7 @@ def with_splits(
         splits = {"train": "train", VALIDATION: "test"}
         notes.append("the validation images are the test, as there is no other")
     elif counts[VALIDATION]:
-        notes.append(f"{counts[VALIDATION]:,} validation images are left out")
+        notes.append(f"validation images are left out: {counts[VALIDATION]:,}")
     used = tuple(
         replace(image, split=splits[word])
         for image, word in zip(images, meant, strict=True)

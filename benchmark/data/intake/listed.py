@@ -66,7 +66,7 @@ def read_listed(table: Table, columns: Columns, folder: Path | None = None) -> I
         )
     notes = [_told(table, columns)]
     if double := len(rows) - len(first):
-        notes.append(f"{double:,} lines that repeat another are left out")
+        notes.append(f"lines that repeat another are left out: {double:,}")
     images = [Taken(path, row.label) for path, row in first.items()]
     words = [row.split for row in first.values()] if columns.split else _words_of_paths(images)
     used, more = with_splits(images, words, str(table.path)) if words else (tuple(images), ())

@@ -91,7 +91,7 @@ def find_columns(
         (name for name in _called(rest, SPLITS) if _all_splits(table.column(name))), None
     )
     rest = [name for name in rest if name != split]
-    label = label or next(iter(_called(rest, LABELS)), rest[0] if len(rest) == 1 else None)
+    label = label or next(iter(_called(rest, LABELS)), _only(rest, table))
     if label is None:
         raise UsageError(_unclear(table, "the class of an image", "--label-column"))
     return Columns(path, label, split)
@@ -190,6 +190,16 @@ def _path_column(table: Table) -> str | None:
     if len(holding) == 1:
         return holding[0]
     return next(iter(_called(holding or table.columns, PATHS)), None)
+
+
+def _only(columns: Sequence[str], table: Table) -> str | None:
+    """The one of some columns that can be classes: one alone, or one whose values repeat."""
+    if len(columns) == 1:
+        return columns[0]
+    repeating = [
+        name for name in columns if 2 <= len(set(table.column(name))) <= len(table.rows) // 2
+    ]
+    return repeating[0] if len(repeating) == 1 else None
 
 
 def _called(columns: Sequence[str], names: Sequence[str]) -> list[str]:

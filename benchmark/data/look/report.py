@@ -140,7 +140,7 @@ class Report:
                 "Look at them. If they are one photograph, keep it in one split alone.",
             ),
             Finding(
-                f"{_count(within, 'image')} more than once in one split:",
+                f"{_count(within, 'image')} there more than once, in one split:",
                 self._told(within, "="),
                 "Each counts as often as it is there: keep one.",
             ),
@@ -152,7 +152,7 @@ class Report:
                     f"the classes are uneven: '{most[0]}' has {most[1]:,} training images, "
                     f"'{fewest[0]}' {fewest[1]:,}.",
                     ((),),
-                    "Top-1 counts images, not classes; a record's mean per-class accuracy does.",
+                    "Top-1 counts every image; the mean per-class accuracy of a record counts every class.",
                 )
             )
         return [finding for finding in found if finding.cases]

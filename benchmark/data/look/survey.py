@@ -75,7 +75,7 @@ def survey(
         total = sum(map(len, looks.values()))
         raise ManyFaults(
             f"{folder}: {len(faults):,} of {total:,} images cannot be read:",
-            [fault.removeprefix(f"{folder}/").removesuffix(f" {REMEDY}") for fault in faults],
+            sorted(f.removeprefix(f"{folder}/").removesuffix(f" {REMEDY}") for f in faults),
             "Fetch them again, or take them out.",
         )
     labels = {split: [label for _, label in listing.items[split]] for split in SPLITS}

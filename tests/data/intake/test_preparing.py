@@ -126,7 +126,7 @@ def test_classes_that_are_called_by_numbers_from_1_get_names(photos: Path) -> No
     [
         ({"Training": 3, "Testing": 2}, 9, None),
         ({"train": 3, "valid": 2}, 9, "the validation images are the test"),
-        ({"Train": 2, "Valid": 1, "Test": 2}, 6, "3 validation images are left out"),
+        ({"Train": 2, "Valid": 1, "Test": 2}, 6, "validation images are left out: 3"),
         ({"train": 5}, 12, "training images alone"),
     ],
 )
@@ -170,6 +170,7 @@ def lines(photos: Path, form: str, **more: object) -> str:
         ("id,breed", "{name}/{number},{name}"),
         ("what,who", "{name},./{name}/{number}.jpg"),
         ("Label,Image Path", "{name},{photos}/{name}/{number}.jpg"),
+        ("No;Photo;Name;Remark", "{name}{number};{name}/{number}.jpg;{name};x"),
         ("file|y", r"{name}\{number}.jpg|{name}"),
         (None, "{name}/{number}.jpg,{name}"),
     ],
@@ -204,7 +205,7 @@ def test_splits_stand_in_a_column_or_in_the_paths(photos: Path) -> None:
     rows = [f"{n}/{k}.jpg,{n},{splits[k]}" for n in CLASSES for k in range(5)]
     found = prepared(table_of(photos, "\n".join(["path,label,set", *rows])))
     assert counts(found) == {"train": 9, "test": 3}
-    assert "3 validation images are left out" in found.notes
+    assert "validation images are left out: 3" in found.notes
     for folder, number in (("train", 0), ("train", 1), ("test", 2)):
         for name in CLASSES:
             (photos / folder).mkdir(exist_ok=True)
@@ -260,7 +261,7 @@ def test_a_line_that_is_there_twice_counts_once(photos: Path) -> None:
     text = "path,name\n" + lines(photos, "{name}/{number}.jpg,{name}")
     found = prepared(table_of(photos, f"{text}\n{text.splitlines()[1]}\n"))
     assert counts(found) == {"train": 12, "test": 3}
-    assert "1 lines that repeat another are left out" in found.notes
+    assert "lines that repeat another are left out: 1" in found.notes
 
 
 @pytest.mark.parametrize("content", [b"", b"path,label\n", b"\xff\xfe\x00", b'a,b\n"x'])

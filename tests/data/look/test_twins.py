@@ -115,7 +115,7 @@ def test_a_report_says_what_is_there_twice(photographs: list[Image.Image], tmp_p
     assert leaked.cases == (("train/01.jpg (train)", "= test/00.jpg (test)"),)
     assert alike.what == "1 test image is nearly the same as a training image:"
     assert alike.cases == (("train/02.jpg (train)", "~ test/01.jpg (test)"),)
-    assert double.what == "1 image is more than once in one split:"
+    assert double.what == "1 image is there more than once, in one split:"
     assert double.cases == (
         (
             "train/00.jpg (train)",
