@@ -28,6 +28,7 @@ from benchmark.cli.options import (
     RecipeOption,
 )
 from benchmark.folders import cache_folder
+from benchmark.memory import collecting_later
 
 if TYPE_CHECKING:
     from benchmark.launch.means import Means
@@ -192,10 +193,13 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
-        made = {
-            name: group(**{option.name: values.pop(option.name) for option in fields(group)}).made()
-            for name, group in groups.items()
-        }
+        with collecting_later():  # while torch is imported: a seventh of that
+            made = {
+                name: group(
+                    **{option.name: values.pop(option.name) for option in fields(group)}
+                ).made()
+                for name, group in groups.items()
+            }
         command(**made, **values)
 
     parameters = inspect.signature(command).parameters
