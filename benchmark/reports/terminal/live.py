@@ -28,7 +28,7 @@ from rich.text import Text
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
 from benchmark.reports.terminal.screen import sturdy, words
-from benchmark.reports.wording.duration import duration
+from benchmark.reports.wording.duration import left
 
 BETWEEN_S = 60.0  # between two lines of a log that tell how much is left
 LONGEST = 400  # signs of a message on one line; the record has the whole one
@@ -52,6 +52,7 @@ class Lines(Listener):
         self.console = console
         self._left = 0
         self._silent_until = 0.0
+        self._time_is_known: bool | None = None
         self._groups: set[int] = set()
 
     def matrix_started(self, runs: int, skipped: int) -> None:
@@ -63,12 +64,12 @@ class Lines(Listener):
         """Who says what one group does; with its number where several train at once."""
         return GroupLines(self._say, group, self._groups)
 
-    def time_left(self, seconds: float) -> None:
-        """Say it at first, and then from minute to minute."""
-        now = time.monotonic()
-        if now >= self._silent_until:
-            self._silent_until = now + BETWEEN_S
-            self._say(f"about {duration(seconds)} left")
+    def time_left(self, seconds: float | None) -> None:
+        """Say it at first, when it becomes known, and then from minute to minute."""
+        known, now = seconds is not None, time.monotonic()
+        if known is not self._time_is_known or (known and now >= self._silent_until):
+            self._time_is_known, self._silent_until = known, now + BETWEEN_S
+            self._say(left(seconds))
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Say how a run ended."""
@@ -135,7 +136,10 @@ class GroupLines(Listener):
 
 
 class TimeLeft(ProgressColumn):
-    """What is left of a bar: what the engine told of it last; else as the bar itself moves."""
+    """What is left of a bar: what the engine tells of it; of other work, as the bar itself moves.
+
+    A task has ``ends_at`` if the engine tells of it; it is None while that is not known.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,10 +147,15 @@ class TimeLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """The time that is left."""
-        ends_at: float | None = task.fields.get("ends_at")
-        if ends_at is None:
+        if "ends_at" not in task.fields:
             return self._usual.render(task)
-        return Text(duration(max(0.0, ends_at - time.monotonic())), style="progress.remaining")
+        ends_at: float | None = task.fields["ends_at"]
+        seconds = None if ends_at is None else max(0.0, ends_at - time.monotonic())
+        return Text(left(seconds), style="progress.remaining")
+
+
+def _ends_at(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
 
 
 class Bars(Listener):
@@ -176,7 +185,7 @@ class Bars(Listener):
         if runs == 0:
             return
         self._start()
-        self._matrix = self._progress.add_task("runs", total=runs)
+        self._matrix = self._progress.add_task("runs", total=runs, ends_at=None)
         if skipped:
             self.note(f"{skipped} runs need nothing: recorded already, or not wanted")
 
@@ -184,10 +193,10 @@ class Bars(Listener):
         """The bars of one group, which carry its number where several train at once."""
         return GroupBars(self._progress, group, self._groups)
 
-    def time_left(self, seconds: float) -> None:
+    def time_left(self, seconds: float | None) -> None:
         """Show it at the matrix's bar."""
         if self._matrix is not None:
-            self._progress.update(self._matrix, ends_at=time.monotonic() + seconds)
+            self._progress.update(self._matrix, ends_at=_ends_at(seconds))
 
     def run_finished(self, label: str, outcome: str) -> None:
         """Move the matrix's bar and show the result."""
@@ -259,12 +268,14 @@ class GroupBars(Listener):
         for label in labels:
             self._print(Text(f"  • {plain(label)}"))
         self._remove(self._epochs)
-        self._epochs = self._progress.add_task(f"{self._mark}epochs", total=epochs, completed=done)
+        self._epochs = self._progress.add_task(
+            f"{self._mark}epochs", total=epochs, completed=done, ends_at=None
+        )
 
-    def time_left(self, seconds: float) -> None:
+    def time_left(self, seconds: float | None) -> None:
         """Show it at the bar of the epochs."""
         if self._epochs is not None:
-            self._progress.update(self._epochs, ends_at=time.monotonic() + seconds)
+            self._progress.update(self._epochs, ends_at=_ends_at(seconds))
 
     def epoch_started(self, epoch: int, images: int) -> None:
         """Open the epoch's bar."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from benchmark.reports.terminal.listings import listing_table
+from benchmark.reports.terminal.listings import listing_table, plan_table
 
 RECIPES = [
     {
@@ -47,3 +49,26 @@ def test_recipes_show_idea_paper_needs_and_settings(printed, width):
     assert SHOWN in text
     assert "what it minimises, paper, needs, settings\n" in text
     assert text.endswith("1 broken, left out:\n  recipes/bad.py: ValueError: no (line 1)\n")
+
+
+def overview(seconds):
+    group = {
+        "dataset": "birds", "protocol": "paper", "epochs": 240, "seed": 0, "seconds": seconds,
+        "source": None if seconds is None else "records", "rough": False,
+        "runs": [{"label": "resnet14→resnet8 kd", "state": "missing", "epoch": 0}],
+    }  # fmt: skip
+    return {
+        "cells": 1, "runs": 1, "recorded": 0, "to_train": 1, "left_out": [], "notes": [],
+        "workers": 1, "seconds": seconds, "groups_of_unknown_time": int(seconds is None),
+        "levels": [[group]],
+    }  # fmt: skip
+
+
+def test_a_plan_begins_with_its_time_and_its_end(printed):
+    in_ten_days = " ".join(printed(*plan_table(overview(864_000.0)), width=80).split())
+    assert re.search(
+        r"1 to train, in about 10 d: begun now, it ends \d{4}-\d\d-\d\d\.", in_ten_days
+    )
+    unknown = printed(*plan_table(overview(None)), width=80)
+    assert "1 to train.\n" in unknown
+    assert "not known: --measure finds it out" in unknown
