@@ -27,6 +27,7 @@ from benchmark.cli.options import (
     ProtocolOption,
     RecipeOption,
 )
+from benchmark.cli.output import MOMENT
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
@@ -192,10 +193,12 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
+        MOMENT.say("loading PyTorch")
         made = {
             name: group(**{option.name: values.pop(option.name) for option in fields(group)}).made()
             for name, group in groups.items()
         }
+        MOMENT.say("reading recipes, cards and records")
         command(**made, **values)
 
     parameters = inspect.signature(command).parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.options import DataOption, JsonOption, PathOption
-from benchmark.cli.output import console, print_json, say
+from benchmark.cli.output import announced, console, print_json, say
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a data set.")]
 
 
 @data_app.command()
+@announced("data check")
 def check(
     name: NameArgument,
     data: DataOption = None,
@@ -68,6 +69,7 @@ def check(
 
 
 @data_app.command()
+@announced("data fetch")
 def fetch(
     name: NameArgument,
     to: Annotated[

@@ -67,11 +67,13 @@ class Remaining:
         self._planned = [(group, self._kind_of(group)) for group in forecasts.plan().groups]
         self._at_work: dict[int, AtWork] = {}
         self._shown: dict[str, tuple[_Kind, Pace]] = {}  # by groups that came to their end
+        self._over: set[str] = set()  # runs that are, for now: some may be tried again
 
     def begin(self, number: int, runs: Group) -> None:
         """A worker gets a group."""
         kind = self._kind_of(self.forecasts.group(runs))
         gauge = Gauge(_work_after(kind.runs), self.clock)
+        self._over -= {run.identity for run in runs}
         self._at_work[number] = AtWork(runs, kind, self.clock(), gauge)
 
     def heard(self, heard: Heard) -> bool:
@@ -98,6 +100,7 @@ class Remaining:
                 self._shown[at_work.kind.name] = at_work.kind, pace
         finally:
             del self._at_work[number]
+            self._over |= {run.identity for run in at_work.runs}
         return at_work
 
     def of(self, number: int) -> float | None:
@@ -112,7 +115,7 @@ class Remaining:
         """Seconds that all groups still take; None while nothing is known of one of them."""
         at_work = [(one.runs, self.of(number)) for number, one in self._at_work.items()]
         busy = {run.identity for runs, _ in at_work for run in runs}
-        waiting = self.forecasts.order.open.keys() - busy
+        waiting = self.forecasts.order.open.keys() - busy - self._over
         paces: dict[str, Pace | None] = {}
         behind: list[tuple[Group, float | None]] = []
         for group, kind in self._planned:

@@ -23,7 +23,7 @@ def duration(seconds: float) -> str:
 
 
 def end(seconds: float, now: datetime | None = None) -> str:
-    """When something ends: ``14:32`` today, ``2026-11-27 14:32`` within a week, else the day.
+    """When something ends: ``14:32`` today, ``27 Nov 14:32`` within a week, else ``3 Dec 2026``.
 
     Args:
         seconds: until then; a hundred years at most.
@@ -33,11 +33,11 @@ def end(seconds: float, now: datetime | None = None) -> str:
     when = datetime.fromtimestamp(now.timestamp() + min(seconds, _LONGEST_S))
     if when.date() == now.date():
         return f"{when:%H:%M}"
-    return f"{when:%Y-%m-%d %H:%M}" if when - now < _WEEK else f"{when:%Y-%m-%d}"
+    return f"{when.day} {when:%b %H:%M}" if when - now < _WEEK else f"{when.day} {when:%b %Y}"
 
 
 def left(seconds: float | None, now: datetime | None = None) -> str:
-    """``about 3 min 20 s left, until 14:32``; that nothing is known, if nothing is.
+    """``3 min 20 s left, until 14:32``; that nothing is known, if nothing is.
 
     Args:
         seconds: that are left.
@@ -45,4 +45,4 @@ def left(seconds: float | None, now: datetime | None = None) -> str:
     """
     if seconds is None:
         return NOT_KNOWN
-    return f"about {duration(min(seconds, _LONGEST_S))} left, until {end(seconds, now)}"
+    return f"{duration(min(seconds, _LONGEST_S))} left, until {end(seconds, now)}"

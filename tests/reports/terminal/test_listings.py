@@ -67,7 +67,7 @@ def overview(seconds):
 def test_a_plan_begins_with_its_time_and_its_end(printed):
     in_ten_days = " ".join(printed(*plan_table(overview(864_000.0)), width=80).split())
     assert re.search(
-        r"1 to train, in about 10 d: begun now, it ends \d{4}-\d\d-\d\d\.", in_ten_days
+        r"1 to train, in about 10 d: begun now, it ends \d+ \w{3} \d{4}\.", in_ten_days
     )
     unknown = printed(*plan_table(overview(None)), width=80)
     assert "1 to train.\n" in unknown

@@ -32,10 +32,10 @@ def test_a_duration_has_two_units(seconds: float, text: str) -> None:
     [
         (0.0, "12:00"),
         (7500, "14:05"),
-        (12 * 3600, "2026-11-26 00:00"),
-        (6 * 86_400, "2026-12-01 12:00"),
-        (8 * 86_400, "2026-12-03"),
-        (1e300, "2126-11-01"),
+        (12 * 3600, "26 Nov 00:00"),
+        (6 * 86_400, "1 Dec 12:00"),
+        (8 * 86_400, "3 Dec 2026"),
+        (1e300, "1 Nov 2126"),
     ],
 )
 def test_the_end_is_an_hour_today_and_a_day_later_on(seconds: float, text: str) -> None:
@@ -43,10 +43,10 @@ def test_the_end_is_an_hour_today_and_a_day_later_on(seconds: float, text: str) 
 
 
 def test_what_is_left_is_said_with_its_end() -> None:
-    assert left(200, NOON) == "about 3 min 20 s left, until 12:03"
+    assert left(200, NOON) == "3 min 20 s left, until 12:03"
     assert left(None, NOON) == "time left: not known yet"
 
 
 @given(st.floats(0, 1e300))
 def test_whatever_is_left_can_be_said(seconds: float) -> None:
-    assert left(seconds, NOON).startswith("about ")
+    assert " left, until " in left(seconds, NOON)
