@@ -27,6 +27,7 @@ from benchmark.cli.options import (
     ProtocolOption,
     RecipeOption,
 )
+from benchmark.cli.output import MOMENT
 from benchmark.folders import cache_folder
 from benchmark.memory import collecting_later
 
@@ -193,6 +194,7 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
+        MOMENT.say("loading PyTorch")
         with collecting_later():  # while torch is imported: a seventh of that
             made = {
                 name: group(
@@ -200,6 +202,7 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
                 ).made()
                 for name, group in groups.items()
             }
+        MOMENT.say("reading recipes, cards and records")
         command(**made, **values)
 
     parameters = inspect.signature(command).parameters

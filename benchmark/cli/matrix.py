@@ -17,7 +17,7 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import DEBUG, console, print_json, say
+from benchmark.cli.output import DEBUG, MOMENT, console, print_json, say
 from benchmark.folders import cache_folder
 from benchmark.memory import collecting_later
 
@@ -53,6 +53,7 @@ def run(
     from benchmark.reports.terminal.live import listener
 
     session = _session(request, runs=runs, results=results, retry=_words(retry))
+    MOMENT.say("planning")
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
@@ -90,6 +91,7 @@ def plan(
     from benchmark.reports.terminal.live import listener
 
     session = _session(request, runs=runs, results=results, retry=_words(retry))
+    MOMENT.say("planning")
     if measure:
         heard = listener(console(stderr=True))
         session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
@@ -165,6 +167,7 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     from benchmark.catalogues.today import sources
     from benchmark.launch.summary import tracebacks
     from benchmark.reports.board.aggregate import aggregate
+    from benchmark.reports.terminal.afterwards import Folders, afterwards
     from benchmark.reports.terminal.results import result_table
 
     known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
@@ -173,5 +176,6 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     if DEBUG.get():
         for text in tracebacks(summary.failed):
             say(out, text)
-    for line in summary.lines():
+    folders = Folders(session.store.root, session.workspace.root, session.request.paths)
+    for line in (*summary.lines(), *afterwards(folders, session.example())):
         say(out, line)
