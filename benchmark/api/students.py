@@ -39,7 +39,7 @@ def load_student(
     over the card's classes.
 
     Args:
-        cell: e.g. ``cifar100/resnet20__resnet8/kd/seed0``, or the file of a record.
+        cell: e.g. ``sketchbirds/resnet14__resnet8/kd/seed0``, or the file of a record.
         results: folder of the records.
         runs: folder of checkpoints and weights; weights are kept where they were trained.
         paths: folders with the recipes and cards that the run used.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import (
+    CellArgument,
     FormatOption,
     JsonOption,
     Kind,
@@ -22,6 +23,14 @@ from benchmark.folders import cache_folder
 
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search",
+            help="Only names with this in them, or like this: 'resnet*d'; of networks those of "
+            "timm too.",
+        ),
+    ] = None,
     path: PathOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,17 +38,15 @@ def list_(
     from benchmark.catalogues.lists import describe
     from benchmark.reports.terminal.listings import listing_table
 
-    entries = describe(kind.value, path or [], cache_folder())
+    entries = describe(kind.value, path or [], cache_folder(), search)
     if as_json:
         print_json(entries, ascii_only=False)
     else:
-        console().print(listing_table(kind.value, entries))
+        console().print(listing_table(kind.value, entries, search=search))
 
 
 def show(
-    cell: Annotated[
-        str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
-    ],
+    cell: CellArgument,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     path: PathOption = None,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from benchmark.cli import completion
 from benchmark.cli.launchers import LauncherOptions
 from benchmark.cli.options import (
     DataOption,
@@ -50,10 +51,19 @@ class CellOptions:
 
     suite: Annotated[
         str | None,
-        typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset."),
+        typer.Option(
+            "--suite",
+            help="A named choice of cells; 'quick' if no --dataset.",
+            autocompletion=completion.suites,
+        ),
     ] = None
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            help="Name of a data set; repeatable.",
+            autocompletion=completion.datasets,
+        ),
     ] = None
     pair: Annotated[
         list[str] | None,
@@ -62,9 +72,10 @@ class CellOptions:
         ),
     ] = None
     recipe: RecipeOption = None
-    seeds: Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")] = (
-        None
-    )
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="How many (3: the seeds 0, 1, 2), or which (0,2,5 or 1-3)."),
+    ] = None
     protocol: ProtocolOption = None
     teacher_checkpoint: Annotated[
         list[str] | None,

@@ -112,7 +112,7 @@ class Store:
         """The record that a person means.
 
         Args:
-            cell: ``cifar100/resnet20__resnet8/kd/seed0`` below the root, or a path of a file.
+            cell: ``sketchbirds/resnet14__resnet8/kd/seed0`` below the root, or a path of a file.
 
         Raises:
             RecordError: there is no such record, or it cannot be read or trusted.

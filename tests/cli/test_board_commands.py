@@ -22,6 +22,25 @@ def test_lists_have_names(kdbench: Kdbench, kind: str) -> None:
     assert json.loads(kdbench("list", kind, "--json")[1])[0]["name"] in out
 
 
+def test_names_are_found_by_a_part_or_a_pattern(kdbench: Kdbench) -> None:
+    def found(kind: str, text: str) -> list[str]:
+        out = kdbench("list", kind, "--search", text, "--json")[1]
+        return [entry["name"] for entry in json.loads(out)]
+
+    assert {"timm/mobilenetv3_small_100", "MobileNetV2"} <= {*found("networks", "MobileNetV")}
+    assert found("networks", "resnet8x?") == ["resnet8x4"]
+    assert found("datasets", "cub") == ["cub200", "cub50"]
+    assert "no" not in found("recipes", "nothing")
+    code, out, _ = kdbench("list", "suites", "--search", "nothing")
+    assert (code, out) == (0, "None of the suites has a name with 'nothing' in it.\n")
+
+
+def test_data_sets_are_listed_with_the_pairs_of_their_protocols(kdbench: Kdbench) -> None:
+    out = " ".join(kdbench("list", "datasets")[1].split())
+    assert "scratch: timm/resnet10t:timm/mobilenetv3_small_100" in out
+    assert "paper, short: wrn_40_2:wrn_16_2, wrn_40_2:wrn_40_1" in out
+
+
 def test_a_broken_recipe_is_listed_beside_good_ones(kdbench: Kdbench) -> None:
     Path("mine").mkdir()
     Path("mine/broken.py").write_text("import no_such_package\n")

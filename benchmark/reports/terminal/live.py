@@ -73,7 +73,8 @@ class Lines(Listener):
     def run_finished(self, label: str, outcome: str) -> None:
         """Say how a run ended."""
         self._left -= 1
-        self._say(f"{plain(label)}: {_short(outcome)}  ({self._left} runs left)")
+        left = f"{self._left} run{'s' if self._left != 1 else ''} left"
+        self._say(f"{plain(label)}: {_short(outcome)}  ({left})")
 
     def note(self, message: str) -> None:
         """Say what a person should know."""

@@ -218,7 +218,8 @@ def _results(table: Table, column: Column) -> Rows:
     rich.add_column(words(_headed(table.metric)), no_wrap=True)
     rich.add_column("", no_wrap=True)
     rich.add_column("seeds", overflow="fold")
-    rich.add_column("gain [95 %]", no_wrap=True)
+    interval = any(cell.gain and cell.gain.n >= INTERVAL_FROM for cell in column.cells.values())
+    rich.add_column("gain [95 %]" if interval else "gain", no_wrap=True)
     if teacher := column.teacher_score:
         number = wording.numbered("", table, column.teacher_notes).strip()
         rich.add_row(Text("teacher"), wording.spread(teacher), number, str(teacher.n), "")

@@ -69,7 +69,7 @@ class TestLines:
             "CIFAR-100, paper, seed 0: kd; at, continuing after epoch 1",
             "epoch 2/3  kd  61.50 %  ce 1  kd 0.5  123 images/s",
             "epoch 2/3  at  left the group: a nan  123 images/s",
-            "kd: 61.50 %  (1 runs left)",
+            "kd: 61.50 %  (1 run left)",
         ]
 
     def test_work_on_images_is_a_line_at_its_start_and_one_at_its_end(self, log):
