@@ -54,6 +54,7 @@ def show(
 ) -> None:
     """Show one record for a person; of a failed run, the file with the whole error too."""
     from benchmark.catalogues.today import current, sources
+    from benchmark.records.places import other_roots
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
     from benchmark.training.keeping.folders import RunFolders
@@ -68,8 +69,14 @@ def show(
     stale = [f"Stale: its {reason} is not that of today."] if reason else []
     traceback = RunFolders(runs).traceback_of(record.identity)
     whole = [f"The whole error: {traceback}."] if record.error and traceback.is_file() else []
+    place = store.path_of(record.spec).relative_to(store.root)
+    others = [
+        f"This one is in {results}; another one of this cell is in {other}: add --results {other}."
+        for other in other_roots(results)
+        if (other / place).is_file()
+    ]
     out = console()
-    out.print(record_view(record, source=known.group(record), notes=[*stale, *whole]))
+    out.print(record_view(record, source=known.group(record), notes=[*stale, *whole, *others]))
     if whole and DEBUG.get():
         say(out, traceback.read_text(encoding="utf-8", errors="replace"))
 

@@ -11,6 +11,7 @@ import typer
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import (
     JsonOption,
+    OwnOption,
     ResultsOption,
     Retry,
     RetryOption,
@@ -39,6 +40,7 @@ def run(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
@@ -51,7 +53,7 @@ def run(
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
-    session = Session(request, runs=runs, results=results, retry=_words(retry))
+    session = Session(request, runs=runs, results=results, retry=_words(retry, own=own))
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
@@ -74,6 +76,7 @@ def plan(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     measure: Annotated[
         bool,
         typer.Option(
@@ -89,7 +92,7 @@ def plan(
     from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
-    session = Session(request, runs=runs, results=results, retry=_words(retry))
+    session = Session(request, runs=runs, results=results, retry=_words(retry, own=own))
     if measure:
         heard = listener(console(stderr=True))
         session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
@@ -131,14 +134,25 @@ def status(
             if not watch or not (at_work or any(row["missing"] for row in coverage)):
                 break
             time.sleep(WATCH_S)
-    for note in session.notes():
+    for note in [*session.notes(), *_other_records(results)]:
         say(out, note)
 
 
-def _words(retry: list[Retry] | None) -> list[states.Retry]:
+def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
     from benchmark.matrix import states  # imports torch
 
-    return [states.Retry(word.value) for word in retry or ()]
+    elsewhere = [states.Retry.elsewhere] if own else []
+    return [*(states.Retry(word.value) for word in retry or ()), *elsewhere]
+
+
+def _other_records(results: Path) -> list[str]:
+    """Where to look too: what was trained into another folder is not in the table."""
+    from benchmark.records.places import other_roots
+
+    return [
+        f"This is of {results}; there are records in {other}, too: add --results {other}."
+        for other in other_roots(results)
+    ]
 
 
 def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:

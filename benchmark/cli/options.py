@@ -82,6 +82,14 @@ RetryOption = Annotated[
         "from another source of its recipe (changed), or cannot be read (damaged); repeatable.",
     ),
 ]
+OwnOption = Annotated[
+    bool,
+    typer.Option(
+        "--own",
+        help="Train here what came recorded with a clone: records that git has and whose weights "
+        "are not in --runs.",
+    ),
+]
 FormatOption = Annotated[
     str,
     typer.Option(

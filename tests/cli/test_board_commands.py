@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.records.store import Store
 from tests.cli.called import Kdbench
+from tests.records.made_records import record
 
 
 @pytest.mark.parametrize("kind", ["recipes", "datasets", "networks", "suites"])
@@ -70,6 +72,22 @@ def test_pages_are_of_the_built_in_recipes_or_of_a_folder(kdbench: Kdbench) -> N
     assert code == 1
     assert "no_such_package" in err
     assert "(../mine/my_method.py)" in Path("docs/mine.md").read_text(encoding="utf-8")
+
+
+def test_status_and_show_say_where_else_to_look(kdbench: Kdbench) -> None:
+    store = Store(Path("quickstart/results"))
+    store.write(record(60.0))
+    code, _, err = kdbench("show", "cifar100/resnet8/vanilla/seed0")
+    assert code == 2
+    assert "There is one in quickstart/results: add --results quickstart/results." in err
+    out = kdbench("status")[1]
+    assert "there are records in quickstart/results, too" in out
+    assert "too" not in kdbench("status", "--results", "quickstart/results")[1]
+
+    Store(Path("results")).write(record(61.0))
+    code, out, _ = kdbench("show", "cifar100/resnet8/vanilla/seed0")
+    assert code == 0
+    assert "another one of this cell is in quickstart/results" in out
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -191,6 +191,7 @@ def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]
     values = {
         "device": f"{environment.device}, {environment.precision}, {processes} "
         f"with {environment.threads} threads{compiled}",
+        **({"processor": environment.processor} if environment.processor else {}),
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
         "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),
