@@ -12,6 +12,7 @@ from benchmark.cli.options import (
     FormatOption,
     JsonOption,
     Kind,
+    Page,
     PathOption,
     ResultsOption,
     RunsOption,
@@ -123,22 +124,38 @@ def leaderboard(
 
 
 def pages(
+    ctx: typer.Context,
+    of: Annotated[Page, typer.Argument(help="Of what: recipes or commands.")] = Page.recipes,
     output: Annotated[
-        Path, typer.Option("--output", help="File to write; - is the standard output.")
-    ] = Path("recipes.md"),
+        Path | None,
+        typer.Option(
+            "--output",
+            help="File to write, else recipes.md or commands.md; - is the standard output.",
+        ),
+    ] = None,
     path: PathOption = None,
 ) -> None:
-    """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
-    from benchmark.catalogues.pages import recipe_page
-    from benchmark.reports.leaderboard import save
+    """Write a page of the recipes (equations, papers, settings), or one of the commands.
 
-    text, broken = recipe_page(path or [], cache_folder(), output.parent)
+    With --path it is of the recipes there.
+    """
+    from benchmark.catalogues.pages import recipe_page
+    from benchmark.cli.help.manual import manuals
+    from benchmark.reports.leaderboard import save
+    from benchmark.reports.pages.commands import command_page
+
+    target = output or Path(f"{of.value}.md")
+    broken: tuple[str, ...] = ()
+    if of is Page.commands:
+        text = command_page(manuals(ctx.find_root().command))
+    else:
+        text, broken = recipe_page(path or [], cache_folder(), target.parent)
     aside = console(stderr=True)
     for problem in broken:
         say(aside, f"Left out: {problem}")
-    if str(output) == "-":
+    if str(target) == "-":
         write_out(text)
     else:
-        save(text, output)
-        aside.print(f"Wrote {output}.", highlight=False)
+        save(text, target)
+        aside.print(f"Wrote {target}.", highlight=False)
     raise typer.Exit(1 if broken else 0)

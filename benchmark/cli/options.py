@@ -31,6 +31,13 @@ class Precision(StrEnum):
     auto = "auto"
 
 
+class Page(StrEnum):
+    """What a page can be made of."""
+
+    recipes = "recipes"
+    commands = "commands"
+
+
 class Kind(StrEnum):
     """What can be listed."""
 

@@ -14,11 +14,12 @@ from benchmark.cli.app import app
 from benchmark.cli.help import guide
 from benchmark.cli.help.manual import manuals
 from benchmark.records.store import Store
+from benchmark.reports.pages.commands import command_page
 from tests.cli.called import Kdbench
 
 ROOT = Path(__file__).parents[2]
 CELL = re.compile(r"[\w.+-]+/[\w.-]+__[\w.-]+/[\w.+\[\]=,-]+/seed\d+")
-MANUALS = manuals(app)
+MANUALS = manuals(typer.main.get_command(app))
 CALLS = [example.name for manual in MANUALS for example in manual.examples]
 Complete = Callable[[str], list[str]]
 
@@ -92,6 +93,21 @@ def test_cells_in_help_and_guides_are_recorded() -> None:
     store = Store(ROOT / "results")
     for cell in sorted(found):
         assert store.lookup(cell).status == "ok"
+
+
+def test_the_page_of_commands_is_what_their_help_says() -> None:
+    """After a wanted change: make pages."""
+    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == command_page(MANUALS)
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_the_page_is_the_same_whatever_the_terminal(
+    columns: str, kdbench: Kdbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("COLUMNS", columns), ("FORCE_COLOR", "1"), ("KDBENCH_DATA", "/data")):
+        monkeypatch.setenv(name, value)
+    assert kdbench("pages", "commands")[0] == 0
+    assert Path("commands.md").read_text("utf-8") == command_page(MANUALS)
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "pages": (
         ("kdbench pages --path my_recipes --output my_recipes/README.md", "of your own recipes"),
+        ("kdbench pages commands", "what all help texts say, on one page"),
     ),
     "speed": (
         ("kdbench speed --recipe vanilla --recipe kd --seconds 3", "a first look at a machine"),

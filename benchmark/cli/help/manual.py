@@ -55,9 +55,13 @@ def furnish(app: typer.Typer) -> typer.Typer:
     return app
 
 
-def manuals(app: typer.Typer) -> list[Manual]:
-    """The manuals of the program and of all its commands, in the order of its help."""
-    root = typer.Context(_built(app), info_name=PROGRAM)
+def manuals(program: Any) -> list[Manual]:
+    """The manuals of the program and of all its commands, in the order of its help.
+
+    Args:
+        program: the group of all commands, as typer makes it.
+    """
+    root = typer.Context(program, info_name=PROGRAM)
     commands = sorted(_below(root), key=lambda found: _place(found[0]))
     return [manual_of(root), *(manual_of(context) for _, context in commands)]
 
@@ -85,10 +89,6 @@ def manual_of(context: typer.Context) -> Manual:
         panels=tuple(panels),
         examples=tuple(Row(call, text) for call, text in guide.EXAMPLES.get(name, ())),
     )
-
-
-def _built(app: typer.Typer) -> Any:
-    return typer.main.get_command(app)
 
 
 def _below(context: typer.Context) -> Iterator[tuple[str, typer.Context]]:

@@ -190,7 +190,7 @@ def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]
     compiled = ", compiled" if record.cost and record.cost.compiled else ""
     values = {
         "device": f"{environment.device}, {environment.precision}, {processes} "
-        f"with {environment.threads} threads{compiled}",
+        f"with {environment.threads} thread{'s' if environment.threads != 1 else ''}{compiled}",
         **({"processor": environment.processor} if environment.processor else {}),
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
