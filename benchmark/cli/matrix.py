@@ -12,12 +12,13 @@ import typer
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import (
     JsonOption,
+    OwnOption,
     ResultsOption,
     Retry,
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import DEBUG, console, print_json, say
+from benchmark.cli.output import DEBUG, MOMENT, console, print_json, say
 from benchmark.folders import cache_folder
 from benchmark.memory import collecting_later, staying
 
@@ -41,6 +42,7 @@ def run(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
@@ -52,7 +54,8 @@ def run(
     """
     from benchmark.reports.terminal.live import listener
 
-    session = _session(request, runs=runs, results=results, retry=_words(retry))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    MOMENT.say("planning")
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
@@ -75,6 +78,7 @@ def plan(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     measure: Annotated[
         bool,
         typer.Option(
@@ -87,7 +91,8 @@ def plan(
 
     Times are of groups that were trained or measured on this machine, or of records.
     """
-    session = _session(request, runs=runs, results=results, retry=_words(retry))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    MOMENT.say("planning")
     if measure:
         from benchmark.reports.terminal.live import listener
 
@@ -130,7 +135,7 @@ def status(
             if not watch or not (at_work or any(row["missing"] for row in coverage)):
                 break
             time.sleep(WATCH_S)
-    for note in session.notes():
+    for note in [*session.notes(), *_other_records(results)]:
         say(out, note)
 
 
@@ -143,10 +148,21 @@ def _session(
         return Session(request, runs=runs, results=results, retry=retry)
 
 
-def _words(retry: list[Retry] | None) -> list[states.Retry]:
+def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
     from benchmark.matrix import states  # imports torch
 
-    return [states.Retry(word.value) for word in retry or ()]
+    elsewhere = [states.Retry.elsewhere] if own else []
+    return [*(states.Retry(word.value) for word in retry or ()), *elsewhere]
+
+
+def _other_records(results: Path) -> list[str]:
+    """Where to look too: what was trained into another folder is not in the table."""
+    from benchmark.records.places import other_roots
+
+    return [
+        f"This is of {results}; there are records in {other}, too: add --results {other}."
+        for other in other_roots(results)
+    ]
 
 
 def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:
@@ -165,6 +181,7 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     from benchmark.catalogues.today import sources
     from benchmark.launch.summary import tracebacks
     from benchmark.reports.board.aggregate import aggregate
+    from benchmark.reports.terminal.afterwards import Folders, afterwards
     from benchmark.reports.terminal.results import result_table
 
     known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
@@ -173,5 +190,6 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     if DEBUG.get():
         for text in tracebacks(summary.failed):
             say(out, text)
-    for line in summary.lines():
+    folders = Folders(session.store.root, session.workspace.root, session.request.paths)
+    for line in (*summary.lines(), *afterwards(folders, session.example())):
         say(out, line)

@@ -99,6 +99,7 @@ def carry_out(
             ended_by = _in_jobs(assignment, means, order, listener)
         else:
             outlook = _outlook(order, means, listener)
+            outlook.say()
             ended_by = _with(launcher, assignment, order, listener, outlook)
     finally:
         listener.close()
@@ -116,7 +117,7 @@ def _with(
     plan = assignment.plan
     recorder = Recorder(assignment.store, assignment.workspace)
     recorder.remember(plan.runs)
-    recorder.again = plan.again
+    recorder.again = {identity: plan.known[identity].checksum for identity in plan.again}
     # What cannot be had is said before anything is trained.
     recorder.published = fetch_published(plan.todo, listener)
     conductor = Conductor(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from benchmark.errors import printable
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.history import diagnostics_of
+from benchmark.records.places import place_of
 from benchmark.records.schema import Environment, Record
 from benchmark.records.store import Store
 from benchmark.training.ending import Failed, Finished
+from benchmark.training.keeping.deployment import Deployment, Legend
 from benchmark.training.keeping.sealed import digest_of
 from benchmark.training.keeping.workspace import Workspace
 
@@ -25,14 +28,15 @@ class Recorder:
         workspace: of weights and checkpoints.
         published: sha256 of published weights by network, as far as they are files.
         accuracies: top-1 in percent by identity, of runs that others build on.
-        again: identities of runs whose records are to be replaced, because someone asked.
+        again: runs whose records are to be replaced, because someone asked: by identity the
+            checksum of that record.
     """
 
     store: Store
     workspace: Workspace
     published: Mapping[str, str | None] = field(default_factory=dict)
     accuracies: dict[str, float] = field(default_factory=dict)
-    again: Collection[str] = ()
+    again: Mapping[str, str | None] = field(default_factory=dict)
 
     def remember(self, runs: Iterable[AnyRun]) -> None:
         """Know the accuracies of what is recorded already."""
@@ -69,7 +73,13 @@ class Recorder:
 
     def _record_trained(self, run: Run, ending: Finished, environment: Environment) -> None:
         top1 = float(f"{ending.metrics.top1:.6g}")  # as the store rounds it
-        save = partial(self.workspace.save_weights, run.identity, ending.weights, top1=top1)
+        save = partial(
+            self.workspace.save_weights,
+            run.identity,
+            ending.weights,
+            top1=top1,
+            deployment=self._deployment(run, ending),
+        )
         history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
         if known is not None and known.status == "ok" and run.identity not in self.again:
@@ -82,8 +92,25 @@ class Recorder:
             save(recorded=digest)
             self._write(self._record_of(run, ending, environment, digest), history)
 
+    def _deployment(self, run: Run, ending: Finished) -> Deployment | None:
+        """What a prediction needs beside the weights."""
+        if ending.said is None:
+            return None
+        pictures = run.pictures
+        legend = Legend(
+            cell=place_of(run.spec).with_suffix("").as_posix(),
+            dataset=run.card.name,
+            network=run.network,
+            recipe=_line(run.recipe_label),
+            class_names=tuple(map(_line, ending.class_names)),
+            image_size=pictures.size,
+            mean=pictures.mean,
+            std=pictures.std,
+        )
+        return Deployment(legend, ending.layers, ending.said)
+
     def _write(self, record: Record, history: str | None) -> None:
-        written = self.store.write(record, history, again=record.identity in self.again)
+        written = self.store.write(record, history, again=self.again.get(record.identity))
         if written.metrics is not None:
             self.accuracies[record.identity] = written.metrics.top1
 
@@ -112,3 +139,8 @@ class Recorder:
             error=ending.failure if isinstance(ending, Failed) else None,
             weights=weights,
         )
+
+
+def _line(text: str) -> str:
+    """Text from outside as a legend takes it: no training is lost for the sake of a name."""
+    return printable(text).replace("\n", " ")[:1000]
