@@ -39,11 +39,12 @@ if TYPE_CHECKING:
 # Every help text lists options in this order, a command's own between those of the choice.
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
-    "teacher_checkpoint", "retry", "own", "minutes", "dry_run", "measure", "watch", "precision",
-    "workers", "threads", "memory_per_worker", "compile_steps", "checkpoint_minutes", "time_limit",
-    "keep_teacher_outputs", "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker",
-    "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
-    "slurm_constraint", "slurm_setup", "detach", "path", "as_json",
+    "teacher_checkpoint", "retry", "own", "minutes", "weights", "dry_run", "yes", "measure",
+    "watch", "precision", "workers", "threads", "memory_per_worker", "compile_steps",
+    "checkpoint_minutes", "time_limit", "keep_teacher_outputs", "keep_teacher_outputs_fp16",
+    "launcher", "gpus_per_worker", "cpus_per_worker", "ray_address", "slurm_partition",
+    "slurm_time", "slurm_account", "slurm_qos", "slurm_constraint", "slurm_setup", "detach", "path",
+    "as_json",
 )  # fmt: skip
 
 
