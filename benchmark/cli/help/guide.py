@@ -32,7 +32,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     HOW: (),
     WHERE: ("--data", "--runs", "--results"),
-    OUTPUT: ("--dry-run", "--measure", "--watch", "--track", "--json", "--help"),
+    OUTPUT: ("--dry-run", "--measure", "--watch", "--track", "--track-to", "--json", "--help"),
 }  # fmt: skip
 ENOUGH = 10  # options that are worth panels; fewer stand in one
 
@@ -41,6 +41,7 @@ VALUES: Mapping[str, str] = {
     "--suite": "NAME", "--dataset": "NAME", "--recipe": "NAME", "--protocol": "NAME",
     "--pair": "TEACHER:STUDENT", "--teacher-checkpoint": "FILE", "--retry": "WHAT",
     "--data": "DIR", "--runs": "DIR", "--results": "DIR", "--path": "DIR", "--to": "DIR",
+    "--track-to": "DIR", "--track": "NAME",
     "--output": "FILE", "--sheet": "FILE", "--against": "DIR", "--from": "PATH",
     "--minutes": "N", "--epochs": "N", "--workers": "N", "--threads": "N", "--slurm-time": "N",
     "--gpus-per-worker": "N", "--cpus-per-worker": "N", "--checkpoint-minutes": "N",

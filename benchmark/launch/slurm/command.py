@@ -88,6 +88,10 @@ def _work(means: Means) -> Iterator[str]:
         yield "--compile" if means.compiled else "--no-compile"
     if means.keeps is not None:
         yield "--keep-teacher-outputs" + ("-fp16" if means.keeps == "fp16" else "")
+    for tracker in means.track:
+        yield from ("--track", tracker)
+    if means.track:
+        yield from ("--track-to", str(means.track_to.resolve()))
     limits = {
         "--memory-per-worker": means.memory_gb, "--time-limit": means.limit_minutes,
         "--minutes": means.minutes,
