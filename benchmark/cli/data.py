@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.options import DataOption, JsonOption, PathOption
-from benchmark.cli.output import console, print_json, say
+from benchmark.cli.output import announced, console, print_json, say
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a data set.")]
 
 
 @data_app.command()
+@announced("data check")
 def check(
     name: NameArgument,
     data: DataOption = None,
@@ -69,6 +70,7 @@ def check(
 
 
 @data_app.command()
+@announced("data fetch")
 def fetch(
     name: NameArgument,
     to: Annotated[

@@ -28,12 +28,10 @@ def new_recipe(
 
     file = write_recipe(name, path, cache_folder())
     out = console()
-    out.print(f"Wrote {file}. Change it, then:", highlight=False)
-    out.print(
-        f"  kdbench run --path {path} --recipe vanilla --recipe {name}",
-        highlight=False,
-        markup=False,
-    )
+    say(out, f"Wrote {file}. Change it, then:")
+    say(out, f"  kdbench check recipe {file}")
+    say(out, f"  kdbench try {file}")
+    say(out, f"  kdbench run --path {path} --recipe vanilla --recipe {name}")
 
 
 @new_app.command("dataset")

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from benchmark.reports.terminal.screen import Rows, words
-from benchmark.reports.wording.duration import duration
+from benchmark.reports.wording.duration import duration, end
 from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
@@ -49,7 +49,7 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield words(
         f"cells: {overview['cells']}; runs that they need: {overview['runs']}, of which "
         f"{overview['recorded']} recorded and "
-        f"{overview['to_train']} to train."
+        f"{overview['to_train']} to train{_in_short(overview)}."
     )
     for reason in overview["left_out"]:
         yield words(f"left out: {reason}", style="yellow")
@@ -79,6 +79,14 @@ def _time(group: Mapping[str, Any]) -> Text:
     about = "some " if group["rough"] else ""
     text = words(f"{about}{duration(group['seconds'])}\n")
     return text.append(group["source"], style="dim")
+
+
+def _in_short(overview: Mapping[str, Any]) -> str:
+    """How long all takes, if that is known, for the first line."""
+    seconds = overview["seconds"]
+    if seconds is None or not overview["to_train"]:
+        return ""
+    return f", in about {duration(seconds)}: begun now, it ends {end(seconds)}"
 
 
 def _whole(overview: Mapping[str, Any]) -> str:

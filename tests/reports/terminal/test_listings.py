@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from benchmark.reports.terminal.listings import data_table, listing_table
+from benchmark.reports.terminal.listings import data_table, listing_table, plan_table
 
 RECIPES = [
     {
@@ -73,3 +75,26 @@ def test_what_is_there_twice_is_told_in_lines_that_can_be_read(printed):
         assert part in shown, shown
     assert "20.jpg" not in shown
     assert "Nothing is wrong" not in shown
+
+
+def overview(seconds):
+    group = {
+        "dataset": "birds", "protocol": "paper", "epochs": 240, "seed": 0, "seconds": seconds,
+        "source": None if seconds is None else "records", "rough": False,
+        "runs": [{"label": "resnet14→resnet8 kd", "state": "missing", "epoch": 0}],
+    }  # fmt: skip
+    return {
+        "cells": 1, "runs": 1, "recorded": 0, "to_train": 1, "left_out": [], "notes": [],
+        "workers": 1, "seconds": seconds, "groups_of_unknown_time": int(seconds is None),
+        "levels": [[group]],
+    }  # fmt: skip
+
+
+def test_a_plan_begins_with_its_time_and_its_end(printed):
+    in_ten_days = " ".join(printed(*plan_table(overview(864_000.0)), width=80).split())
+    assert re.search(
+        r"1 to train, in about 10 d: begun now, it ends \d+ \w{3} \d{4}\.", in_ten_days
+    )
+    unknown = printed(*plan_table(overview(None)), width=80)
+    assert "1 to train.\n" in unknown
+    assert "not known: --measure finds it out" in unknown
