@@ -56,7 +56,8 @@ picture: setup
 		resnet14 resnet8 vanilla kd crd th-kd sh-kd sh-teacher
 
 pages: setup
-	$(BIN)/kdbench pages --output docs/recipes.md
+	$(BIN)/kdbench pages recipes --output docs/recipes.md
+	$(BIN)/kdbench pages commands --output docs/commands.md
 
 clean:
 	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis .torture

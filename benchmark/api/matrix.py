@@ -99,7 +99,7 @@ def plan(
         runs: folder of checkpoints and weights.
         results: folder of the records.
         retry: what to train again although it is recorded, one word or several: ``failed`` is all
-            that has no result.
+            that has no result, ``elsewhere`` what came with a clone (``--own``).
         choice: which cells, see ``Choice``.
 
     Returns:
@@ -128,7 +128,7 @@ def run(
         runs: folder of checkpoints and weights.
         results: folder of the records.
         retry: what to train again although it is recorded, one word or several: ``failed`` is all
-            that has no result.
+            that has no result, ``elsewhere`` what came with a clone (``--own``).
         listener: hears of the progress; None lets the work be done in silence.
         words: which cells, see ``Choice``, and with what they are trained, see ``Training``.
 

@@ -19,6 +19,7 @@ from benchmark.cli import board, matrix
 from benchmark.cli.author import check_app, try_
 from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
+from benchmark.cli.help.manual import furnish
 from benchmark.cli.new import new_app
 from benchmark.cli.output import DEBUG, announced, console, say
 from benchmark.cli.speed import speed
@@ -42,7 +43,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 app = typer.Typer(
     help="Run matrices of knowledge distillation: data sets × pairs × recipes × seeds.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -51,6 +51,7 @@ for _name, _command in COMMANDS.items():
 app.add_typer(new_app, name="new")
 app.add_typer(check_app, name="check")
 app.add_typer(data_app, name="data")
+furnish(app)
 
 
 def _version(wanted: bool) -> None:
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     anywhere = {word for word in ("--debug", "--offline") if word in words}
     words = [word for word in words if word not in anywhere]
     DEBUG.set("--debug" in anywhere)
-    if "--offline" in anywhere:
+    if "--offline" in anywhere or hub.offline():
         hub.go_offline()  # before anything is imported that would make connections
     try:
         app(args=words, prog_name="kdbench")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from benchmark.cli import completion
 from benchmark.cli.launchers import LauncherOptions
 from benchmark.cli.options import (
     DataOption,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 # Every help text lists options in this order, a command's own between those of the choice.
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
-    "teacher_checkpoint", "retry", "minutes", "dry_run", "measure", "watch", "precision", "workers",
-    "threads", "memory_per_worker", "compile_steps", "checkpoint_minutes", "time_limit",
+    "teacher_checkpoint", "retry", "own", "minutes", "dry_run", "measure", "watch", "precision",
+    "workers", "threads", "memory_per_worker", "compile_steps", "checkpoint_minutes", "time_limit",
     "keep_teacher_outputs", "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker",
     "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
     "slurm_constraint", "slurm_setup", "detach", "path", "as_json",
@@ -52,10 +53,19 @@ class CellOptions:
 
     suite: Annotated[
         str | None,
-        typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset."),
+        typer.Option(
+            "--suite",
+            help="A named choice of cells; 'quick' if no --dataset.",
+            autocompletion=completion.suites,
+        ),
     ] = None
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            help="Name of a data set; repeatable.",
+            autocompletion=completion.datasets,
+        ),
     ] = None
     pair: Annotated[
         list[str] | None,
@@ -64,9 +74,10 @@ class CellOptions:
         ),
     ] = None
     recipe: RecipeOption = None
-    seeds: Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")] = (
-        None
-    )
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="How many (3: the seeds 0, 1, 2), or which (0,2,5 or 1-3)."),
+    ] = None
     protocol: ProtocolOption = None
     teacher_checkpoint: Annotated[
         list[str] | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli import completion
 from benchmark.cli.options import DataOption, JsonOption, PathOption
 from benchmark.cli.output import announced, console, print_json, say
 from benchmark.folders import cache_folder
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from benchmark.cards.card import Card
 
 data_app = typer.Typer(help="Look at data sets, and fetch them.", no_args_is_help=True)
-NameArgument = Annotated[str, typer.Argument(help="Name of a data set.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="Name of a data set.", autocompletion=completion.datasets)
+]
 
 
 @data_app.command()

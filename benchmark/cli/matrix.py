@@ -12,6 +12,7 @@ import typer
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import (
     JsonOption,
+    OwnOption,
     ResultsOption,
     Retry,
     RetryOption,
@@ -41,6 +42,7 @@ def run(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
@@ -52,7 +54,7 @@ def run(
     """
     from benchmark.reports.terminal.live import listener
 
-    session = _session(request, runs=runs, results=results, retry=_words(retry))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
     MOMENT.say("planning")
     if dry_run:
         _show_plan(session, means, as_json=as_json)
@@ -76,6 +78,7 @@ def plan(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     measure: Annotated[
         bool,
         typer.Option(
@@ -90,7 +93,7 @@ def plan(
     """
     from benchmark.reports.terminal.live import listener
 
-    session = _session(request, runs=runs, results=results, retry=_words(retry))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
     MOMENT.say("planning")
     if measure:
         heard = listener(console(stderr=True))
@@ -132,7 +135,7 @@ def status(
             if not watch or not (at_work or any(row["missing"] for row in coverage)):
                 break
             time.sleep(WATCH_S)
-    for note in session.notes():
+    for note in [*session.notes(), *_other_records(results)]:
         say(out, note)
 
 
@@ -145,10 +148,21 @@ def _session(
         return Session(request, runs=runs, results=results, retry=retry)
 
 
-def _words(retry: list[Retry] | None) -> list[states.Retry]:
+def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
     from benchmark.matrix import states  # imports torch
 
-    return [states.Retry(word.value) for word in retry or ()]
+    elsewhere = [states.Retry.elsewhere] if own else []
+    return [*(states.Retry(word.value) for word in retry or ()), *elsewhere]
+
+
+def _other_records(results: Path) -> list[str]:
+    """Where to look too: what was trained into another folder is not in the table."""
+    from benchmark.records.places import other_roots
+
+    return [
+        f"This is of {results}; there are records in {other}, too: add --results {other}."
+        for other in other_roots(results)
+    ]
 
 
 def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:

@@ -117,7 +117,7 @@ def _with(
     plan = assignment.plan
     recorder = Recorder(assignment.store, assignment.workspace)
     recorder.remember(plan.runs)
-    recorder.again = plan.again
+    recorder.again = {identity: plan.known[identity].checksum for identity in plan.again}
     # What cannot be had is said before anything is trained.
     recorder.published = fetch_published(plan.todo, listener)
     conductor = Conductor(

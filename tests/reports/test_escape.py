@@ -134,8 +134,8 @@ def entry(text):
         "needs": [text],
         "settings": {text: {"type": text, "default": text, "comment": f"{text}."}}, "summary": text,
         "docstring": "", "version": 1, "error": None, "title": text, "classes": 1, "image_size": 1,
-        "train": 1, "test": 1, "protocols": [text], "parameters": 1, "macs": 1, "seeds": 1,
-        "datasets": [text], "protocol": text, "pairs": [text], "recipes": [text],
+        "train": 1, "test": 1, "pairs_by_protocol": {text: [text]}, "parameters": 1, "macs": 1,
+        "seeds": 1, "datasets": [text], "protocol": text, "pairs": [text], "recipes": [text],
     }  # fmt: skip
 
 

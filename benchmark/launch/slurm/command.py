@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.errors import UsageError
 from benchmark.launch.means import Means
 from benchmark.matrix.request import Request
+from benchmark.matrix.states import Retry
 
 
 def job_words(
@@ -34,7 +35,9 @@ def job_words(
         launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
         start = [*launch, "--num_processes", str(gpus), "-m", "benchmark"]
     words = [*_choice(request), *_folders(means, runs, results), *_work(means)]
-    words += [word for kind in retry for word in ("--retry", str(kind))]
+    own = [kind for kind in retry if kind is Retry.elsewhere]
+    words += [word for kind in retry if kind not in own for word in ("--retry", str(kind))]
+    words += ["--own"] * len(own)
     return (*start, "run", *words, *([] if gpus > 1 else ["--workers", "1"]))
 
 

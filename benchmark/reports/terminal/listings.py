@@ -20,10 +20,24 @@ MOST_CASES = 5  # of a warning
 MOST_LINES = 4  # of a case, beside its first
 MODES = {"L": "grey", "1": "black and white", "P": "with a palette", "RGBA": "with transparency"}
 """Pillow's words for how colours are stored, as far as they say little to a person."""
+TIMM = (
+    "and every classification model of timm as timm/NAME:\n"
+    "'kdbench list networks --search TEXT' finds it"
+)
 
 
-def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """What there is of a kind; broken files below, each with its error."""
+def listing_table(
+    kind: str, entries: Sequence[Mapping[str, Any]], *, search: str | None = None
+) -> RenderableType:
+    """What there is of a kind; broken files below, each with its error.
+
+    Args:
+        kind: of the things.
+        entries: to show.
+        search: by what they were chosen, if they were.
+    """
+    if search is not None and not entries:
+        return words(f"None of the {kind} has a name with '{search}' in it.")
     good = [entry for entry in entries if not entry.get("error")]
     table = {
         "recipes": _recipes,
@@ -33,8 +47,8 @@ def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Renderable
     }[kind](good)
     broken = [entry for entry in entries if entry.get("error")]
     notes: list[RenderableType] = []
-    if kind == "networks":
-        notes.append(words("and every classification model of timm as timm/NAME", style="dim"))
+    if kind == "networks" and search is None:
+        notes.append(words(TIMM, style="dim"))
     if kind == "recipes":
         page = "Equations, and what settings may be: docs/recipes.md, or 'kdbench pages'"
         notes.append(words(page, style="dim"))
@@ -206,17 +220,32 @@ def _recipes(entries: Sequence[Mapping[str, Any]]) -> Rows:
 
 
 def _datasets(entries: Sequence[Mapping[str, Any]]) -> Rows:
-    table = _table("name", "title", "classes", "pixels", "train", "test", "protocols")
+    table = _table("name", "what it is, and by protocol the usual pairs")
     for entry in entries:
-        numbers = (str(entry[key]) for key in ("classes", "image_size", "train", "test"))
-        table.add_row(entry["name"], entry["title"], *numbers, ", ".join(entry["protocols"]))
+        size = entry["image_size"]
+        lines = [
+            words(
+                f"{entry['title']}: {entry['classes']} classes, {entry['train']:,} training and "
+                f"{entry['test']:,} test images, {size}x{size} pixels"
+            )
+        ]
+        # Protocols that have the same pairs stand together: most cards have one list of them.
+        shared: dict[tuple[str, ...], list[str]] = {}
+        for protocol, pairs in entry["pairs_by_protocol"].items():
+            shared.setdefault(tuple(pairs), []).append(protocol)
+        for pairs, protocols in shared.items():
+            line = words(f"{', '.join(protocols)}: ")
+            lines.append(line.append_text(words(", ".join(pairs), style="dim")))
+        table.add_row(entry["name"], Text("\n").join(lines))
+        table.add_section()
     return table
 
 
 def _networks(entries: Sequence[Mapping[str, Any]]) -> Rows:
     table = _table("name", "parameters", "MACs")
     for entry in entries:
-        table.add_row(entry["name"], f"{entry['parameters']:,}", f"{entry['macs']:,}")
+        sizes = (entry["parameters"], entry["macs"])
+        table.add_row(entry["name"], *("" if size is None else f"{size:,}" for size in sizes))
     return table
 
 
@@ -246,7 +275,7 @@ def _run(run: Mapping[str, Any]) -> Text:
 
 def _table(*columns: str) -> Rows:
     table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds",
+    numbers = {"parameters", "MACs", "seeds",
                "seed", "step", "images", "broken", "MB"}  # fmt: skip
     for column in columns:
         table.add_column(
