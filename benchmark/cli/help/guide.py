@@ -120,7 +120,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "new dataset": (
         (
             "kdbench new dataset my-birds --from photos/birds",
-            "a card for photos/birds/train/CLASS and photos/birds/test/CLASS",
+            "a card for photos/birds/CLASS/*.jpg, or train/CLASS and test/CLASS",
+        ),
+        (
+            "kdbench new dataset trip --from trip.csv --label-column Species",
+            "the same for a table of images",
         ),
     ),
     "data": (("kdbench data check sketchbirds", "every image looked at"),),
