@@ -23,7 +23,7 @@ from rich.text import Text
 
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
-from benchmark.reports.terminal.members import Members, lines, short
+from benchmark.reports.terminal.live.members import Members, lines, short
 from benchmark.reports.terminal.screen import words
 from benchmark.reports.wording.duration import left
 

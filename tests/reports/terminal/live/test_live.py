@@ -10,8 +10,8 @@ from rich.console import Console
 
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.terminal import as_svg, console
-from benchmark.reports.terminal.bars import BEGINNING
 from benchmark.reports.terminal.live import Bars, Lines, listener
+from benchmark.reports.terminal.live.bars import BEGINNING
 
 NEWS = [
     LearnerEpoch("a→b kd", {"ce": 1.0, "kd": 0.5}, 61.5),
