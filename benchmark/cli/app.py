@@ -22,6 +22,7 @@ from benchmark.cli.doctor import doctor
 from benchmark.cli.help.manual import furnish
 from benchmark.cli.new import new_app
 from benchmark.cli.output import DEBUG, announced, console, say
+from benchmark.cli.runs import runs_app
 from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
@@ -51,6 +52,7 @@ for _name, _command in COMMANDS.items():
 app.add_typer(new_app, name="new")
 app.add_typer(check_app, name="check")
 app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
 furnish(app)
 
 

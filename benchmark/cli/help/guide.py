@@ -32,7 +32,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     HOW: (),
     WHERE: ("--data", "--runs", "--results"),
-    OUTPUT: ("--dry-run", "--measure", "--watch", "--track", "--track-to", "--json", "--help"),
+    OUTPUT: (
+        "--dry-run", "--yes", "--measure", "--watch", "--track", "--track-to", "--json", "--help",
+    ),
 }  # fmt: skip
 ENOUGH = 10  # options that are worth panels; fewer stand in one
 
@@ -85,6 +87,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "status": (
         ("kdbench status --suite methods --watch", "how far it is, until all is done"),
+    ),
+    "runs": (("kdbench runs", "half trained runs and kept weights, by cell"),),
+    "runs prune": (
+        ("kdbench runs prune --dry-run", "what could go, and how large it is"),
+        (
+            "kdbench runs prune --weights --dataset cifar100",
+            "also weights of its recorded runs that none of its open cells builds on",
+        ),
     ),
     "try": (
         ("kdbench try my_recipes/my_method.py", "the first minute with a method of your own"),
