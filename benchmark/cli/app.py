@@ -18,6 +18,7 @@ from benchmark import hub
 from benchmark.cli import board, matrix
 from benchmark.cli.author import check_app, try_
 from benchmark.cli.data import data_app
+from benchmark.cli.deploy import export, predict
 from benchmark.cli.doctor import doctor
 from benchmark.cli.help.manual import furnish
 from benchmark.cli.new import new_app
@@ -35,6 +36,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": board.list_,
     "show": board.show,
     "verify": verify,
+    "export": export,
+    "predict": predict,
     "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
