@@ -62,8 +62,8 @@ class Listener:
     ) -> None:
         """An epoch and its evaluation ended."""
 
-    def time_left(self, seconds: float) -> None:
-        """So long the group, or the whole matrix, will still take as far as is known."""
+    def time_left(self, seconds: float | None) -> None:
+        """So long the group, or the whole matrix, will still take; None: it is not known yet."""
 
     def run_finished(self, label: str, outcome: str) -> None:
         """A run was recorded: ``64.2 %`` or ``failed: …``."""

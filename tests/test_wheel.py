@@ -54,5 +54,7 @@ def test_it_finds_its_own_parts(unpacked: Path, tmp_path: Path) -> None:
     assert json.loads(kdbench("list", "suites", "--json"))
     kdbench("new", "recipe", "mine")
     assert (tmp_path / "my_recipes" / "mine.py").exists()
+    laws = json.loads(kdbench("check", "recipe", "my_recipes/mine.py", "--json"))["mine"]["laws"]
+    assert {law["level"] for law in laws} == {"ok"}
     assert "### th-kd" in kdbench("pages", "--output", "-")
     kdbench("plan", "--dataset", "cifar100", "--pair", "resnet20:resnet8", "--recipe", "kd")

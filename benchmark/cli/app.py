@@ -16,11 +16,12 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, matrix
+from benchmark.cli.author import check_app, try_
 from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
 from benchmark.cli.help.manual import furnish
 from benchmark.cli.new import new_app
-from benchmark.cli.output import DEBUG, console, say
+from benchmark.cli.output import DEBUG, announced, console, say
 from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": matrix.run,
     "plan": matrix.plan,
     "status": matrix.status,
+    "try": try_,
     "list": board.list_,
     "show": board.show,
     "verify": verify,
@@ -45,8 +47,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(announced(_name)(_command))
 app.add_typer(new_app, name="new")
+app.add_typer(check_app, name="check")
 app.add_typer(data_app, name="data")
 furnish(app)
 

@@ -28,7 +28,9 @@ from benchmark.cli.options import (
     ProtocolOption,
     RecipeOption,
 )
+from benchmark.cli.output import MOMENT
 from benchmark.folders import cache_folder
+from benchmark.memory import collecting_later
 
 if TYPE_CHECKING:
     from benchmark.launch.means import Means
@@ -203,10 +205,15 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
-        made = {
-            name: group(**{option.name: values.pop(option.name) for option in fields(group)}).made()
-            for name, group in groups.items()
-        }
+        MOMENT.say("loading PyTorch")
+        with collecting_later():  # while torch is imported: a seventh of that
+            made = {
+                name: group(
+                    **{option.name: values.pop(option.name) for option in fields(group)}
+                ).made()
+                for name, group in groups.items()
+            }
+        MOMENT.say("reading recipes, cards and records")
         command(**made, **values)
 
     parameters = inspect.signature(command).parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,9 @@ from benchmark.cli.options import (
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import DEBUG, console, print_json, say
+from benchmark.cli.output import DEBUG, MOMENT, console, print_json, say
 from benchmark.folders import cache_folder
+from benchmark.memory import collecting_later
 
 MEASURED_S = 8.0  # of the steps of a group: the rate is then within some percent
 WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
@@ -50,10 +52,10 @@ def run(
 
     What is recorded is not trained again, what was interrupted goes on: repeat the command.
     """
-    from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
-    session = Session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    MOMENT.say("planning")
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
@@ -89,10 +91,10 @@ def plan(
 
     Times are of groups that were trained or measured on this machine, or of records.
     """
-    from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
-    session = Session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    MOMENT.say("planning")
     if measure:
         heard = listener(console(stderr=True))
         session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
@@ -117,11 +119,10 @@ def status(
     """
     from dataclasses import asdict
 
-    from benchmark.launch.session import Session
     from benchmark.reports.terminal.results import coverage_table
     from benchmark.reports.terminal.work import watching, work_tables
 
-    session = Session(request, runs=runs, results=results)
+    session = _session(request, runs=runs, results=results)
     if as_json:
         print_json(session.coverage())
         return
@@ -136,6 +137,15 @@ def status(
             time.sleep(WATCH_S)
     for note in [*session.notes(), *_other_records(results)]:
         say(out, note)
+
+
+def _session(
+    request: Request, *, runs: Path, results: Path, retry: Collection[states.Retry] = ()
+) -> Session:
+    with collecting_later():  # of recipes and records that all stay
+        from benchmark.launch.session import Session  # imports all that trains
+
+        return Session(request, runs=runs, results=results, retry=retry)
 
 
 def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
@@ -171,6 +181,7 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     from benchmark.catalogues.today import sources
     from benchmark.launch.summary import tracebacks
     from benchmark.reports.board.aggregate import aggregate
+    from benchmark.reports.terminal.afterwards import Folders, afterwards
     from benchmark.reports.terminal.results import result_table
 
     known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
@@ -179,5 +190,6 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     if DEBUG.get():
         for text in tracebacks(summary.failed):
             say(out, text)
-    for line in summary.lines():
+    folders = Folders(session.store.root, session.workspace.root, session.request.paths)
+    for line in (*summary.lines(), *afterwards(folders, session.example())):
         say(out, line)

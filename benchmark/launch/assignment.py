@@ -99,6 +99,7 @@ def carry_out(
             ended_by = _in_jobs(assignment, means, order, listener)
         else:
             outlook = _outlook(order, means, listener)
+            outlook.say()
             ended_by = _with(launcher, assignment, order, listener, outlook)
     finally:
         listener.close()

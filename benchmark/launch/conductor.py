@@ -159,9 +159,9 @@ class Conductor:
                 self._tell(heard.work, done, epochs)
             case "epoch_finished", (epoch, _, _):
                 self._tell(heard.work, epoch, None)
+        self.outlook.heard(heard)  # what is left after an epoch is told with it
         with suppress(Exception):  # who listens may be anyone's
             self._retell(heard)
-        self.outlook.heard(heard)
 
     def _tell(self, work: int, epoch: int, epochs: int | None) -> None:
         for run in self._running.get(work, ()):

@@ -23,6 +23,11 @@ USUAL = {
 }
 
 
+def named(run: AnyRun) -> str:
+    """A run among those of other seeds, for a person."""
+    return f"{run.label}, seed {run.spec.seed}"
+
+
 @dataclass
 class Ends:
     """Ends the runs of an order.
@@ -91,7 +96,7 @@ class Ends:
 
     def say(self, run: AnyRun, outcome: Outcome, said: str = "") -> None:
         """Tell the listener."""
-        self.listener.run_finished(run.label, said or USUAL.get(outcome, outcome.value))
+        self.listener.run_finished(named(run), said or USUAL.get(outcome, outcome.value))
 
     def _written(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> bool:
         for pause in (*self.pauses_s, None):

@@ -195,6 +195,16 @@ class Session:
         found = (self.store.find(run.spec) for run in self.runs().values())
         return [record for record in found if record is not None]
 
+    def example(self) -> str | None:
+        """The best of the chosen cells as ``kdbench show`` takes it, else a run that has a record.
+
+        None if nothing is recorded.
+        """
+        scored = [(top1, path) for path, top1 in self._results().values() if top1 is not None]
+        found = [str(self.store.path_of(record.spec)) for record in self.records()]
+        path = max(scored)[1] if scored else min(found, default=None)
+        return path and Path(path).relative_to(self.store.root).with_suffix("").as_posix()
+
     def _results(self) -> dict[str, tuple[str, float | None]]:
         results = {}
         for cell in self.cells:

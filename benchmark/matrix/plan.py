@@ -134,12 +134,15 @@ def cells_of(
         for pair in choice.pairs_of(card, protocol):
             for text in texts:
                 name, settings = split_brackets(text)
-                for seed in choice.seeds:
-                    run = resolver.resolve(Asked(name, settings, pair.student, pair, seed))
-                    if reason := next(filter(None, map(refusal, run.family())), None):
-                        refusals[reason] = None
-                        break  # the other seeds have the same networks
-                    cells.append(Cell(card, pair, run))
+                runs = [
+                    resolver.resolve(Asked(name, settings, pair.student, pair, seed))
+                    for seed in choice.seeds
+                ]
+                # The other seeds have the same networks and settings.
+                if reason := next(filter(None, map(refusal, runs[0].family())), None):
+                    refusals[reason] = None
+                    continue
+                cells += [Cell(card, pair, run) for run in runs]
     _check_that_teachers_are_used(cells, choice)
     if not cells and refusals:
         raise IncompatiblePair("\n".join(refusals))

@@ -30,6 +30,10 @@ class Finished:
         weights: of the network, on the CPU, by their names in its state dict; empty for weights
             that were brought, which stay where they are.
         taught_by: the weights that it built on, by the identity of the run that gave them.
+        layers: of the recipe that its prediction uses, see ``keeping.deployment``.
+        class_names: by label.
+        said: (2, K), logits of the images that every network is asked of; None for weights that
+            were brought.
     """
 
     metrics: Metrics
@@ -37,6 +41,9 @@ class Finished:
     history: tuple[EpochRow, ...] = ()
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     taught_by: Mapping[str, TaughtBy] = field(default_factory=dict)
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    said: Tensor | None = None
 
 
 @dataclass(frozen=True)

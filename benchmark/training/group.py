@@ -171,9 +171,9 @@ class Group:
         self.listener.epoch_finished(self.epoch, news, rate)
         if last:  # at the end the record and the weights come, and no checkpoint
             for member in self.members:
-                metrics, size = scores[member.job.identity], self.supply.data.pictures.shape
+                metrics = scores[member.job.identity]
                 with self.guard.turn(member.job):
-                    self.leave(member.job, member.finished(metrics, size))
+                    self.leave(member.job, member.finished(metrics, self.supply.data))
         elif self.pauses.after_epoch():
             self._keep(Stand(self.epoch))
 

@@ -7,19 +7,24 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
+from benchmark.data.loaders.batches import stable_seed
+from benchmark.data.splits import DataSet
 from benchmark.networks.cost import count_parameters
 from benchmark.networks.inference import inference_copy
 from benchmark.records.history import EpochRow
 from benchmark.records.schema import Cost, Engine, Metrics
 from benchmark.training.cost import macs_of, peak_memory_mb
+from benchmark.training.deployed import deployed_layers, shown
 from benchmark.training.ending import Failed, Finished, diverged
 from benchmark.training.job import Job
 from benchmark.training.learner import Learner
 from benchmark.training.precision import not_finite
 from benchmark.training.teaching import Said
 from benchmark.training.updates.divergence import ran_away
+from benchmark.training.walls.randomness import seed_all
 
 
 @dataclass
@@ -160,21 +165,36 @@ class Member:
         copy, predict = inference_copy(self.learner.result), self.learner.recipe.predict
         return lambda images: predict(copy(images).float())
 
-    def finished(self, metrics: Metrics, image_size: tuple[int, int]) -> Finished | Failed:
+    def finished(self, metrics: Metrics, data: DataSet) -> Finished | Failed:
         """How it ended, with the scores of its last epoch: not well if a weight is not finite."""
+        size = data.pictures.shape
         # Off the device: endings outlive their group, and the next one needs the memory.
         weights = {name: value.cpu() for name, value in self.learner.result.state_dict().items()}
         _, *beside = self.learner.deployed()
+        layers = {
+            name: value.cpu().clone()  # a recipe's layers may share their memory
+            for name, value in deployed_layers(self.learner.recipe).items()
+        }
         held = [weights, *(module.state_dict() for module in beside)]
         if odd := [name for values in held for name in not_finite(values)]:
             return diverged(self.progress.epochs, f"'{odd[0]}' of its weights is not finite")
         return Finished(
             metrics,
-            self._cost(image_size),
+            self._cost(size),
             tuple(self.progress.history),
             weights,
             {self.job.role_identities[role]: by for role, by in self.job.taught_by.items()},
+            layers,
+            data.class_names,
+            self._said(size),
         )
+
+    @torch.no_grad()
+    def _said(self, size: tuple[int, int]) -> Tensor:
+        """What it says of the images that every network is asked of, (2, K) on the CPU."""
+        predict, device = self.predictor(), self.learner.accelerator.device
+        seed_all(stable_seed(self.job.seed, "predict", 0))
+        return predict(shown(size).to(device)).float().cpu()
 
     def _cost(self, image_size: tuple[int, int]) -> Cost:
         """Sizes and times, at the end of its training."""

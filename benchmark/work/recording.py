@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from benchmark.errors import printable
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.records.history import diagnostics_of
+from benchmark.records.places import place_of
 from benchmark.records.schema import Environment, Record
 from benchmark.records.store import Store
 from benchmark.training.ending import Failed, Finished
+from benchmark.training.keeping.deployment import Deployment, Legend
 from benchmark.training.keeping.sealed import digest_of
 from benchmark.training.keeping.workspace import Workspace
 
@@ -70,7 +73,13 @@ class Recorder:
 
     def _record_trained(self, run: Run, ending: Finished, environment: Environment) -> None:
         top1 = float(f"{ending.metrics.top1:.6g}")  # as the store rounds it
-        save = partial(self.workspace.save_weights, run.identity, ending.weights, top1=top1)
+        save = partial(
+            self.workspace.save_weights,
+            run.identity,
+            ending.weights,
+            top1=top1,
+            deployment=self._deployment(run, ending),
+        )
         history = self.workspace.write_history(run.identity, ending.history)
         known = self.store.find(run.spec)
         if known is not None and known.status == "ok" and run.identity not in self.again:
@@ -82,6 +91,23 @@ class Recorder:
             digest = digest_of(ending.weights)
             save(recorded=digest)
             self._write(self._record_of(run, ending, environment, digest), history)
+
+    def _deployment(self, run: Run, ending: Finished) -> Deployment | None:
+        """What a prediction needs beside the weights."""
+        if ending.said is None:
+            return None
+        pictures = run.pictures
+        legend = Legend(
+            cell=place_of(run.spec).with_suffix("").as_posix(),
+            dataset=run.card.name,
+            network=run.network,
+            recipe=_line(run.recipe_label),
+            class_names=tuple(map(_line, ending.class_names)),
+            image_size=pictures.size,
+            mean=pictures.mean,
+            std=pictures.std,
+        )
+        return Deployment(legend, ending.layers, ending.said)
 
     def _write(self, record: Record, history: str | None) -> None:
         written = self.store.write(record, history, again=self.again.get(record.identity))
@@ -113,3 +139,8 @@ class Recorder:
             error=ending.failure if isinstance(ending, Failed) else None,
             weights=weights,
         )
+
+
+def _line(text: str) -> str:
+    """Text from outside as a legend takes it: no training is lost for the sake of a name."""
+    return printable(text).replace("\n", " ")[:1000]

@@ -19,7 +19,7 @@ from benchmark.cards.brackets import split_brackets
 from benchmark.cards.card import Card
 from benchmark.data.loaders.batches import LoadedBatch
 from benchmark.data.splits import DataSet
-from benchmark.errors import RecordError
+from benchmark.errors import RecordError, first_line
 from benchmark.matrix.plan import recorded_weights
 from benchmark.matrix.recorded import run_as, run_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
@@ -35,6 +35,7 @@ from benchmark.training.examining.evaluation import Tally, predictions
 from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.supply import Supply
 from benchmark.work.environment import environment
+from benchmark.work.rebuilding import Form, Rebuilder
 from benchmark.work.roles import Roles
 from benchmark.work.score import score_weights
 from benchmark.work.scratch import Grounds, Scratch
@@ -89,12 +90,12 @@ class Verifier(Grounds):
         """Evaluate the weights of a record again.
 
         Raises:
-            RecordError: the record is stale or without a result, or the recipe predicts with
-                layers of its own, which are not kept; or the weights are not here.
+            RecordError: the record is stale or without a result; or the weights are not here, or
+                do not make today's network.
         """
         run = self._run_of(record)
         try:
-            metrics = self._evaluated(run)
+            metrics = self._evaluated(run, record)
         except WorkspaceError as error:
             raise RecordError(
                 f"{error}\n'kdbench verify CELL --train' needs no weights: it trains the cell."
@@ -213,39 +214,42 @@ class Verifier(Grounds):
         recipes = self.place.recipes_of(self.paths)
         return run_of(record, self.cards, recipes, self.teachers)
 
-    def _roles(self, run: AnyRun, data: DataSet) -> Roles:
-        return Roles(self.place.workspace, data, recorded_weights(run.family(), self.store))
-
-    def _evaluated(self, run: AnyRun) -> Metrics:
+    def _evaluated(self, run: AnyRun, record: Record) -> Metrics:
         if isinstance(run, ImportedRun):
             return score_weights(run, self.place, self.listener).metrics
         if not isinstance(run, Run):
             raise TypeError(f"no way to evaluate a {type(run).__name__}")
+        recipes = self.place.recipes_of(self.paths)
+        rebuilder = Rebuilder(self.store, self.place.workspace, self.cards, recipes, self.teachers)
+        network, _ = rebuilder.rebuilt(run, record)
         data = self.place.data_of(run.card, run.protocol, self.listener)
-        accelerator, roles = self.place.accelerator, self._roles(run, data)
-        job = roles.job(run)
-        supply = Supply(data, [job], accelerator)
+        accelerator = self.place.accelerator
+        supply = Supply(data, [Form(run).job], accelerator)
         loader, device = supply.examination(), accelerator.device
-        network, reference = inference_copy(roles.network(run)).to(device), None
-        if "teacher" in job.heard:
-            teacher = inference_copy(job.roles["teacher"]).to(device)
-            images = len(supply.evaluated)
-            reference = predictions(teacher, loader, images=images, device=device)
-        tally = Tally(data.pictures.classes, device, reference)
-        try:
-            with torch.no_grad():
-                for batch in loader.epoch(0):
-                    logits = job.recipe.predict(network(batch.images).float())
-                    _add(tally, logits, batch)
-        except AttributeError:  # a layer that its build() makes
-            raise RecordError(
-                f"the recipe '{run.recipe.name}' predicts with layers of its own, which are not "
-                "kept when a training is over. Train it again with --train."
-            ) from None
+        copy = inference_copy(network).to(device)
+        tally = Tally(data.pictures.classes, device, self._reference(run, data, supply))
+        with torch.no_grad():
+            for batch in loader.epoch(0):
+                _add(tally, copy(batch.images).logits, batch)
         metrics = tally.metrics(accelerator, supply.split)
         if metrics is None:
             raise RecordError(f"the weights of {run.label} give predictions that are not finite.")
         return metrics
+
+    def _reference(self, run: Run, data: DataSet, supply: Supply) -> torch.Tensor | None:
+        """What the teacher predicts; None without one, or without its weights."""
+        teacher = run.roles.get("teacher")
+        if teacher is None or "teacher" not in run.recipe.cls.hears:
+            return None
+        device = self.place.accelerator.device
+        roles = Roles(self.place.workspace, data, recorded_weights(run.family(), self.store))
+        try:
+            network = inference_copy(roles.network(teacher)).to(device)
+        except WorkspaceError as error:
+            self.listener.note(f"no agreement with the teacher: {first_line(error)}")
+            return None
+        images = len(supply.evaluated)
+        return predictions(network, supply.examination(), images=images, device=device)
 
     def _seeds_of(self, record: Record) -> list[Record]:
         """The records of a cell that came from one source, this one among them."""

@@ -15,7 +15,7 @@ import benchmark
 def words(card_folder: Path) -> dict[str, Any]:
     """A choice of cells on the tiny data set."""
     return {
-        "datasets": ["tiny"], "recipes": ["kd", "sh-kd", "th-kd[form=paper]"], "seeds": 1,
+        "datasets": ["tiny"], "recipes": ["kd", "sh-kd", "simkd", "th-kd[form=paper]"], "seeds": 1,
         "protocol": "quick[epochs=1]", "paths": [card_folder],
     }  # fmt: skip
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,14 @@ import torch
 
 import benchmark
 from benchmark.data.splits import DataSet
+from benchmark.networks.cost import count_parameters
 from benchmark.records.store import Store
+from benchmark.training.keeping.workspace import Workspace
 
 CELLS = {
     "kd": "tiny/resnet14__resnet8/kd+quick,epochs=1/seed0",
     "vanilla": "tiny/resnet8/vanilla+quick,epochs=1/seed0",
+    "simkd": "tiny/resnet14__resnet8/simkd+quick,epochs=1/seed0",
     "paper": "tiny/resnet14__resnet8/th-kd,form=paper+quick,epochs=1/seed0",
 }
 
@@ -28,7 +34,18 @@ def normalised(data: DataSet) -> tuple[torch.Tensor, torch.Tensor]:
     return (images - mean) / std, data.test.labels
 
 
-@pytest.mark.parametrize("name", ["kd", "vanilla"])
+@contextmanager
+def taken_away(folder: Path) -> Iterator[None]:
+    """A folder is not there for a moment."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(folder)
+
+
+@pytest.mark.parametrize("name", ["kd", "vanilla", "simkd"])
 def test_a_student_has_the_accuracy_of_its_record(
     name: str, trained: dict[str, Path], card_folder: Path, tiny: DataSet
 ) -> None:
@@ -61,11 +78,60 @@ def test_what_a_recipe_did_to_its_network_is_done_again(
     assert torch.equal(teacher.classifier.weight, donor.classifier.weight)
 
 
-def test_a_recipe_that_predicts_with_its_own_layers_is_refused(
-    trained: dict[str, Path], card_folder: Path
+def test_layers_with_which_a_recipe_predicts_are_kept(
+    trained: dict[str, Path], card_folder: Path, tiny: DataSet
 ) -> None:
-    with pytest.raises(benchmark.BenchmarkError, match=r"'th-kd' .* layers of its own"):
-        benchmark.load_student(CELLS["paper"], **trained, paths=[card_folder])
+    """They need no weights of the teacher, which may be gone."""
+    record = Store(trained["results"]).lookup(CELLS["paper"])
+    with taken_away(trained["runs"] / record.spec.roles["teacher"].identity[:16]):
+        network = benchmark.load_student(CELLS["paper"], **trained, paths=[card_folder])
+    images, labels = normalised(tiny)
+    outputs = network(images)
+    own = network.classifier(outputs.embedding)
+    assert not torch.equal(outputs.logits, own)
+    top1 = 100 * (outputs.logits.argmax(1) == labels).float().mean().item()
+    assert record.metrics is not None
+    assert record.cost is not None
+    assert top1 == pytest.approx(record.metrics.top1, abs=1e-3)
+    assert count_parameters([network]) == record.cost.parameters
+
+
+def test_weights_of_an_older_version_lack_those_layers(
+    trained: dict[str, Path], card_folder: Path, tmp_path: Path
+) -> None:
+    record = Store(trained["results"]).lookup(CELLS["paper"])
+    weights = Workspace(trained["runs"]).load_weights(record.identity, record.weights)
+    older = Workspace(tmp_path)
+    older.save_weights(record.identity, weights.tensors, recorded=record.weights)
+    with pytest.raises(benchmark.BenchmarkError, match=r"older version .*'th-kd' .*lacking"):
+        benchmark.load_student(
+            CELLS["paper"], results=trained["results"], runs=tmp_path, paths=[card_folder]
+        )
+    kd = Store(trained["results"]).lookup(CELLS["kd"])
+    weights = Workspace(trained["runs"]).load_weights(kd.identity, kd.weights)
+    older.save_weights(kd.identity, weights.tensors, recorded=kd.weights)
+    benchmark.load_student(
+        CELLS["kd"], results=trained["results"], runs=tmp_path, paths=[card_folder]
+    )
+
+
+def test_a_network_that_says_something_else_than_then_is_refused(
+    trained: dict[str, Path], card_folder: Path, tmp_path: Path
+) -> None:
+    """Its packages or its recipe make another network of the same weights."""
+    record = Store(trained["results"]).lookup(CELLS["kd"])
+    weights = Workspace(trained["runs"]).load_weights(record.identity, record.weights)
+    assert weights.deployment is not None
+    Workspace(tmp_path).save_weights(
+        record.identity,
+        weights.tensors,
+        recorded=record.weights,
+        deployment=replace(weights.deployment, said=weights.deployment.said.flip(1)),
+    )
+    with pytest.raises(benchmark.BenchmarkError, match="says something else"):
+        benchmark.load_student(
+            CELLS["kd"], results=trained["results"], runs=tmp_path, paths=[card_folder]
+        )
 
 
 def test_weights_that_are_gone_are_named(
@@ -90,7 +156,7 @@ def test_a_card_of_other_data_is_refused(
     (tmp_path / "datasets").mkdir()
     card = (card_folder / "datasets" / "tiny.toml").read_text().replace("seed = 5", "seed = 6")
     (tmp_path / "datasets" / "tiny.toml").write_text(card)
-    with pytest.raises(benchmark.BenchmarkError, match=r"stale \(data revision\)"):
+    with pytest.raises(benchmark.BenchmarkError, match=r"stale: .* data revision"):
         benchmark.load_student(CELLS["kd"], **trained, paths=[tmp_path])
 
 

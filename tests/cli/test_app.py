@@ -71,3 +71,17 @@ def test_help_and_lists_do_without_torch(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "False"
+
+
+def test_a_plan_does_without_the_compiler(cache_dir: Path, tiny_words: list[str]) -> None:
+    words = ["plan", *tiny_words, "--recipe", "*"]
+    code = (
+        "import sys, benchmark.cli.app\n"
+        "try:\n"
+        f"    benchmark.cli.app.main({words!r})\n"
+        "except SystemExit as end:\n"
+        "    slow = {'torch._dynamo', 'sympy', 'timm', 'datasets', 'pyarrow'} & set(sys.modules)\n"
+        "    print(end.code, sorted(slow), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "0 []"

@@ -327,4 +327,4 @@ def test_progress_shows_any_word_as_it_is(kind, text):
     heard.close()
     assert not hidden(without_ours(file.getvalue()))
     if kind is Lines and not escape.BREAKS.search(text):
-        assert len(file.getvalue().splitlines()) == 8
+        assert len(file.getvalue().splitlines()) == 7

@@ -85,6 +85,15 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "status": (
         ("kdbench status --suite methods --watch", "how far it is, until all is done"),
     ),
+    "try": (
+        ("kdbench try my_recipes/my_method.py", "the first minute with a method of your own"),
+        ("kdbench try 'crd[kd_weight=1]'", "what the terms and gradients of another do"),
+    ),
+    "check": (("kdbench check recipe my_recipes/my_method.py", "the laws of all recipes"),),
+    "check recipe": (
+        ("kdbench check recipe my_recipes/my_method.py", "a file"),
+        ("kdbench check recipe my-method --path my_recipes", "a recipe by its name"),
+    ),
     "list": (
         ("kdbench list datasets", "with their protocols and usual pairs"),
         ("kdbench list networks --search mobilenet", "also among the networks of timm"),

@@ -20,6 +20,7 @@ from torch import Tensor
 from benchmark.files import probe
 from benchmark.records.history import EpochRow, history_csv
 from benchmark.training.keeping.checkpoint_files import CheckpointFiles
+from benchmark.training.keeping.deployment import Deployment, parted
 from benchmark.training.keeping.folders import RunFolders, WorkspaceError
 from benchmark.training.keeping.sealed import Damaged, digest_of, read_sealed, sealed
 from benchmark.training.keeping.stand import Stand
@@ -37,12 +38,14 @@ class Weights:
         digest: of the tensors.
         top1: accuracy in percent that was measured with them; None if that is not known.
         is_sealed: whether a seal stands for them; files of older versions have none.
+        deployment: what a prediction needs beside them; None in files of older versions.
     """
 
     tensors: Mapping[str, Tensor]
     digest: str
     top1: float | None
     is_sealed: bool
+    deployment: Deployment | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,9 @@ class Workspace:
         *,
         recorded: str | None,
         top1: float | None = None,
+        deployment: Deployment | None = None,
     ) -> None:
-        """Keep the weights of a finished run for those that build on it.
+        """Keep the weights of a finished run for those that build on it, or use it.
 
         What was computed with older weights of it is forgotten.
 
@@ -107,6 +111,7 @@ class Workspace:
                 weights stand for it, also where the run was trained again for the weights alone
                 and they differ in their last digits. None for a record without one.
             top1: accuracy in percent that was measured with them.
+            deployment: what a prediction needs beside them.
 
         Raises:
             ValueError: a weight is not finite.
@@ -119,6 +124,9 @@ class Workspace:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         digest = digest_of(tensors)
         about = {"identity": identity, "recorded": recorded, "digest": digest, "top1": top1}
+        if deployment is not None:
+            about |= deployment.words()
+            tensors |= deployment.tensors()
         self.folders.write(self._weights(identity, recorded), sealed(WEIGHTS, about, tensors))
 
     def has_weights(self, identity: str, recorded: str | None) -> bool:
@@ -223,7 +231,8 @@ class Workspace:
             raise Damaged("they are another run's")
         if about.get("recorded") != recorded:
             raise Damaged("they are not those that the run's record speaks of")
-        return Weights(tensors, digest_of(tensors), about.get("top1"), True)
+        own, deployment = parted(about, tensors)
+        return Weights(own, digest_of(own), about.get("top1"), True, deployment)
 
 
 def unsealed_identity(path: Path) -> str | None:

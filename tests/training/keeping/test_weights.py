@@ -9,8 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from benchmark.training.deployed import shown
+from benchmark.training.keeping.deployment import SAID, Deployment, Legend
 from benchmark.training.keeping.folders import WorkspaceError
-from benchmark.training.keeping.sealed import digest_of
+from benchmark.training.keeping.sealed import digest_of, sealed
+from benchmark.training.keeping.workspace import WEIGHTS as KIND
 from benchmark.training.keeping.workspace import Workspace
 
 ONE, OTHER = "a" * 64, "b" * 64
@@ -35,6 +38,66 @@ def test_they_come_back_with_what_is_known_of_them(space: Workspace) -> None:
     assert all(torch.equal(weights.tensors[name], WEIGHTS[name]) for name in WEIGHTS)
     assert (weights.digest, weights.top1, weights.is_sealed) == (DIGEST, 61.5, True)
     assert space.has_weights(ONE, DIGEST)
+
+
+LEGEND = Legend(
+    cell="tiny/resnet8/vanilla/seed0", dataset="tiny", network="resnet8", recipe="vanilla",
+    class_names=("a finch", "a wren"), image_size=16, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2),
+)  # fmt: skip
+DEPLOYMENT = Deployment(LEGEND, {"head.weight": torch.ones(2, 2)}, torch.tensor([[1.0, 2.0]] * 2))
+
+
+def test_what_a_prediction_needs_is_kept_beside_them(space: Workspace) -> None:
+    """It does not change what the record says of the weights."""
+    space.save_weights(ONE, WEIGHTS, recorded=DIGEST, deployment=DEPLOYMENT)
+    weights = space.load_weights(ONE, DIGEST)
+    assert weights.digest == DIGEST
+    assert weights.tensors.keys() == WEIGHTS.keys()
+    assert weights.deployment is not None
+    assert weights.deployment.legend == LEGEND
+    assert torch.equal(weights.deployment.layers["head.weight"], torch.ones(2, 2))
+    assert torch.equal(weights.deployment.said, DEPLOYMENT.said)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"image_size": -3}, "image_size"),
+        ({"class_names": []}, "class_names"),
+        ({"class_names": ["a\x1b[31m"]}, "control characters"),
+        ({"more": 1}, "unknown key 'more'"),
+        ({"mean": [0.1, 0.2]}, "mean"),
+    ],
+)
+def test_what_weights_say_of_themselves_is_checked(
+    space: Workspace, wrong: dict[str, object], said: str
+) -> None:
+    about = {"identity": ONE, "recorded": DIGEST, "digest": DIGEST, "top1": None}
+    legend = {"legend": LEGEND.model_dump(mode="json") | wrong}
+    file_of(space).write_bytes(
+        b"".join(sealed(KIND, about | legend, WEIGHTS | DEPLOYMENT.tensors()))
+    )
+    with pytest.raises(WorkspaceError, match=said):
+        space.load_weights(ONE, DIGEST)
+
+
+def test_a_file_without_what_the_network_said_is_refused(space: Workspace) -> None:
+    about = {"identity": ONE, "recorded": DIGEST, "digest": DIGEST, **DEPLOYMENT.words()}
+    tensors = WEIGHTS | DEPLOYMENT.tensors()
+    del tensors[SAID]
+    file_of(space).write_bytes(b"".join(sealed(KIND, about, tensors)))
+    with pytest.raises(WorkspaceError, match="lacks what the network said"):
+        space.load_weights(ONE, DIGEST)
+
+
+def test_what_is_asked_of_networks_is_the_same_everywhere() -> None:
+    images = shown((16, 16))
+    assert images.shape == (2, 3, 16, 16)
+    assert images.flatten()[1:4].tolist() == pytest.approx([0.7232308, 1.3485758, 1.7913973])
+    assert not DEPLOYMENT.differs(DEPLOYMENT.said * 1.001)
+    assert DEPLOYMENT.differs(DEPLOYMENT.said.flip(1))
+    assert DEPLOYMENT.differs(DEPLOYMENT.said * float("nan"))
+    assert DEPLOYMENT.differs(torch.ones(2, 3))
 
 
 def test_without_the_record_s_digest_they_are_nobody_s(space: Workspace) -> None:
