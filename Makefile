@@ -26,7 +26,6 @@ endif
 
 quickstart: setup
 	$(BIN)/kdbench run --suite quick --precision auto --runs $(QUICKSTART)/runs --results $(QUICKSTART)/results
-	@echo "These records are in $(QUICKSTART)/results: add --results $(QUICKSTART)/results --runs $(QUICKSTART)/runs to other commands."
 
 test: setup
 	$(BIN)/python -m pytest
