@@ -24,6 +24,16 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "This machine": ("doctor", "speed"),
 }  # fmt: skip
 
+# What some look for under another name.
+MEANT: Mapping[str, str] = {
+    "train": "run", "fit": "run", "start": "run", "resume": "run", "ls": "list", "info": "show",
+    "cat": "show", "report": "leaderboard", "table": "leaderboard", "results": "leaderboard",
+    "reproduce": "verify", "bench": "speed", "download": "data fetch", "fetch": "data fetch",
+    "cache": "data cache", "init": "new recipe", "create": "new recipe", "docs": "pages",
+    "test": "evaluate", "eval": "evaluate", "infer": "predict", "clean": "runs prune",
+    "prune": "runs prune", "progress": "status",
+}  # fmt: skip
+
 WHAT, HOW, WHERE, OUTPUT = "What", "How", "Where", "Output"
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     WHAT: (

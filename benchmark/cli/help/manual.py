@@ -40,7 +40,15 @@ class Command(_Shown, TyperCommand):
 
 
 class Group(_Shown, TyperGroup):
-    """A group of commands whose help is its manual."""
+    """A group of commands whose help is its manual, and which knows what else they are called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is meant, or an error that names the likely one."""
+        meant = guide.MEANT.get(args[0], "")
+        known = self.get_command(ctx, args[0]) is not None
+        if not known and ctx.parent is None and self.get_command(ctx, meant.split(" ")[0]):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{meant}'?")
+        return super().resolve_command(ctx, args)
 
 
 def furnish(app: typer.Typer) -> typer.Typer:
