@@ -23,7 +23,9 @@ from benchmark.folders import cache_folder
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[
+        Kind, typer.Argument(help="What to list: recipes, datasets, networks or suites.")
+    ],
     search: Annotated[
         str | None,
         typer.Option(

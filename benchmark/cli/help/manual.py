@@ -150,8 +150,16 @@ def _row_of_argument(argument: TyperArgument) -> Row:
 def _row_of_option(option: TyperOption) -> Row:
     name = "/".join([*option.opts, *option.secondary_opts])
     if not option.is_flag:
-        name += f" {option.metavar or guide.value_of_option(option.opts)}"
+        name += f" {option.metavar or guide.value_of_option(option.opts, _choices(option))}"
     return Row(name, _sentences(option.help or ""), _aside(option))
+
+
+def _choices(option: TyperOption) -> list[str]:
+    """The words that it takes, if it does not take any."""
+    # Before typer had its own types they were those of click.
+    kinds = (getattr(option, name, None) for name in ("type_descriptor", "type"))
+    choices = next(filter(None, (getattr(kind, "choices", None) for kind in kinds)), ())
+    return [str(getattr(choice, "value", choice)) for choice in choices]
 
 
 def _aside(option: TyperOption | TyperArgument) -> str:
