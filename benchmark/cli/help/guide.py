@@ -6,10 +6,7 @@ the last panel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from benchmark.cli.launchers import LauncherName
-from benchmark.cli.options import Precision
+from collections.abc import Mapping, Sequence
 
 OTHER = "More"
 # Panels of 'kdbench --help'.
@@ -22,6 +19,17 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "data cache", "pages",
     ),
     "This machine": ("doctor", "speed"),
+}  # fmt: skip
+
+# What some look for under another name.
+MEANT: Mapping[str, str] = {
+    "train": "run", "fit": "run", "start": "run", "resume": "run", "ls": "list", "info": "show",
+    "cat": "show", "report": "leaderboard", "table": "leaderboard", "results": "leaderboard",
+    "reproduce": "verify", "bench": "speed", "download": "data fetch", "fetch": "data fetch",
+    "cache": "data cache", "init": "new recipe", "create": "new recipe", "docs": "pages",
+    "test": "evaluate", "eval": "evaluate", "infer": "predict", "clean": "runs prune",
+    "prune": "runs prune", "progress": "status", "recipes": "list recipes",
+    "datasets": "list datasets", "networks": "list networks", "suites": "list suites",
 }  # fmt: skip
 
 WHAT, HOW, WHERE, OUTPUT = "What", "How", "Where", "Output"
@@ -38,7 +46,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 ENOUGH = 10  # options that are worth panels; fewer stand in one
 
-# What follows an option; of one that is not here, the last word of its name.
+# What follows an option; of one that is not here, its choices, or the last word of its name.
 VALUES: Mapping[str, str] = {
     "--suite": "NAME", "--dataset": "NAME", "--recipe": "NAME", "--protocol": "NAME",
     "--pair": "TEACHER:STUDENT", "--teacher-checkpoint": "FILE", "--retry": "WHAT",
@@ -48,7 +56,6 @@ VALUES: Mapping[str, str] = {
     "--minutes": "N", "--epochs": "N", "--workers": "N", "--threads": "N", "--slurm-time": "N",
     "--gpus-per-worker": "N", "--cpus-per-worker": "N", "--checkpoint-minutes": "N",
     "--time-limit": "MINUTES", "--memory-per-worker": "GB", "--seconds": "N",
-    "--precision": "|".join(Precision), "--launcher": "|".join(LauncherName),
     "--slurm-setup": "LINE", "--slurm-partition": "NAME", "--slurm-account": "NAME",
     "--slurm-qos": "NAME", "--slurm-constraint": "TEXT", "--layout": "NAME", "--search": "TEXT",
 }  # fmt: skip
@@ -156,7 +163,7 @@ def panel_of_option(names: list[str]) -> str:
     return next((title for title, known in OPTIONS.items() if {*names} & {*known}), HOW)
 
 
-def value_of_option(names: list[str]) -> str:
-    """What follows an option, in capitals: the word that stands for what a user writes."""
+def value_of_option(names: list[str], choices: Sequence[str]) -> str:
+    """What follows an option: the words to choose from, or one in capitals that stands for it."""
     known = (VALUES[name] for name in names if name in VALUES)
-    return next(known, names[0].rpartition("-")[2].upper())
+    return next(known, "|".join(choices) or names[0].rpartition("-")[2].upper())
