@@ -59,8 +59,10 @@ def run(
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
+    from benchmark.reports.tracking import tracked
+
     out = console(stderr=as_json)
-    summary = session.run(means, listener(out))
+    summary = session.run(means, tracked(listener(out), means.tells, means.track_to))
     if not summary.is_main_process:
         raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
     if as_json:

@@ -241,6 +241,7 @@ def test_what_is_left_is_known_within_the_first_epoch_though_nothing_was_foretol
     watched = watch("vanilla", "kd")
     told, images = watched.told.whole, images_of_an_epoch(watched)
     first, _ = watched.outlook.forecasts.plan().groups
+    watched.outlook.prepare()
     watched.outlook.say()
     watched.outlook.begin(1, first.runs)
     watched.hear(1, "group_started", "", [], 2, 0)

@@ -42,6 +42,9 @@ class NoOutlook:
     def crowded(self, group: Sequence[AnyRun]) -> None:
         """A group ran out of memory."""
 
+    def prepare(self) -> None:
+        """Do what takes a moment while the data are opened elsewhere."""
+
     def say(self) -> None:
         """Tell what is left of all."""
 
@@ -124,6 +127,11 @@ class Outlook(NoOutlook):
                 f"({short / 1024:.1f} GB): they are trained in parts"
             )
         return False
+
+    def prepare(self) -> None:
+        """Count what groups compute of which nothing is known."""
+        with suppress(Exception):
+            self.remaining.prepare()
 
     def say(self) -> None:
         """Tell what is left of all, or that it is not known yet."""

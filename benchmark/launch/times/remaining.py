@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
@@ -14,7 +15,7 @@ from benchmark.launch.times.schedule import span
 from benchmark.matrix.plan import Group
 from benchmark.matrix.run import Run
 from benchmark.work.fitting import lead
-from benchmark.work.forecast.arithmetic import macs_of_step, pace_by_arithmetic
+from benchmark.work.forecast.arithmetic import pace_by_arithmetic
 from benchmark.work.forecast.pace import Estimate, Pace, Work, work_of
 
 
@@ -68,10 +69,24 @@ class Remaining:
         self._at_work: dict[int, AtWork] = {}
         self._shown: dict[str, tuple[_Kind, Pace]] = {}  # by groups that came to their end
         self._over: set[str] = set()  # runs that are, for now: some may be tried again
+        self._computed: dict[str, Pace] = {}  # paces at one multiply-accumulate a second
+
+    def prepare(self) -> None:
+        """Count the arithmetic of all of which nothing is known: networks are built for it.
+
+        While something trains it is not done: it would take its time from what is measured.
+        """
+        for _, kind in self._planned:
+            if kind.runs and kind.foretold is None:
+                self._count(kind)
 
     def begin(self, number: int, runs: Group) -> None:
         """A worker gets a group."""
         kind = self._kind_of(self.forecasts.group(runs))
+        if not kind.runs:
+            return  # weights that were brought are examined, and that is all
+        if self._computed or kind.foretold is None:
+            self._count(kind)
         gauge = Gauge(_work_after(kind.runs), self.clock)
         self._over -= {run.identity for run in runs}
         self._at_work[number] = AtWork(runs, kind, self.clock(), gauge)
@@ -106,8 +121,6 @@ class Remaining:
     def of(self, number: int) -> float | None:
         """Seconds that a group at work still takes; None if nothing is known."""
         at_work = self._at_work[number]
-        if not at_work.kind.runs:
-            return 0.0
         pace = self._pace(at_work.kind) if (own := self._shown_by(at_work)) is None else own
         return None if pace is None else at_work.gauge.left(pace)
 
@@ -156,18 +169,17 @@ class Remaining:
 
     def _foretold(self, kind: _Kind) -> Pace | None:
         """The pace of a kind that has shown none in this call."""
-        rates = self._rates()
-        if kind.foretold is None:
-            macs_per_s = [rate * macs_of_step(other.runs) for other, rate in rates]
-            return pace_by_arithmetic(kind.runs, median(macs_per_s)) if macs_per_s else None
-        pace = kind.foretold.pace
-        slower = _slower(rates)
-        return pace.model_copy(
-            update={
-                "images_per_s": pace.images_per_s / slower,
-                "examination_s": pace.examination_s * slower,
-            }
-        )
+        rates, computed = self._rates(), self._computed
+        if kind.foretold is not None:
+            return _slowed(kind.foretold.pace, _slower(rates))
+        macs_per_s = [
+            rate / computed[other.name].images_per_s
+            for other, rate in rates
+            if other.name in computed
+        ]
+        if not macs_per_s or kind.name not in computed:
+            return None
+        return _slowed(computed[kind.name], 1 / median(macs_per_s))
 
     def _rates(self) -> list[tuple[_Kind, float]]:
         """Images per second that groups of this call have shown, of each kind once."""
@@ -176,6 +188,11 @@ class Remaining:
             if (rate := one.gauge.images_per_s) is not None:
                 rates[one.kind.name] = one.kind, rate
         return list(rates.values())
+
+    def _count(self, kind: _Kind) -> None:
+        if kind.name not in self._computed:
+            with suppress(Exception):  # it may be anyone's network
+                self._computed[kind.name] = pace_by_arithmetic(kind.runs, 1.0)
 
     def _kind_of(self, group: GroupForecast) -> _Kind:
         trained = [run for run in group.runs if isinstance(run, Run)]
@@ -188,6 +205,14 @@ def _slower(rates: Sequence[tuple[_Kind, float]]) -> float:
     if not known:
         return 1.0
     return sum(1 / rate for rate, _ in known) / sum(1 / foretold for _, foretold in known)
+
+
+def _slowed(pace: Pace, factor: float) -> Pace:
+    return Pace(
+        images_per_s=pace.images_per_s / factor,
+        examination_s=pace.examination_s * factor,
+        start_s=pace.start_s * factor,
+    )
 
 
 def _work_after(runs: Sequence[Run]) -> Callable[[int], Work]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from benchmark.events import LearnerEpoch
-from benchmark.reports.terminal.members import Members, common_pair, lines
+from benchmark.reports.terminal.live.members import Members, common_pair, lines
 
 labels = st.lists(
     st.builds("{} {}".format, st.sampled_from(["a→b", "a→c", "深層→浅い"]), st.text(max_size=70)),

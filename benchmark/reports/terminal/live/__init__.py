@@ -10,8 +10,8 @@ from typing import IO, cast
 from rich.console import Console
 
 from benchmark.events import Listener
-from benchmark.reports.terminal.bars import Bars
-from benchmark.reports.terminal.lines import Lines
+from benchmark.reports.terminal.live.bars import Bars
+from benchmark.reports.terminal.live.lines import Lines
 from benchmark.reports.terminal.screen import sturdy
 
 __all__ = ["Bars", "Lines", "listener"]

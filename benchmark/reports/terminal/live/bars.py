@@ -23,7 +23,7 @@ from rich.text import Text
 
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
-from benchmark.reports.terminal.members import Members, lines, short
+from benchmark.reports.terminal.live.members import Members, lines, short
 from benchmark.reports.terminal.screen import words
 from benchmark.reports.wording.duration import left
 
@@ -219,6 +219,7 @@ class GroupBars(Listener):
         self._progress, self._number, self._place = progress, number, progress.begun
         self.members: Members | None = None
         self._labels: Sequence[str] = ()
+        self._title = ""
         self._bar: TaskID | None = None
         progress.groups[number] = self
 
@@ -229,11 +230,16 @@ class GroupBars(Listener):
 
     def group_started(self, title: str, labels: Sequence[str], epochs: int, done: int) -> None:
         """Show who trains, and open the bar."""
-        self._labels = labels
+        self._labels, self._title = labels, plain(title)
         self.members = Members.starting(title, labels, epochs, done)
         self._remove()
         self._bar = self._progress.add_task(
-            f"epoch {done}/{epochs}", total=None, rate=None, ends_at=None, group=self
+            f"epoch {done}/{epochs}",
+            total=epochs,  # in images, once their number is known
+            completed=done,
+            rate=None,
+            ends_at=None,
+            group=self,
         )
 
     def time_left(self, seconds: float | None) -> None:
@@ -268,8 +274,9 @@ class GroupBars(Listener):
             self.members.hear(epoch, self._labels, learners)
         for learner in learners:
             if learner.error is not None:
-                said = f"{plain(learner.label)} left the group: {short(learner.error)}"
-                self._progress.console.print(Text(said, style="red"))
+                who = f"{self._title}, {plain(learner.label)}"
+                said = Text(f"{who} left its group: {short(learner.error)}", style="red")
+                self._progress.console.print(said)
 
     def close(self) -> None:
         """Take its part of the screen away."""

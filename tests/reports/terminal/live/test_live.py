@@ -10,8 +10,8 @@ from rich.console import Console
 
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.terminal import as_svg, console
-from benchmark.reports.terminal.bars import BEGINNING
 from benchmark.reports.terminal.live import Bars, Lines, listener
+from benchmark.reports.terminal.live.bars import BEGINNING
 
 NEWS = [
     LearnerEpoch("a→b kd", {"ce": 1.0, "kd": 0.5}, 61.5),
@@ -129,7 +129,11 @@ class TestLines:
 class TestBars:
     def test_tell_every_epoch_and_result(self, terminal):
         matrix(listener(terminal.console))
-        for part in ("a→b at left the group: a nan", "a→b kd: 61.50 %", "runs 1/2"):
+        for part in (
+            "CIFAR-100, paper, seed 0, a→b at left its group: a nan",
+            "a→b kd: 61.50 %",
+            "runs 1/2",
+        ):
             assert part in terminal.text
 
     def test_the_members_that_train_are_a_table_above_the_bars(self, terminal):

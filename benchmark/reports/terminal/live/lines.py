@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
-from benchmark.reports.terminal.members import common_pair, loss, short
+from benchmark.reports.terminal.live.members import common_pair, loss, short
 from benchmark.reports.terminal.screen import words
 from benchmark.reports.wording.duration import left
 
