@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OWN = {"benchmark", "benchmark_recipes"}
-LAUNCHERS = {"ray", "slurm"}  # extras; what they bring is imported when it is asked for
+EXTRAS = {"export", "ray", "slurm"}  # what they bring is imported when it is asked for
 REQUIREMENTS = [
     *PROJECT["dependencies"],
-    *(line for name in LAUNCHERS for line in PROJECT["optional-dependencies"][name]),
+    *(line for name in EXTRAS for line in PROJECT["optional-dependencies"][name]),
 ]
 
 

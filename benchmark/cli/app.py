@@ -16,12 +16,14 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, matrix
-from benchmark.cli.author import check_app, try_
-from benchmark.cli.data import data_app
+from benchmark.cli.deploy import export, predict
 from benchmark.cli.doctor import doctor
 from benchmark.cli.help.manual import furnish
-from benchmark.cli.new import new_app
 from benchmark.cli.output import DEBUG, announced, console, say
+from benchmark.cli.own.author import check_app, try_
+from benchmark.cli.own.data import data_app
+from benchmark.cli.own.new import new_app
+from benchmark.cli.runs import runs_app
 from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
@@ -34,6 +36,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": board.list_,
     "show": board.show,
     "verify": verify,
+    "export": export,
+    "predict": predict,
     "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
@@ -51,6 +55,7 @@ for _name, _command in COMMANDS.items():
 app.add_typer(new_app, name="new")
 app.add_typer(check_app, name="check")
 app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
 furnish(app)
 
 

@@ -23,7 +23,9 @@ from benchmark.folders import cache_folder
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[
+        Kind, typer.Argument(help="What to list: recipes, datasets, networks or suites.")
+    ],
     search: Annotated[
         str | None,
         typer.Option(
@@ -55,12 +57,13 @@ def show(
 ) -> None:
     """Show one record for a person; of a failed run, the file with the whole error too."""
     from benchmark.catalogues.today import current, sources
+    from benchmark.matrix.elsewhere import Elsewhere
     from benchmark.records.places import other_roots
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
-    from benchmark.training.keeping.folders import RunFolders
+    from benchmark.training.keeping.workspace import Workspace
 
-    store = Store(results)
+    store, workspace = Store(results), Workspace(runs)
     record = store.lookup(cell)
     if as_json:
         write_out(record.model_dump_json(indent=2) + "\n")
@@ -68,16 +71,19 @@ def show(
     known = sources(path or [], cache_folder(), store.attested()[0])
     reason = current(path or [], cache_folder()).reason(record.spec)
     stale = [f"Stale: its {reason} is not that of today."] if reason else []
-    traceback = RunFolders(runs).traceback_of(record.identity)
+    traceback = workspace.folders.traceback_of(record.identity)
     whole = [f"The whole error: {traceback}."] if record.error and traceback.is_file() else []
+    from_elsewhere = Elsewhere(store, workspace)(record)
+    clone = ["Recorded elsewhere: it came with a clone, its weights are not in --runs."]
     place = store.path_of(record.spec).relative_to(store.root)
     others = [
         f"This one is in {results}; another one of this cell is in {other}: add --results {other}."
         for other in other_roots(results)
         if (other / place).is_file()
     ]
+    notes = [*stale, *whole, *(clone if from_elsewhere else []), *others]
     out = console()
-    out.print(record_view(record, source=known.group(record), notes=[*stale, *whole, *others]))
+    out.print(record_view(record, source=known.group(record), notes=notes))
     if whole and DEBUG.get():
         say(out, traceback.read_text(encoding="utf-8", errors="replace"))
 

@@ -20,7 +20,7 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.output import DEBUG, MOMENT, console, print_json, say
 from benchmark.folders import cache_folder
-from benchmark.memory import collecting_later
+from benchmark.memory import collecting_later, staying
 
 MEASURED_S = 8.0  # of the steps of a group: the rate is then within some percent
 WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
@@ -59,8 +59,10 @@ def run(
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
+    from benchmark.reports.tracking import tracked
+
     out = console(stderr=as_json)
-    summary = session.run(means, listener(out))
+    summary = session.run(means, tracked(listener(out), means.tells, means.track_to))
     if not summary.is_main_process:
         raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
     if as_json:
@@ -91,11 +93,11 @@ def plan(
 
     Times are of groups that were trained or measured on this machine, or of records.
     """
-    from benchmark.reports.terminal.live import listener
-
     session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
     MOMENT.say("planning")
     if measure:
+        from benchmark.reports.terminal.live import listener
+
         heard = listener(console(stderr=True))
         session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
         heard.close()
@@ -142,9 +144,9 @@ def status(
 def _session(
     request: Request, *, runs: Path, results: Path, retry: Collection[states.Retry] = ()
 ) -> Session:
-    with collecting_later():  # of recipes and records that all stay
+    with staying():
         from benchmark.launch.session import Session  # imports all that trains
-
+    with collecting_later():
         return Session(request, runs=runs, results=results, retry=retry)
 
 

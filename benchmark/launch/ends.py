@@ -60,7 +60,17 @@ class Ends:
             self.release(run, Outcome.disturbed, "its result could not be written")
         elif not self.still_held([run]):
             return  # taken over while this process slept over the writing: one of them says the end
-        elif isinstance(ending, Finished):
+        else:
+            self._say_record(run)
+            self._released(run, ending)
+
+    def _say_record(self, run: AnyRun) -> None:
+        record = self.order.store.find(run.spec)
+        if record is not None:
+            self.listener.recorded(run.identity, record.model_dump(mode="json"))
+
+    def _released(self, run: AnyRun, ending: Finished | Failed) -> None:
+        if isinstance(ending, Finished):
             self.release(run, Outcome.recorded, f"{ending.metrics.top1:.2f} %")
         else:
             self.release(run, Outcome.failed, f"{ending.status}: {ending.failure.message}")

@@ -48,6 +48,11 @@ class Request:
     teachers: Sequence[str] = ()
     paths: Sequence[Path] = ()
 
+    @property
+    def chooses_cells(self) -> bool:
+        """Whether anything was written that names cells; folders alone do not."""
+        return self != Request(paths=self.paths)
+
     def __post_init__(self) -> None:
         files = [*self.teachers, *map(str, self.paths)]
         names = [*self.datasets, *self.pairs, *self.recipes]

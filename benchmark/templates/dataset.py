@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -44,6 +45,7 @@ def write_dataset(
     known_folders = [folder] if folder.is_dir() else []
     _check_name(name, known_folders)
     file, table = (new_file(folder, f"{name}{suffix}") for suffix in (".toml", ".csv"))
+    faults = folder / f"{name}.faults.txt"
     listener = listener or Listener()
     try:
         images = prepare(source, wishes or Wishes(), layouts=read_layouts(known_folders))
@@ -53,12 +55,13 @@ def write_dataset(
     except ManyFaults as error:
         if len(error.faults) <= error.SHOWN:
             raise
-        faults = folder / f"{name}.faults.txt"
         _write(faults, "".join(f"{fault}\n" for fault in error.faults))
         raise DataError(f"{error}\nAll of them are listed in {faults}.") from None
     if images.table is not None:
         _write(table, images.table)
     _fill(file, name, found)
+    with contextlib.suppress(OSError):
+        faults.unlink()  # of an earlier time
     return file, found
 
 

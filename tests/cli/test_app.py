@@ -24,6 +24,11 @@ from tests.cli.called import Kdbench
         (["run", "--retry", "everything"], "--retry"),
         (["run", "--no-such-option"], "--no-such-option"),
         (["list", "recipe"], "recipes"),
+        (["shwo"], "Did you mean 'show'?"),
+        (["train"], "Did you mean 'run'?"),
+        (["download", "cub50"], "Did you mean 'data fetch'?"),
+        (["data", "chek"], "Did you mean 'check', 'cache'?"),
+        (["sing"], "No such command 'sing'."),
         (["show", "nothing/here"], "there is no record"),
         (["new", "recipe", "My Method"], "Use lower case"),
         (["new", "recipe", "kd"], "exists"),
@@ -98,12 +103,12 @@ def test_help_and_lists_do_without_torch(
 def test_a_plan_does_without_the_compiler(cache_dir: Path, tiny_words: list[str]) -> None:
     words = ["plan", *tiny_words, "--recipe", "*"]
     code = (
-        "import sys, benchmark.cli.app\n"
+        "import gc, sys, benchmark.cli.app\n"
         "try:\n"
         f"    benchmark.cli.app.main({words!r})\n"
         "except SystemExit as end:\n"
         "    slow = {'torch._dynamo', 'sympy', 'timm', 'datasets', 'pyarrow'} & set(sys.modules)\n"
-        "    print(end.code, sorted(slow), file=sys.stderr)\n"
+        "    print(end.code, sorted(slow), gc.get_freeze_count() > 0, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "0 []"
+    assert done.stderr.strip() == "0 [] True"

@@ -12,6 +12,7 @@ import pytest
 from benchmark.records.store import Store
 from tests.cli.called import Kdbench
 from tests.records.made_records import record
+from tests.support.git import add
 
 
 @pytest.mark.parametrize("kind", ["recipes", "datasets", "networks", "suites"])
@@ -88,6 +89,14 @@ def test_status_and_show_say_where_else_to_look(kdbench: Kdbench) -> None:
     code, out, _ = kdbench("show", "cifar100/resnet8/vanilla/seed0")
     assert code == 0
     assert "another one of this cell is in quickstart/results" in out
+
+
+def test_show_says_that_a_record_came_with_a_clone(kdbench: Kdbench) -> None:
+    store = Store(Path("results"))
+    store.write(record(60.0))
+    assert "Recorded elsewhere" not in kdbench("show", "cifar100/resnet8/vanilla/seed0")[1]
+    add(store.root)
+    assert "Recorded elsewhere" in kdbench("show", "cifar100/resnet8/vanilla/seed0")[1]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

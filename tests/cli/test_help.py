@@ -21,6 +21,14 @@ ROOT = Path(__file__).parents[2]
 CELL = re.compile(r"[\w.+-]+/[\w.-]+__[\w.-]+/[\w.+\[\]=,-]+/seed\d+")
 MANUALS = manuals(typer.main.get_command(app))
 CALLS = [example.name for manual in MANUALS for example in manual.examples]
+GUIDE = (ROOT / "docs" / "first-table.md").read_text("utf-8").replace("\\\n", "")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+GUIDED = [
+    call
+    for language, block in BLOCKS
+    for call in re.findall(r"^\s*(?:\$ )?(kdbench .*)$", block, re.MULTILINE)
+    if not language and "--install-completion" not in call  # which would be done, not read
+]
 Complete = Callable[[str], list[str]]
 
 
@@ -67,10 +75,11 @@ def test_examples_are_of_commands_that_there_are() -> None:
     assert {*guide.EXAMPLES} <= commands | groups
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", [*CALLS, *GUIDED])
 def test_examples_can_be_called(call: str) -> None:
-    program, *words = shlex.split(call)
+    program, *words = shlex.split(call, comments=True)
     assert program == "kdbench"
+    assert "--install-completion" not in words, "it would be done, not read"
     context = typer.main.get_command(app).make_context(program, words)
     command = context.command
     words = [*context._protected_args, *context.args]

@@ -244,7 +244,7 @@ def test_the_command_of_a_job_makes_the_same_request(tmp_path: Path) -> None:
     means = Means(tmp_path, precision="bf16", launcher="slurm", keeps="fp16", options=options)
     retry = [Retry.failed, Retry.elsewhere]
     words = job_words(request, means, runs=tmp_path / "r", results=tmp_path / "q", retry=retry)
-    assert words[:4] == (sys.executable, "-m", "benchmark", "run")
+    assert words[:4] == (sys.executable, "-m", "kdbench", "run")
     text = " ".join(words)
     for part in (
         "--dataset tiny", "--recipe kd[temperature=2] --recipe crd", "--seeds 0,2",
@@ -260,7 +260,7 @@ def test_several_gpus_are_several_processes(tmp_path: Path) -> None:
     words = job_words(Request(), means, runs=tmp_path, results=tmp_path, retry=())
     text = " ".join(words)
     assert "accelerate.commands.launch" in text
-    assert "--num_processes 4 -m benchmark run" in text
+    assert "--num_processes 4 -m kdbench run" in text
     assert "--workers" not in text
 
 

@@ -6,10 +6,7 @@ the last panel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from benchmark.cli.launchers import LauncherName
-from benchmark.cli.options import Precision
+from collections.abc import Mapping, Sequence
 
 OTHER = "More"
 # Panels of 'kdbench --help'.
@@ -24,6 +21,17 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "This machine": ("doctor", "speed"),
 }  # fmt: skip
 
+# What some look for under another name.
+MEANT: Mapping[str, str] = {
+    "train": "run", "fit": "run", "start": "run", "resume": "run", "ls": "list", "info": "show",
+    "cat": "show", "report": "leaderboard", "table": "leaderboard", "results": "leaderboard",
+    "reproduce": "verify", "bench": "speed", "download": "data fetch", "fetch": "data fetch",
+    "cache": "data cache", "init": "new recipe", "create": "new recipe", "docs": "pages",
+    "test": "evaluate", "eval": "evaluate", "infer": "predict", "clean": "runs prune",
+    "prune": "runs prune", "progress": "status", "recipes": "list recipes",
+    "datasets": "list datasets", "networks": "list networks", "suites": "list suites",
+}  # fmt: skip
+
 WHAT, HOW, WHERE, OUTPUT = "What", "How", "Where", "Output"
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     WHAT: (
@@ -32,20 +40,22 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     HOW: (),
     WHERE: ("--data", "--runs", "--results"),
-    OUTPUT: ("--dry-run", "--measure", "--watch", "--track", "--json", "--help"),
+    OUTPUT: (
+        "--dry-run", "--yes", "--measure", "--watch", "--track", "--track-to", "--json", "--help",
+    ),
 }  # fmt: skip
 ENOUGH = 10  # options that are worth panels; fewer stand in one
 
-# What follows an option; of one that is not here, the last word of its name.
+# What follows an option; of one that is not here, its choices, or the last word of its name.
 VALUES: Mapping[str, str] = {
     "--suite": "NAME", "--dataset": "NAME", "--recipe": "NAME", "--protocol": "NAME",
     "--pair": "TEACHER:STUDENT", "--teacher-checkpoint": "FILE", "--retry": "WHAT",
     "--data": "DIR", "--runs": "DIR", "--results": "DIR", "--path": "DIR", "--to": "DIR",
+    "--track-to": "DIR", "--track": "NAME",
     "--output": "FILE", "--sheet": "FILE", "--against": "DIR", "--from": "PATH",
     "--minutes": "N", "--epochs": "N", "--workers": "N", "--threads": "N", "--slurm-time": "N",
     "--gpus-per-worker": "N", "--cpus-per-worker": "N", "--checkpoint-minutes": "N",
     "--time-limit": "MINUTES", "--memory-per-worker": "GB", "--seconds": "N",
-    "--precision": "|".join(Precision), "--launcher": "|".join(LauncherName),
     "--slurm-setup": "LINE", "--slurm-partition": "NAME", "--slurm-account": "NAME",
     "--slurm-qos": "NAME", "--slurm-constraint": "TEXT", "--layout": "NAME", "--search": "TEXT",
 }  # fmt: skip
@@ -85,6 +95,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "status": (
         ("kdbench status --suite methods --watch", "how far it is, until all is done"),
     ),
+    "runs": (("kdbench runs", "half trained runs and kept weights, by cell"),),
+    "runs prune": (
+        ("kdbench runs prune --dry-run", "what could go, and how large it is"),
+        (
+            "kdbench runs prune --weights --dataset cifar100",
+            "also weights of its recorded runs that none of its open cells builds on",
+        ),
+    ),
     "try": (
         ("kdbench try my_recipes/my_method.py", "the first minute with a method of your own"),
         ("kdbench try 'crd[kd_weight=1]'", "what the terms and gradients of another do"),
@@ -119,7 +137,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "new dataset": (
         (
             "kdbench new dataset my-birds --from photos/birds",
-            "a card for photos/birds/train/CLASS and photos/birds/test/CLASS",
+            "a card for photos/birds/CLASS/*.jpg, or train/CLASS and test/CLASS",
+        ),
+        (
+            "kdbench new dataset trip --from trip.csv --label-column Species",
+            "the same for a table of images",
         ),
     ),
     "data": (("kdbench data check sketchbirds", "every image looked at"),),
@@ -141,7 +163,7 @@ def panel_of_option(names: list[str]) -> str:
     return next((title for title, known in OPTIONS.items() if {*names} & {*known}), HOW)
 
 
-def value_of_option(names: list[str]) -> str:
-    """What follows an option, in capitals: the word that stands for what a user writes."""
+def value_of_option(names: list[str], choices: Sequence[str]) -> str:
+    """What follows an option: the words to choose from, or one in capitals that stands for it."""
     known = (VALUES[name] for name in names if name in VALUES)
-    return next(known, names[0].rpartition("-")[2].upper())
+    return next(known, "|".join(choices) or names[0].rpartition("-")[2].upper())

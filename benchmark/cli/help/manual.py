@@ -40,7 +40,15 @@ class Command(_Shown, TyperCommand):
 
 
 class Group(_Shown, TyperGroup):
-    """A group of commands whose help is its manual."""
+    """A group of commands whose help is its manual, and which knows what else they are called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is meant, or an error that names the likely one."""
+        meant = guide.MEANT.get(args[0], "")
+        known = self.get_command(ctx, args[0]) is not None
+        if not known and ctx.parent is None and self.get_command(ctx, meant.split(" ")[0]):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{meant}'?")
+        return super().resolve_command(ctx, args)
 
 
 def furnish(app: typer.Typer) -> typer.Typer:
@@ -142,8 +150,16 @@ def _row_of_argument(argument: TyperArgument) -> Row:
 def _row_of_option(option: TyperOption) -> Row:
     name = "/".join([*option.opts, *option.secondary_opts])
     if not option.is_flag:
-        name += f" {option.metavar or guide.value_of_option(option.opts)}"
+        name += f" {option.metavar or guide.value_of_option(option.opts, _choices(option))}"
     return Row(name, _sentences(option.help or ""), _aside(option))
+
+
+def _choices(option: TyperOption) -> list[str]:
+    """The words that it takes, if it does not take any."""
+    # Before typer had its own types they were those of click.
+    kinds = (getattr(option, name, None) for name in ("type_descriptor", "type"))
+    choices = next(filter(None, (getattr(kind, "choices", None) for kind in kinds)), ())
+    return [str(getattr(choice, "value", choice)) for choice in choices]
 
 
 def _aside(option: TyperOption | TyperArgument) -> str:

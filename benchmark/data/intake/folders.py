@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.data.intake.images import SPLIT_WORDS, Intake, Taken, left_out, with_splits
@@ -41,8 +41,8 @@ def read_classes(folder: Path) -> Intake:
     Raises:
         ManyFaults: downloads that stopped lie among them; all of them.
     """
-    images, others = _class_images(folder, folder)
-    return Intake(folder, tuple(images), left_out(others))
+    images, notes = _class_images([folder], folder)
+    return Intake(folder, tuple(image for image, _ in images), notes)
 
 
 def read_splits(folder: Path) -> Intake:
@@ -52,34 +52,44 @@ def read_splits(folder: Path) -> Intake:
         DataError: there are no training images.
         ManyFaults: downloads that stopped lie among them; all of them.
     """
-    images: list[Taken] = []
-    words: list[str] = []
-    others: list[str] = []
-    for inner in split_folders(folder):
-        found, more = _class_images(inner, folder)
-        images += found
-        words += [inner.name] * len(found)
-        others += more
-    used, notes = with_splits(images, words, str(folder))
-    return Intake(folder, used, (*notes, *left_out(others)))
+    images, notes = _class_images(split_folders(folder), folder)
+    words = [word for _, word in images]
+    used, more = with_splits([image for image, _ in images], words, str(folder))
+    return Intake(folder, used, (*more, *notes))
 
 
-def _class_images(folder: Path, root: Path) -> tuple[list[Taken], list[str]]:
-    """The images below the folders of classes, named from the root; and names of other files."""
-    images, others, halves = [], [], []
-    for inner in folders_in(folder):
+def _class_images(
+    folders: Sequence[Path], root: Path
+) -> tuple[list[tuple[Taken, str]], tuple[str, ...]]:
+    """The images of all classes, each with the name of its split's folder; and what was left out.
+
+    Args:
+        folders: whose folders are classes.
+        root: from which images are named.
+    """
+    images: list[tuple[Taken, str]] = []
+    others, empty, halves = [], [], []
+    for inner in (inner for folder in folders for inner in folders_in(folder)):
+        before = len(images)
         for path in _files(inner):
             if _is_image(path):
-                images.append(Taken(path.relative_to(root).as_posix(), inner.name))
+                taken = Taken(path.relative_to(root).as_posix(), inner.name)
+                images.append((taken, inner.parent.name))
             elif path.suffix.lower() in HALF:
                 halves.append(f"{path} was not downloaded to its end")
             else:
                 others.append(path.name)
+        if len(images) == before:
+            empty.append(inner.relative_to(root).as_posix())
     if halves:
         raise ManyFaults(
             f"{root} is not whole:", halves, "Fetch these files again, or delete them."
         )
-    return images, others
+    notes = left_out(others)
+    if empty:
+        more = f" and {len(empty) - 8} more" if len(empty) > 8 else ""
+        notes += (f"folders without an image are left out: {', '.join(empty[:8])}{more}",)
+    return images, notes
 
 
 def _files(folder: Path) -> Iterator[Path]:

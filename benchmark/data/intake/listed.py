@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from benchmark.data.intake.folders import folders_in
 from benchmark.data.intake.images import SPLIT_WORDS, Intake, Taken, with_splits
 from benchmark.data.intake.tables import Columns, Table
 from benchmark.errors import DataError, ManyFaults, printable
 from benchmark.layouts.listing import IMAGE_SUFFIXES, inside
+
+_LOOKED_FOR = 20  # images of a table, to know the folder that its paths are meant from
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ def read_listed(table: Table, columns: Columns, folder: Path | None = None) -> I
             f"Correct them; paths are meant from {root}, which --images changes.",
         )
     notes = [_told(table, columns)]
+    if root != table.path.parent:
+        notes.append(f"its paths are meant from {root}")
     if double := len(rows) - len(first):
         notes.append(f"lines that repeat another are left out: {double:,}")
     images = [Taken(path, row.label) for path, row in first.items()]
@@ -116,13 +122,30 @@ def _rows(table: Table, columns: Columns) -> list[_Row]:
 def _folder_of(rows: Sequence[_Row], table: Table) -> Path:
     """Where the paths of a table are meant from."""
     if not all(os.path.isabs(row.path) for row in rows):
-        return Path(os.path.abspath(table.path.parent))
+        return _holding(Path(os.path.abspath(table.path.parent)), rows[:_LOOKED_FOR])
     folder = Path(os.path.commonpath([os.path.dirname(row.path) for row in rows]))
     if folder == Path(folder.anchor):
         raise DataError(
             f"the images of {table.path} share no folder but {folder}. Copy or link them into one."
         )
     return folder
+
+
+def _holding(folder: Path, rows: Sequence[_Row]) -> Path:
+    """A folder, or the one folder in it that holds the first images if itself holds none of them.
+
+    Many tables stand beside the folder of their images, and name these without it.
+    """
+
+    def held(root: Path) -> Iterator[bool]:
+        for row in rows:
+            with contextlib.suppress(DataError):
+                yield (root / _below(root, row)).is_file()
+
+    if any(held(folder)):
+        return folder
+    holding = [inner for inner in folders_in(folder) if all(held(inner))]
+    return holding[0] if len(holding) == 1 else folder
 
 
 def _below(root: Path, row: _Row) -> str:

@@ -93,6 +93,11 @@ def prepare(source: Path, wishes: Wishes, *, layouts: LayoutCatalogue) -> Prepar
         ManyFaults: files or lines are not as they should be; all of them.
     """
     source = source.expanduser().resolve()
+    if source.is_file() and source.suffix.lower() not in (*TABLES, ".txt"):
+        raise DataError(
+            f"{source} is no table by its name, which ends in {', '.join(TABLES)} or .txt. Give "
+            "the folder of the images, or unpack the archive and give the folder that it makes."
+        )
     if source.is_file():
         return _tabled(_of_table(read_table(source, wishes.separator), wishes), wishes)
     if not source.is_dir():

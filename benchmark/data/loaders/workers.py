@@ -190,13 +190,23 @@ def make_compose(split: ImageSplit, pictures: Pictures, *, train: bool) -> album
     crops_itself = bool(transforms) and isinstance(transforms[0], RandomResizedCrop)
     steps: list[Any] = []
     if not crops_itself and not has_size(split, size):
-        steps += [
-            A.SmallestMaxSize(max_size=short_side(size), area_for_downscale="image"),
-            A.CenterCrop(size, size),
-        ]
+        steps += fitting(size, short_side(size)).transforms
     for transform in transforms:
         steps += _twin(transform, size, pictures.mean)
     return A.Compose(steps)
+
+
+def fitting(size: int, short: int) -> albumentations.Compose:
+    """What brings an image to so many pixels on its short side and cuts its centre out."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations as A
+
+    return A.Compose(
+        [
+            A.SmallestMaxSize(max_size=short, area_for_downscale="image"),
+            A.CenterCrop(size, size),
+        ]
+    )
 
 
 def has_size(split: ImageSplit, size: int) -> bool:

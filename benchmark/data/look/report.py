@@ -152,8 +152,7 @@ class Report:
                     f"the classes are uneven: '{most[0]}' has {most[1]:,} training images, "
                     f"'{fewest[0]}' {fewest[1]:,}.",
                     ((),),
-                    "Top-1 counts every image; the mean per-class accuracy of a record counts "
-                    "every class.",
+                    "Top-1 counts images alike; a record's per-class accuracy, classes.",
                 )
             )
         return [finding for finding in found if finding.cases]

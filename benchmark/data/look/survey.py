@@ -76,7 +76,8 @@ def survey(
         raise ManyFaults(
             f"{folder}: {len(faults):,} of {total:,} images cannot be read:",
             sorted(f.removeprefix(f"{folder}/").removesuffix(f" {REMEDY}") for f in faults),
-            "Fetch them again, or take them out.",
+            "Fetch them again, or take them out."
+            + (" --images says where a table's paths begin." if images.table else ""),
         )
     labels = {split: [label for _, label in listing.items[split]] for split in SPLITS}
     train = seen(looks["train"])

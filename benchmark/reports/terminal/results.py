@@ -160,7 +160,8 @@ def _cost(record: Record) -> Mapping[str, str]:
     cost = record.cost
     if cost is None:
         return {}
-    beside = f", beside {len(cost.group)} other runs" if cost.group else ""
+    others = "1 other run" if len(cost.group) == 1 else f"{len(cost.group)} other runs"
+    beside = f", beside {others}" if cost.group else ""
     own = (
         f", {wording.size(cost.recipe_parameters)} of the recipe" if cost.recipe_parameters else ""
     )

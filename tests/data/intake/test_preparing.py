@@ -99,8 +99,9 @@ def test_what_lies_among_class_folders(photos: Path) -> None:
     put(photos / "empty" / "inner" / "a.txt", "?")
     found = prepared(photos)
     assert counts(found) == {"train": 12, "test": 3}
-    [note] = found.notes
-    assert "2 .txt, 1 .heic" in note
+    files, empty = found.notes
+    assert "2 .txt, 1 .heic" in files
+    assert empty == "folders without an image are left out: empty"
     put(photos / "ash" / "8.jpg.part", "half")
     put(photos / "cedar" / "8.jpg.part", "half")
     expect(lambda: prepared(photos), "ash/8.jpg.part", "cedar/8.jpg.part", "to its end")
@@ -232,6 +233,17 @@ def test_paths_may_be_meant_from_another_folder(photos: Path, tmp_path: Path) ->
     assert counts(prepared(table, images=photos)) == {"train": 12, "test": 3}
 
 
+def test_a_table_beside_the_folder_of_its_images(photos: Path, tmp_path: Path) -> None:
+    text = "id,breed\n" + lines(photos, "{name}/{number},{name}")
+    (tmp_path / "other").mkdir()
+    found = prepared(put(tmp_path / "labels.csv", text))
+    assert (found.folder, counts(found)) == (photos, {"train": 12, "test": 3})
+    assert f"its paths are meant from {photos}" in found.notes
+    shutil.copytree(photos, tmp_path / "copy")  # which of the two is meant?
+    assert prepared(tmp_path / "labels.csv").folder == tmp_path
+    expect(lambda: prepared(put(tmp_path / "photos.zip", "PK")), "unpack the archive")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "part"),
     [
@@ -353,3 +365,7 @@ def test_faults_beyond_a_message_are_in_a_file(photos: Path, tmp_path: Path) -> 
         write_dataset("trees", photos, tmp_path / "cards")
     [file] = (tmp_path / "cards").iterdir()
     assert len(file.read_text().splitlines()) == 30
+    for number in range(30):
+        (photos / "ash" / f"x{number}.jpg").unlink()
+    write_dataset("trees", photos, tmp_path / "cards")
+    assert not file.exists()

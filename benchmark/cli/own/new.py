@@ -13,6 +13,15 @@ from benchmark.folders import cache_folder
 if TYPE_CHECKING:
     from benchmark.data.intake.preparing import Wishes
 
+TestOption = Annotated[
+    float | None,
+    typer.Option(
+        "--test",
+        metavar="SHARE",
+        help="Of every class that is tested on, where there is no split yet; else 0.2.",
+    ),
+]
+
 new_app = typer.Typer(help="Write a new file from a template.", no_args_is_help=True)
 
 
@@ -51,13 +60,8 @@ def new_dataset(
     layout: Annotated[
         str | None, typer.Option("--layout", help="How the images lie; else it is found out.")
     ] = None,
-    test: Annotated[
-        float | None,
-        typer.Option(
-            "--test", metavar="SHARE", help="Of every class for the test, if there is none: 0.2."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the choice of these.")] = 0,
+    test: TestOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the choice of the test images.")] = 0,
     path_column: Annotated[
         str | None, typer.Option("--path-column", help="Of a table: the images' files.")
     ] = None,

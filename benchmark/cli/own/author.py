@@ -81,8 +81,8 @@ def try_(
     from benchmark.cards.brackets import split_brackets
     from benchmark.proving.examination import recipes_of
     from benchmark.proving.trial import Trying
+    from benchmark.reports.terminal.author.trial import trial_tables
     from benchmark.reports.terminal.live import listener
-    from benchmark.reports.terminal.trial import trial_tables
     from benchmark.work.place import Site
 
     cache, aside, out = cache_folder(), listener(console(stderr=True)), console()
@@ -122,7 +122,7 @@ def _is_faulty(laws: Laws) -> bool:
 
 
 def _show(name: str, path: str, laws: Laws, *, broken_alone: bool = False) -> None:
-    from benchmark.reports.terminal.laws import law_table, refusals, sum_of
+    from benchmark.reports.terminal.author.laws import law_table, refusals, sum_of
 
     out = console()
     say(out, f"{name}  {path}")

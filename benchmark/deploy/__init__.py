@@ -1,0 +1,1 @@
+"""Trained networks in use: exported, asked of images, evaluated elsewhere, timed."""
