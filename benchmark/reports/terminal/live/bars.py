@@ -29,6 +29,7 @@ from benchmark.reports.terminal.live.single import Single
 from benchmark.reports.terminal.screen import words
 from benchmark.reports.wording.duration import left
 
+USUAL = 80  # signs of a line; in fewer there is room for the time that is left and for no bar
 BEGINNING = "the workers start, and the data are opened"
 
 
@@ -93,14 +94,12 @@ class Watched(Progress):
         self.begins = False  # nothing has trained yet
         self.begun = 0  # groups
         self._size_of = console  # asked for while rich's own part is still made
-        super().__init__(
-            Name(table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None),
-            Amount(table_column=Column(no_wrap=True, justify="right")),
-            TimeLeft(table_column=Column(no_wrap=True)),
-            console=console,
-            expand=True,
-        )
+        name = Name(table_column=Column(no_wrap=True))
+        amount = Amount(table_column=Column(no_wrap=True, justify="right"))
+        time_left = TimeLeft(table_column=Column(no_wrap=True))
+        self._wide = name, BarColumn(bar_width=None), amount, time_left
+        self._narrow = name, time_left
+        super().__init__(*self._wide, console=console, expand=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
         """The table, and the bars: at most every second line is one of theirs."""
@@ -111,6 +110,7 @@ class Watched(Progress):
         yield from lines(tables, width, height - len(bars) - 1)
         if self.begins and not tables:
             yield Text(BEGINNING, style="dim")
+        self.columns = self._wide if width >= USUAL else self._narrow
         yield self.make_tasks_table(bars)
 
 

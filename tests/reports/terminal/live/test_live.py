@@ -166,6 +166,14 @@ runs 0/2                                        0:00:00 time left: not known yet
         assert "(" not in terminal.shown(heard)
         heard.close()
 
+    def test_a_narrow_terminal_has_the_time_and_no_bar(self, terminal):
+        terminal.console.width = 60
+        heard = Bars(terminal.console)
+        heard.matrix_started(2, 0)
+        heard.time_left(60.5)
+        assert re.search(r"^runs 0/2 +1 min left, until .*[0-9]$", terminal.shown(heard), re.M)
+        heard.close()
+
     def test_the_screen_is_never_higher_than_the_terminal(self, terminal):
         terminal.console.height = 12
         heard = Bars(terminal.console)
