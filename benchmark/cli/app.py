@@ -15,9 +15,8 @@ import typer
 
 import benchmark
 from benchmark import hub
-from benchmark.cli import board, matrix
+from benchmark.cli import board, deploy, matrix
 from benchmark.cli.data import data_app
-from benchmark.cli.deploy import export, predict
 from benchmark.cli.doctor import doctor
 from benchmark.cli.new import new_app
 from benchmark.cli.output import DEBUG, console, say
@@ -32,8 +31,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": board.list_,
     "show": board.show,
     "verify": verify,
-    "export": export,
-    "predict": predict,
+    "evaluate": deploy.evaluate,
+    "predict": deploy.predict,
+    "latency": deploy.latency,
+    "export": deploy.export,
     "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,

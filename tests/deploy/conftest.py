@@ -25,6 +25,9 @@ from benchmark.work.accelerator import make_accelerator
 from benchmark.work.environment import environment
 from benchmark.work.rebuilding import Form, Rebuilder, Student, WithRecipe
 from benchmark.work.recording import Recorder
+from tests.support.sessions import execute
+
+__all__ = ["MakeStudent", "execute", "make_student"]
 
 NAMES = ("Pine finch", "Marsh wren", 'Tit "of Göttingen" | *bold*', "Crow")
 COST = Cost(
