@@ -8,9 +8,19 @@ QUICKSTART ?= quickstart
 
 setup: $(VENV)/.ready
 
+# make setup TORCH=cpu: without what only NVIDIA's GPUs need, from PyTorch's own index of CPU builds.
+TORCH ?= usual
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+SIZE_usual := 6.6 GB on Linux, of which 4 GB are for NVIDIA GPUs (make setup TORCH=cpu: 2.1 GB)
+SIZE_cpu := 2.1 GB, without GPUs
+
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): $(or $(SIZE_$(TORCH)),$(error TORCH=$(TORCH): write cpu, or leave it out)), several minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+ifeq ($(TORCH),cpu)
+	$(BIN)/python -m pip install --no-deps --index-url $(CPU_INDEX) $$(grep -E '^torch(vision)?==' constraints.txt)
+endif
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/kdbench list recipes > /dev/null
 	touch $@
 
@@ -56,7 +66,8 @@ picture: setup
 		resnet14 resnet8 vanilla kd crd th-kd sh-kd sh-teacher
 
 pages: setup
-	$(BIN)/kdbench pages --output docs/recipes.md
+	$(BIN)/kdbench pages recipes --output docs/recipes.md
+	$(BIN)/kdbench pages commands --output docs/commands.md
 
 clean:
 	rm -rf build dist $(QUICKSTART) .pytest_cache .mypy_cache .ruff_cache .hypothesis .torture

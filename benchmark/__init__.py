@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.api.results import load_results
     from benchmark.api.students import load_student
     from benchmark.errors import BenchmarkError
+    from benchmark.events import LearnerEpoch, Listener, Planned
     from benchmark.networks.heads import FrozenHead, SharedHead, remove_classifier
     from benchmark.networks.outputs import Network, NetworkShape, Outputs, at_every_position
     from benchmark.recipe.banks import gather, product_of_rows
@@ -34,6 +35,7 @@ _HOMES = {
     "benchmark.api.results": ("load_results",),
     "benchmark.api.students": ("load_student",),
     "benchmark.errors": ("BenchmarkError",),
+    "benchmark.events": ("LearnerEpoch", "Listener", "Planned"),
     "benchmark.networks.heads": ("FrozenHead", "SharedHead", "remove_classifier"),
     "benchmark.networks.outputs": (
         "Network", "NetworkShape", "Outputs", "at_every_position",
@@ -56,11 +58,14 @@ __all__ = [
     "Context",
     "FrozenHead",
     "Later",
+    "LearnerEpoch",
+    "Listener",
     "Network",
     "NetworkShape",
     "Outputs",
     "Pair",
     "Part",
+    "Planned",
     "Proposal",
     "Recipe",
     "Role",

@@ -1,4 +1,4 @@
-"""``python -m benchmark`` is the command ``kdbench``, e.g. for ``accelerate launch -m``."""
+"""``python -m benchmark`` is ``python -m kdbench``, as long as no other file is called so."""
 
 from benchmark.cli.app import main
 from benchmark.processes import start_all

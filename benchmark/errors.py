@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class BenchmarkError(Exception):
@@ -20,6 +20,29 @@ class CardError(BenchmarkError):
 
 class DataError(BenchmarkError):
     """Data are missing, damaged, or not what their card says."""
+
+
+class ManyFaults(DataError):
+    """Several files are damaged or missing: all are known, the first of them are told.
+
+    Args:
+        what: is wrong with all of them, and where.
+        faults: one sentence a file, all of them.
+        remedy: what to do.
+    """
+
+    SHOWN = 20
+
+    def __init__(self, what: str, faults: Sequence[str], remedy: str) -> None:
+        self.what, self.faults, self.remedy = what, tuple(faults), remedy
+        more = len(faults) - self.SHOWN
+        lines = [f"  {fault}" for fault in faults[: self.SHOWN]]
+        lines += [f"  … and {more:,} more"] if more > 0 else []
+        super().__init__("\n".join([what, *lines, remedy]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # It travels between processes, and an exception is made again from its arguments alone.
+        return ManyFaults, (self.what, self.faults, self.remedy)
 
 
 class RecipeError(BenchmarkError):

@@ -6,10 +6,12 @@ nothing; those that show something live in ``benchmark/reports/terminal``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,31 @@ class LearnerEpoch:
         terms: mean of every weighted loss term.
         top1: accuracy in percent on the evaluated split.
         error: why it left the group, if it did.
+        identity: of its run.
     """
 
     label: str
     terms: Mapping[str, float]
     top1: float | None
     error: str | None = None
+    identity: str = ""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that is to be trained.
+
+    Attributes:
+        identity: tells it from all others; ``LearnerEpoch`` and ``Listener.recorded`` have it too.
+        label: short name for a person.
+        cell: name of its record, ``sketchbirds/resnet14__resnet8/kd/seed0``.
+        spec: what it is, as its record's ``spec`` will say it.
+    """
+
+    identity: str
+    label: str
+    cell: str
+    spec: Mapping[str, Any]
 
 
 class Listener:
@@ -36,6 +57,9 @@ class Listener:
     def shows(self) -> bool:
         """Whether a person watches and others, as the hub's client, may draw bars of their own."""
         return False
+
+    def planned(self, runs: Sequence[Planned]) -> None:
+        """These runs are to be trained; told once, before anything else."""
 
     def matrix_started(self, runs: int, skipped: int) -> None:
         """The matrix has so many runs to train; so many are recorded already."""
@@ -62,11 +86,14 @@ class Listener:
     ) -> None:
         """An epoch and its evaluation ended."""
 
-    def time_left(self, seconds: float) -> None:
-        """So long the group, or the whole matrix, will still take as far as is known."""
+    def time_left(self, seconds: float | None) -> None:
+        """So long the group, or the whole matrix, will still take; None: it is not known yet."""
 
     def run_finished(self, label: str, outcome: str) -> None:
         """A run was recorded: ``64.2 %`` or ``failed: …``."""
+
+    def recorded(self, identity: str, record: Mapping[str, Any]) -> None:
+        """The record of a run was written: as plain data, as its file has it."""
 
     def kept(self, path: Path) -> None:
         """A file of the working folder, a checkpoint or a history, was written."""
@@ -89,3 +116,43 @@ class Listener:
 
     def close(self) -> None:
         """The work is over: nothing more will be told."""
+
+
+class Several(Listener):
+    """Listeners that all hear the same, in their order.
+
+    Args:
+        listeners: who hears.
+    """
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def __getattribute__(self, name: str) -> Any:
+        """A part of all of them."""
+        if name.startswith("_"):
+            return object.__getattribute__(self, name)
+        parts = [getattr(listener, name) for listener in self._listeners]
+        if name == "shows":
+            return any(parts)
+        if name == "beside":
+            return partial(_beside, parts)
+        return partial(_progress if name == "progress" else _told, parts)
+
+
+def _told(parts: Iterable[Callable[..., None]], *words: Any, **named: Any) -> None:
+    for part in parts:
+        part(*words, **named)
+
+
+def _beside(parts: Iterable[Callable[..., Listener]], group: int) -> Listener:
+    return Several(*(part(group) for part in parts))
+
+
+@contextmanager
+def _progress(
+    parts: Iterable[Any], title: str, total: int | None
+) -> Iterator[Callable[[int], None]]:
+    with ExitStack() as stack:
+        bars = [stack.enter_context(part(title, total)) for part in parts]
+        yield partial(_told, bars)

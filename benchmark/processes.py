@@ -1,6 +1,6 @@
 """The cores that a process may use, and several processes on the CPU.
 
-Those are asked for as ``accelerate launch --num_processes N -m benchmark``. Accelerate starts one
+Those are asked for as ``accelerate launch --num_processes N -m kdbench``. Accelerate starts one
 process per GPU, but on the CPU it starts several only through MPI: without it the launcher runs a
 single process and says nothing. Where that has happened, this process starts the others itself,
 with PyTorch's own launcher and gloo.
@@ -53,7 +53,7 @@ def start_all() -> bool:
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(name, None)
     try:
-        run.main(["--standalone", f"--nproc_per_node={count}", "-m", "benchmark", *sys.argv[1:]])
+        run.main(["--standalone", f"--nproc_per_node={count}", "-m", "kdbench", *sys.argv[1:]])
     except ChildFailedError as error:  # it has said itself what is wrong
         sys.exit(error.get_first_failure()[1].exitcode)
     return True

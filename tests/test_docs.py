@@ -65,6 +65,6 @@ def test_the_guide_to_python_runs(tmp_path: Path, cache_dir: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "3 cells need 4 trainings" in done.stdout  # the teacher as well
     assert "exit code 0" in done.stdout
-    assert "resnet14→resnet8 crd: " in done.stdout
+    assert re.search(r"^sketchbirds/resnet14__resnet8/crd\S*/seed0 ok ", done.stdout, re.MULTILINE)
     assert re.search(r"^(sketchbirds)? +kd\[temperature=2\] +\d", done.stdout, re.MULTILINE)
     assert re.search(r"^class \d+ embedding \(1, 64\)$", done.stdout, re.MULTILINE)

@@ -32,14 +32,14 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_no_top_level_datasets(unpacked: Path) -> None:
     packages = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
-    assert packages == {"benchmark"}
+    assert packages == {"benchmark", "kdbench.py"}
 
 
 def test_it_finds_its_own_parts(unpacked: Path, tmp_path: Path) -> None:
     def kdbench(*words: str) -> str:
         environment = os.environ | {"PYTHONPATH": str(unpacked), "KDBENCH_CACHE": str(tmp_path)}
         return subprocess.run(
-            [sys.executable, "-m", "benchmark", *words],
+            [sys.executable, "-m", "kdbench", *words],
             cwd=tmp_path,
             env=environment,
             check=True,
@@ -54,5 +54,7 @@ def test_it_finds_its_own_parts(unpacked: Path, tmp_path: Path) -> None:
     assert json.loads(kdbench("list", "suites", "--json"))
     kdbench("new", "recipe", "mine")
     assert (tmp_path / "my_recipes" / "mine.py").exists()
+    laws = json.loads(kdbench("check", "recipe", "my_recipes/mine.py", "--json"))["mine"]["laws"]
+    assert {law["level"] for law in laws} == {"ok"}
     assert "### th-kd" in kdbench("pages", "--output", "-")
     kdbench("plan", "--dataset", "cifar100", "--pair", "resnet20:resnet8", "--recipe", "kd")

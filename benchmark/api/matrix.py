@@ -16,6 +16,7 @@ from benchmark.launch.summary import Summary
 from benchmark.matrix import states
 from benchmark.matrix.plan import Plan
 from benchmark.matrix.request import Request
+from benchmark.reports.tracking import tracked
 
 Retry = Literal["failed", "diverged", "oom", "timeout", "changed", "damaged", "all"]
 
@@ -66,6 +67,9 @@ class Training(Choice, total=False):
         time_limit: minutes of training that a run may take; None means any.
         keep_teacher_outputs: keep what teachers say of the batches, and read what is kept: as it is
             (``fp32``), or rounded, in half the room (``fp16``); None, if nothing is said, does not.
+        track: trackers of experiments that are told of curves, settings and results:
+            ``tensorboard``, ``wandb``, ``trackio``, ``mlflow``, or another that accelerate knows.
+        track_to: folder of those that write files here; ``tracking`` if nothing is said.
         launcher: where the workers are: ``local``, ``ray`` or ``slurm``, of which the others have
             as many as suits them unless ``workers`` says how many.
         launcher_options: the launcher's own, as the command line names them, with ``_`` for ``-``:
@@ -82,6 +86,8 @@ class Training(Choice, total=False):
     checkpoint_minutes: float
     time_limit: float | None
     keep_teacher_outputs: Literal["fp32", "fp16"] | None
+    track: Sequence[str]
+    track_to: str | Path
     launcher: Literal["local", "ray", "slurm"]
     launcher_options: Mapping[str, Any] | None
 
@@ -99,7 +105,7 @@ def plan(
         runs: folder of checkpoints and weights.
         results: folder of the records.
         retry: what to train again although it is recorded, one word or several: ``failed`` is all
-            that has no result.
+            that has no result, ``elsewhere`` what came with a clone (``--own``).
         choice: which cells, see ``Choice``.
 
     Returns:
@@ -128,7 +134,7 @@ def run(
         runs: folder of checkpoints and weights.
         results: folder of the records.
         retry: what to train again although it is recorded, one word or several: ``failed`` is all
-            that has no result.
+            that has no result, ``elsewhere`` what came with a clone (``--own``).
         listener: hears of the progress; None lets the work be done in silence.
         words: which cells, see ``Choice``, and with what they are trained, see ``Training``.
 
@@ -141,7 +147,8 @@ def run(
     own = Training.__annotations__.keys() - Choice.__annotations__.keys()
     means = _means(cast("Training", {word: words.get(word) for word in own if word in words}))
     choice = cast("Choice", {word: it for word, it in words.items() if word not in own})
-    return _session(choice, runs, results, retry).run(means, listener or Listener())
+    heard = tracked(listener or Listener(), means.tells, means.track_to)
+    return _session(choice, runs, results, retry).run(means, heard)
 
 
 def _means(words: Training) -> Means:
@@ -161,6 +168,8 @@ def _means(words: Training) -> Means:
         checkpoint_minutes=words.get("checkpoint_minutes", 1.0),
         limit_minutes=words.get("time_limit"),
         keeps=words.get("keep_teacher_outputs"),
+        track=tuple(words.get("track", ())),
+        track_to=Path(words.get("track_to", "tracking")),
         options={name.replace("_", "-"): value for name, value in options.items()},
     )
 

@@ -42,7 +42,8 @@ def load_results(
           to give the same numbers, ``changed``, or ``unknown`` where there is no such recipe.
           Records of one mean have one of the first two, or one ``recipe_source``;
         * ``recipe_source``, ``recipe_version``, ``data_revision``, ``precision``, ``device``,
-          ``processes``, ``threads``, ``git_commit``, ``git_dirty``: what it came from;
+          ``processor``, ``processes``, ``threads``, ``git_commit``, ``git_dirty``: what it
+          came from;
         * every field of ``Metrics`` and of ``Cost`` in ``benchmark.records.schema``, missing for
           runs that failed;
         * ``finished``, ``identity``.
@@ -70,7 +71,7 @@ SPEC = ("dataset", "protocol", "ranked", "pair", "teacher", "network", "recipe",
         "variant")  # fmt: skip
 MEASURED = (*Metrics.model_fields, *Cost.model_fields)
 ASKED = ("recipe_version", "data_revision")
-WHERE = ("precision", "device", "processes", "threads", "git_commit", "git_dirty")
+WHERE = ("precision", "device", "processor", "processes", "threads", "git_commit", "git_dirty")
 COLUMNS = ("cell", *SPEC, "status", "error", "stale", "source", "recipe_source", *ASKED, *WHERE,
            *MEASURED, "finished", "identity")  # fmt: skip
 

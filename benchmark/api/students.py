@@ -27,7 +27,7 @@ def load_student(
     over the card's classes, as the recipe predicts. The weights of other runs need not be there.
 
     Args:
-        cell: e.g. ``cifar100/resnet20__resnet8/kd/seed0``, or the file of a record.
+        cell: e.g. ``sketchbirds/resnet14__resnet8/kd/seed0``, or the file of a record.
         results: folder of the records.
         runs: folder of checkpoints and weights; weights are kept where they were trained.
         paths: folders with the recipes and cards that the run used.

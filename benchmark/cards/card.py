@@ -121,7 +121,7 @@ class Card(Strict):
             mode="json",
             include={"source", "classes", "image_size", "mean", "std", "augmentation"},
             # Only where the same data lie.
-            exclude={"source": {"folder", "archive", "files", "local"}},
+            exclude={"source": {"folder", "table", "archive", "files", "local"}},
             exclude_none=True,  # what is not set changes nothing, and older records knew it not
         )
         text = json.dumps(parts, sort_keys=True)

@@ -48,9 +48,10 @@ def read_card(path: Path, layouts: LayoutNames | None = None) -> Card:
     if not card.protocols:
         raise CardError(f"the card {path} has no protocol.")
     if isinstance(card.source, FolderSource):
-        # A relative folder is meant from the card, wherever kdbench is called.
+        # What is relative is meant from the card, wherever kdbench is called.
         folder = path.parent / Path(card.source.folder).expanduser()
-        source = card.source.model_copy(update={"folder": str(folder)})
+        table = None if card.source.table is None else str(path.parent / card.source.table)
+        source = card.source.model_copy(update={"folder": str(folder), "table": table})
         return card.model_copy(update={"source": source})
     return card
 

@@ -167,6 +167,8 @@ class FolderSource(InLayout):
     Attributes:
         folder: where they lie, anywhere; relative to the card. A folder of this name under
             ``--data`` is looked at before. It is read and never written to.
+        table: of the layout, where it lies beside the card and not in the folder: its name. One in
+            the folder is taken if there is none beside the card.
         revision: raised by hand when the images change.
         fingerprint: of the list of files with their labels and sizes; if it is given, other files
             are refused.
@@ -174,8 +176,18 @@ class FolderSource(InLayout):
 
     kind: Literal["folder"]
     folder: Line
+    table: InnerPath | None = None
     revision: Line = "1"
     fingerprint: Line = ""
+
+    @model_validator(mode="after")
+    def _table_fits(self, info: ValidationInfo) -> FolderSource:
+        if self.table is not None:
+            if "file" in self.options:
+                raise ValueError("table and the option file name two tables; keep one of them")
+            if (names := _names(info)) is not None:
+                names.check_options(self.layout, {"file": self.table})
+        return self
 
 
 Source = Annotated[HubSource | FolderSource | DrawnSource, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from benchmark.errors import UnknownName
 Entry = dict[str, Any]
 
 
-def describe(kind: str, paths: Sequence[Path], cache_dir: Path) -> list[Entry]:
+def describe(
+    kind: str, paths: Sequence[Path], cache_dir: Path, search: str | None = None
+) -> list[Entry]:
     """All entries of a kind.
 
     Each has at least ``name``; what is broken has ``error``.
@@ -25,13 +28,21 @@ def describe(kind: str, paths: Sequence[Path], cache_dir: Path) -> list[Entry]:
         kind: one of ``LISTS``.
         paths: folders given by ``--path``.
         cache_dir: of the index of recipes.
+        search: a part of the names that are wanted, or a pattern with ``*`` and ``?``; then the
+            networks of timm are among them.
 
     Raises:
         UnknownName: there is no list of this kind.
     """
     if kind not in LISTS:
         raise UnknownName("list", kind, LISTS)
-    return LISTS[kind](paths, cache_dir)
+    entries = LISTS[kind](paths, cache_dir)
+    if search is None:
+        return entries
+    if kind == "networks":
+        entries += _timm_networks()
+    pattern = search.lower() if set(search) & {"*", "?"} else f"*{search.lower()}*"
+    return [entry for entry in entries if fnmatchcase(entry["name"].lower(), pattern)]
 
 
 def _recipes(paths: Sequence[Path], cache_dir: Path) -> list[Entry]:
@@ -53,6 +64,9 @@ def _datasets(paths: Sequence[Path], _cache_dir: Path) -> list[Entry]:
             "train": card.splits["train"],
             "test": card.splits["test"],
             "protocols": list(card.protocols),
+            "pairs_by_protocol": {
+                name: list(card.pairs_of(protocol)) for name, protocol in card.protocols.items()
+            },
             "pairs": list(card.pairs),
             "licence": card.licence,
             "path": catalogue.origin(card.name),
@@ -71,6 +85,18 @@ def _networks(_paths: Sequence[Path], _cache_dir: Path) -> list[Entry]:
     return [
         {"name": info.name, "parameters": info.parameters, "macs": info.macs}
         for info in CIFAR_NETWORKS
+    ]
+
+
+def _timm_networks() -> list[Entry]:
+    """Those of timm; how large they are is not known before they are built."""
+    import timm  # imports torch
+
+    from benchmark.networks.names import TIMM_PREFIX
+
+    return [
+        {"name": TIMM_PREFIX + name, "parameters": None, "macs": None}
+        for name in timm.list_models()
     ]
 
 

@@ -16,10 +16,13 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, deploy, matrix
+from benchmark.cli.author import check_app, try_
 from benchmark.cli.data import data_app
 from benchmark.cli.doctor import doctor
+from benchmark.cli.help.manual import furnish
 from benchmark.cli.new import new_app
-from benchmark.cli.output import DEBUG, console, say
+from benchmark.cli.output import DEBUG, announced, console, say
+from benchmark.cli.runs import runs_app
 from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
@@ -28,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": matrix.run,
     "plan": matrix.plan,
     "status": matrix.status,
+    "try": try_,
     "list": board.list_,
     "show": board.show,
     "verify": verify,
@@ -44,14 +48,16 @@ COMMANDS: dict[str, Callable[..., None]] = {
 app = typer.Typer(
     help="Run matrices of knowledge distillation: data sets × pairs × recipes × seeds.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(announced(_name)(_command))
 app.add_typer(new_app, name="new")
+app.add_typer(check_app, name="check")
 app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
+furnish(app)
 
 
 def _version(wanted: bool) -> None:
@@ -79,7 +85,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     anywhere = {word for word in ("--debug", "--offline") if word in words}
     words = [word for word in words if word not in anywhere]
     DEBUG.set("--debug" in anywhere)
-    if "--offline" in anywhere:
+    if "--offline" in anywhere or hub.offline():
         hub.go_offline()  # before anything is imported that would make connections
     try:
         app(args=words, prog_name="kdbench")

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import (
+    CellArgument,
     FormatOption,
     JsonOption,
     Kind,
+    Page,
     PathOption,
     ResultsOption,
     RunsOption,
@@ -21,7 +23,17 @@ from benchmark.folders import cache_folder
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[
+        Kind, typer.Argument(help="What to list: recipes, datasets, networks or suites.")
+    ],
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search",
+            help="Only names with this in them, or like this: 'resnet*d'; of networks those of "
+            "timm too.",
+        ),
+    ] = None,
     path: PathOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,17 +41,15 @@ def list_(
     from benchmark.catalogues.lists import describe
     from benchmark.reports.terminal.listings import listing_table
 
-    entries = describe(kind.value, path or [], cache_folder())
+    entries = describe(kind.value, path or [], cache_folder(), search)
     if as_json:
         print_json(entries, ascii_only=False)
     else:
-        console().print(listing_table(kind.value, entries))
+        console().print(listing_table(kind.value, entries, search=search))
 
 
 def show(
-    cell: Annotated[
-        str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
-    ],
+    cell: CellArgument,
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     path: PathOption = None,
@@ -47,11 +57,13 @@ def show(
 ) -> None:
     """Show one record for a person; of a failed run, the file with the whole error too."""
     from benchmark.catalogues.today import current, sources
+    from benchmark.matrix.elsewhere import Elsewhere
+    from benchmark.records.places import other_roots
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
-    from benchmark.training.keeping.folders import RunFolders
+    from benchmark.training.keeping.workspace import Workspace
 
-    store = Store(results)
+    store, workspace = Store(results), Workspace(runs)
     record = store.lookup(cell)
     if as_json:
         write_out(record.model_dump_json(indent=2) + "\n")
@@ -59,10 +71,19 @@ def show(
     known = sources(path or [], cache_folder(), store.attested()[0])
     reason = current(path or [], cache_folder()).reason(record.spec)
     stale = [f"Stale: its {reason} is not that of today."] if reason else []
-    traceback = RunFolders(runs).traceback_of(record.identity)
+    traceback = workspace.folders.traceback_of(record.identity)
     whole = [f"The whole error: {traceback}."] if record.error and traceback.is_file() else []
+    from_elsewhere = Elsewhere(store, workspace)(record)
+    clone = ["Recorded elsewhere: it came with a clone, its weights are not in --runs."]
+    place = store.path_of(record.spec).relative_to(store.root)
+    others = [
+        f"This one is in {results}; another one of this cell is in {other}: add --results {other}."
+        for other in other_roots(results)
+        if (other / place).is_file()
+    ]
+    notes = [*stale, *whole, *(clone if from_elsewhere else []), *others]
     out = console()
-    out.print(record_view(record, source=known.group(record), notes=[*stale, *whole]))
+    out.print(record_view(record, source=known.group(record), notes=notes))
     if whole and DEBUG.get():
         say(out, traceback.read_text(encoding="utf-8", errors="replace"))
 
@@ -109,22 +130,38 @@ def leaderboard(
 
 
 def pages(
+    ctx: typer.Context,
+    of: Annotated[Page, typer.Argument(help="Of what: recipes or commands.")] = Page.recipes,
     output: Annotated[
-        Path, typer.Option("--output", help="File to write; - is the standard output.")
-    ] = Path("recipes.md"),
+        Path | None,
+        typer.Option(
+            "--output",
+            help="File to write, else recipes.md or commands.md; - is the standard output.",
+        ),
+    ] = None,
     path: PathOption = None,
 ) -> None:
-    """Write a page of the recipes: equations, papers, settings. With --path, of those there."""
-    from benchmark.catalogues.pages import recipe_page
-    from benchmark.reports.leaderboard import save
+    """Write a page of the recipes (equations, papers, settings), or one of the commands.
 
-    text, broken = recipe_page(path or [], cache_folder(), output.parent)
+    With --path it is of the recipes there.
+    """
+    from benchmark.catalogues.pages import recipe_page
+    from benchmark.cli.help.manual import manuals
+    from benchmark.reports.leaderboard import save
+    from benchmark.reports.pages.commands import command_page
+
+    target = output or Path(f"{of.value}.md")
+    broken: tuple[str, ...] = ()
+    if of is Page.commands:
+        text = command_page(manuals(ctx.find_root().command))
+    else:
+        text, broken = recipe_page(path or [], cache_folder(), target.parent)
     aside = console(stderr=True)
     for problem in broken:
         say(aside, f"Left out: {problem}")
-    if str(output) == "-":
+    if str(target) == "-":
         write_out(text)
     else:
-        save(text, output)
-        aside.print(f"Wrote {output}.", highlight=False)
+        save(text, target)
+        aside.print(f"Wrote {target}.", highlight=False)
     raise typer.Exit(1 if broken else 0)

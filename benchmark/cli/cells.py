@@ -14,10 +14,12 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from benchmark.cli import completion
 from benchmark.cli.launchers import LauncherOptions
 from benchmark.cli.options import (
     DataOption,
@@ -27,7 +29,9 @@ from benchmark.cli.options import (
     ProtocolOption,
     RecipeOption,
 )
+from benchmark.cli.output import MOMENT
 from benchmark.folders import cache_folder
+from benchmark.memory import staying
 
 if TYPE_CHECKING:
     from benchmark.launch.means import Means
@@ -36,11 +40,12 @@ if TYPE_CHECKING:
 # Every help text lists options in this order, a command's own between those of the choice.
 ORDER = (
     "suite", "dataset", "pair", "recipe", "seeds", "protocol", "data", "runs", "results",
-    "teacher_checkpoint", "retry", "minutes", "dry_run", "measure", "watch", "precision", "workers",
-    "threads", "memory_per_worker", "compile_steps", "checkpoint_minutes", "time_limit",
-    "keep_teacher_outputs", "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker",
-    "cpus_per_worker", "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
-    "slurm_constraint", "slurm_setup", "detach", "path", "as_json",
+    "teacher_checkpoint", "retry", "own", "minutes", "weights", "dry_run", "yes", "measure",
+    "watch", "precision", "workers", "threads", "memory_per_worker", "compile_steps",
+    "checkpoint_minutes", "time_limit", "keep_teacher_outputs", "keep_teacher_outputs_fp16",
+    "track", "track_to", "launcher", "gpus_per_worker", "cpus_per_worker", "ray_address",
+    "slurm_partition", "slurm_time", "slurm_account", "slurm_qos", "slurm_constraint",
+    "slurm_setup", "detach", "path", "as_json",
 )  # fmt: skip
 
 
@@ -50,10 +55,19 @@ class CellOptions:
 
     suite: Annotated[
         str | None,
-        typer.Option("--suite", help="A named choice of cells; 'quick' if no --dataset."),
+        typer.Option(
+            "--suite",
+            help="A named choice of cells; 'quick' if no --dataset.",
+            autocompletion=completion.suites,
+        ),
     ] = None
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="Name of a data set; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            help="Name of a data set; repeatable.",
+            autocompletion=completion.datasets,
+        ),
     ] = None
     pair: Annotated[
         list[str] | None,
@@ -62,9 +76,10 @@ class CellOptions:
         ),
     ] = None
     recipe: RecipeOption = None
-    seeds: Annotated[str | None, typer.Option("--seeds", help="How many (3) or which (0,2,5).")] = (
-        None
-    )
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="How many (3: the seeds 0, 1, 2), or which (0,2,5 or 1-3)."),
+    ] = None
     protocol: ProtocolOption = None
     teacher_checkpoint: Annotated[
         list[str] | None,
@@ -154,6 +169,21 @@ class MeansOptions(LauncherOptions):
         ),
     ] = False
 
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            help="Tell a tracker of curves, settings and results: tensorboard, wandb, trackio, "
+            "mlflow, or another that accelerate knows; repeatable.",
+        ),
+    ] = None
+    track_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--track-to", help="Folder of trackers that write files here; else tracking/."
+        ),
+    ] = None
+
     def made(self) -> Means:
         """The means."""
         from benchmark.launch.means import Means  # imports torch
@@ -172,6 +202,8 @@ class MeansOptions(LauncherOptions):
             checkpoint_minutes=self.checkpoint_minutes,
             limit_minutes=self.time_limit,
             keeps="fp16" if self.keep_teacher_outputs_fp16 else exactly,
+            track=tuple(self.track or ()),
+            track_to=self.track_to or Path("tracking"),
             options=self.chosen(),
         )
 
@@ -192,10 +224,15 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
-        made = {
-            name: group(**{option.name: values.pop(option.name) for option in fields(group)}).made()
-            for name, group in groups.items()
-        }
+        MOMENT.say("loading PyTorch")
+        with staying():
+            made = {
+                name: group(
+                    **{option.name: values.pop(option.name) for option in fields(group)}
+                ).made()
+                for name, group in groups.items()
+            }
+        MOMENT.say("reading recipes, cards and records")
         command(**made, **values)
 
     parameters = inspect.signature(command).parameters

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli import completion
 from benchmark.cli.options import DataOption, JsonOption, PathOption
-from benchmark.cli.output import console, print_json, say
+from benchmark.cli.output import announced, console, print_json, say
 from benchmark.folders import cache_folder
 
 if TYPE_CHECKING:
     from benchmark.cards.card import Card
 
 data_app = typer.Typer(help="Look at data sets, and fetch them.", no_args_is_help=True)
-NameArgument = Annotated[str, typer.Argument(help="Name of a data set.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="Name of a data set.", autocompletion=completion.datasets)
+]
 
 
 @data_app.command()
+@announced("data check")
 def check(
     name: NameArgument,
     data: DataOption = None,
@@ -29,26 +35,25 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every image, also those that are kept; count, compare, name what is broken, draw."""
-    from PIL import Image
+    """Read every image, also those that are kept: what is broken, uneven, or there twice?
 
+    Counts and compares with the card, names every image that cannot be read, finds identical and
+    nearly identical images in train and test, draws a picture. Exit code 1 if a training would
+    stumble; warnings alone leave it 0.
+    """
     from benchmark.data.kept.pixel_files import check_pixels
     from benchmark.data.look.inspection import inspect
     from benchmark.data.look.inspection import sheet as draw
     from benchmark.data.opening import open_data
-    from benchmark.errors import DataError, UsageError
+    from benchmark.errors import DataError
     from benchmark.reports.terminal.listings import data_table
     from benchmark.reports.terminal.live import listener
 
     card, aside, out = _card(name, path), listener(console(stderr=True)), console()
     picture = sheet or Path(f"{name}.png")
-    # Before every image is read, not after.
-    if picture.suffix.lower() not in Image.registered_extensions() or not picture.parent.is_dir():
-        raise UsageError(
-            f"cannot write the picture {picture}: name a file that ends in .png, in a folder that "
-            "exists."
-        )
-    found = open_data(card, data, cache_folder(), listener=aside, thorough=True)
+    _can_be_written(picture)  # before every image is read, not after
+    with _all_faults(name, as_json):
+        found = open_data(card, data, cache_folder(), listener=aside, thorough=True)
     with aside.progress(f"reading {card.title}", sum(card.splits.values())) as advance:
         report = inspect(found, advance=advance)
     for folder in sorted((cache_folder() / card.name).glob("*.images")):
@@ -68,6 +73,7 @@ def check(
 
 
 @data_app.command()
+@announced("data fetch")
 def fetch(
     name: NameArgument,
     to: Annotated[
@@ -127,6 +133,34 @@ def cache(
         print_json({"deleted": clear, "files": entries})
     else:
         console().print(cache_table(entries, deleted=clear))
+
+
+def _can_be_written(picture: Path) -> None:
+    from PIL import Image
+
+    from benchmark.errors import UsageError
+
+    if picture.suffix.lower() not in Image.registered_extensions() or not picture.parent.is_dir():
+        raise UsageError(
+            f"cannot write the picture {picture}: name a file that ends in .png, in a folder that "
+            "exists."
+        )
+
+
+@contextlib.contextmanager
+def _all_faults(name: str, as_json: bool) -> Iterator[None]:
+    """Where a message holds the first faults alone, all of them can be had."""
+    from benchmark.errors import DataError, ManyFaults
+
+    try:
+        yield
+    except ManyFaults as error:
+        if as_json:
+            print_json({"dataset": name, "problems": error.faults})
+            raise typer.Exit(1) from None
+        if len(error.faults) > error.SHOWN:
+            raise DataError(f"{error}\n'kdbench data check {name} --json' names all.") from None
+        raise
 
 
 def _card(name: str, path: list[Path] | None) -> Card:

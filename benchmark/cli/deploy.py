@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.options import DataOption, JsonOption, PathOption, ResultsOption, RunsOption
+from benchmark.cli import completion
+from benchmark.cli.options import (
+    CellArgument,
+    DataOption,
+    JsonOption,
+    PathOption,
+    ResultsOption,
+    RunsOption,
+)
 from benchmark.cli.output import console, print_json, say
 
 if TYPE_CHECKING:
     from benchmark.work.rebuilding import Student
 
-CellArgument = Annotated[
-    str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
-]
 TeacherOption = Annotated[
     list[str] | None,
     typer.Option("--teacher-checkpoint", help="NETWORK=FILE with weights that were brought."),
@@ -179,7 +184,13 @@ def evaluate(
 
 
 def latency(
-    cell: Annotated[list[str], typer.Argument(help="One cell or several, as 'show' takes them.")],
+    cell: Annotated[
+        list[str],
+        typer.Argument(
+            help="One or several, e.g. sketchbirds/resnet14__resnet8/kd/seed0.",
+            autocompletion=completion.cells,
+        ),
+    ],
     way: WayOption = None,
     batch: BatchOption = None,
     seconds: SecondsOption = 1.0,

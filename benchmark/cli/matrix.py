@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +12,15 @@ import typer
 from benchmark.cli.cells import choosing_cells
 from benchmark.cli.options import (
     JsonOption,
+    OwnOption,
     ResultsOption,
     Retry,
     RetryOption,
     RunsOption,
 )
-from benchmark.cli.output import DEBUG, console, print_json, say
+from benchmark.cli.output import DEBUG, MOMENT, console, print_json, say
 from benchmark.folders import cache_folder
+from benchmark.memory import collecting_later, staying
 
 MEASURED_S = 8.0  # of the steps of a group: the rate is then within some percent
 WATCH_S = 2.0  # seldom enough for a folder of a thousand runs on NFS
@@ -39,6 +42,7 @@ def run(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
@@ -48,15 +52,17 @@ def run(
 
     What is recorded is not trained again, what was interrupted goes on: repeat the command.
     """
-    from benchmark.launch.session import Session
     from benchmark.reports.terminal.live import listener
 
-    session = Session(request, runs=runs, results=results, retry=_words(retry))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    MOMENT.say("planning")
     if dry_run:
         _show_plan(session, means, as_json=as_json)
         return
+    from benchmark.reports.tracking import tracked
+
     out = console(stderr=as_json)
-    summary = session.run(means, listener(out))
+    summary = session.run(means, tracked(listener(out), means.tells, means.track_to))
     if not summary.is_main_process:
         raise typer.Exit(0)  # the main process speaks; a launcher would end it if this one failed
     if as_json:
@@ -74,6 +80,7 @@ def plan(
     runs: RunsOption = Path("runs"),
     results: ResultsOption = Path("results"),
     retry: RetryOption = None,
+    own: OwnOption = False,
     measure: Annotated[
         bool,
         typer.Option(
@@ -86,11 +93,11 @@ def plan(
 
     Times are of groups that were trained or measured on this machine, or of records.
     """
-    from benchmark.launch.session import Session
-    from benchmark.reports.terminal.live import listener
-
-    session = Session(request, runs=runs, results=results, retry=_words(retry))
+    session = _session(request, runs=runs, results=results, retry=_words(retry, own=own))
+    MOMENT.say("planning")
     if measure:
+        from benchmark.reports.terminal.live import listener
+
         heard = listener(console(stderr=True))
         session.forecasts(means).measure(session.recipes, heard, seconds=MEASURED_S)
         heard.close()
@@ -114,11 +121,10 @@ def status(
     """
     from dataclasses import asdict
 
-    from benchmark.launch.session import Session
     from benchmark.reports.terminal.results import coverage_table
     from benchmark.reports.terminal.work import watching, work_tables
 
-    session = Session(request, runs=runs, results=results)
+    session = _session(request, runs=runs, results=results)
     if as_json:
         print_json(session.coverage())
         return
@@ -131,14 +137,34 @@ def status(
             if not watch or not (at_work or any(row["missing"] for row in coverage)):
                 break
             time.sleep(WATCH_S)
-    for note in session.notes():
+    for note in [*session.notes(), *_other_records(results)]:
         say(out, note)
 
 
-def _words(retry: list[Retry] | None) -> list[states.Retry]:
+def _session(
+    request: Request, *, runs: Path, results: Path, retry: Collection[states.Retry] = ()
+) -> Session:
+    with staying():
+        from benchmark.launch.session import Session  # imports all that trains
+    with collecting_later():
+        return Session(request, runs=runs, results=results, retry=retry)
+
+
+def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
     from benchmark.matrix import states  # imports torch
 
-    return [states.Retry(word.value) for word in retry or ()]
+    elsewhere = [states.Retry.elsewhere] if own else []
+    return [*(states.Retry(word.value) for word in retry or ()), *elsewhere]
+
+
+def _other_records(results: Path) -> list[str]:
+    """Where to look too: what was trained into another folder is not in the table."""
+    from benchmark.records.places import other_roots
+
+    return [
+        f"This is of {results}; there are records in {other}, too: add --results {other}."
+        for other in other_roots(results)
+    ]
 
 
 def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:
@@ -157,6 +183,7 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     from benchmark.catalogues.today import sources
     from benchmark.launch.summary import tracebacks
     from benchmark.reports.board.aggregate import aggregate
+    from benchmark.reports.terminal.afterwards import Folders, afterwards
     from benchmark.reports.terminal.results import result_table
 
     known = sources(session.request.paths, cache_folder(), session.store.attested()[0])
@@ -165,5 +192,6 @@ def _show_results(session: Session, summary: Summary, out: Console) -> None:
     if DEBUG.get():
         for text in tracebacks(summary.failed):
             say(out, text)
-    for line in summary.lines():
+    folders = Folders(session.store.root, session.workspace.root, session.request.paths)
+    for line in (*summary.lines(), *afterwards(folders, session.example())):
         say(out, line)

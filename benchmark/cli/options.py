@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from benchmark.cli import completion
+
 
 class Retry(StrEnum):
     """What is trained again although it is recorded; the words of ``matrix.states.Retry``."""
@@ -29,6 +31,13 @@ class Precision(StrEnum):
     auto = "auto"
 
 
+class Page(StrEnum):
+    """What a page can be made of."""
+
+    recipes = "recipes"
+    commands = "commands"
+
+
 class Kind(StrEnum):
     """What can be listed."""
 
@@ -38,17 +47,29 @@ class Kind(StrEnum):
     suites = "suites"
 
 
+CellArgument = Annotated[
+    str,
+    typer.Argument(
+        help="e.g. sketchbirds/resnet14__resnet8/kd/seed0, or a record's file.",
+        autocompletion=completion.cells,
+    ),
+]
 RecipeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--recipe",
         help="NAME, 'NAME\\[key=value,…]', 'NAME\\[key=1|2|4]' for each of the values, or '*' for "
         "every method; repeatable.",
+        autocompletion=completion.recipes,
     ),
 ]
 ProtocolOption = Annotated[
     str | None,
-    typer.Option("--protocol", help="NAME or 'NAME\\[epochs=…]'; else the data set's first."),
+    typer.Option(
+        "--protocol",
+        help="NAME or 'NAME\\[epochs=…]'; else the data set's first.",
+        autocompletion=completion.protocols,
+    ),
 ]
 DataOption = Annotated[
     Path | None,
@@ -66,6 +87,14 @@ RetryOption = Annotated[
         "--retry",
         help="Train again what has no result (failed, or only diverged, oom, timeout), what came "
         "from another source of its recipe (changed), or cannot be read (damaged); repeatable.",
+    ),
+]
+OwnOption = Annotated[
+    bool,
+    typer.Option(
+        "--own",
+        help="Train here what came recorded with a clone: records that git has and whose weights "
+        "are not in --runs.",
     ),
 ]
 FormatOption = Annotated[

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UsageError
 from benchmark.reports.terminal import console
+from benchmark.reports.terminal.moment import MOMENT
 
 if TYPE_CHECKING:
     from benchmark.reports.terminal import Console
 
-__all__ = ["DEBUG", "console", "print_json", "say", "write_out"]
+__all__ = ["DEBUG", "MOMENT", "announced", "console", "print_json", "say", "write_out"]
 
 DEBUG: ContextVar[bool] = ContextVar("debug", default=False)  # whether tracebacks are shown
+
+
+def announced(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command say on a terminal that it is there, before it imports what is slow to import.
+
+    Args:
+        name: of the command, for a person.
+
+    Returns:
+        What decorates a command; its options are as they were.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_first_words(**values: Any) -> None:
+            MOMENT.say(f"loading what 'kdbench {name}' needs")
+            try:
+                command(**values)
+            finally:
+                MOMENT.clear()
+
+        return with_first_words
+
+    return decorate
 
 
 def say(where: Console, text: object) -> None:
@@ -30,6 +57,7 @@ def write_out(text: str) -> None:
     Raises:
         UsageError: the standard output does not take it.
     """
+    MOMENT.clear()
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

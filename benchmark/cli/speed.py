@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark.cli import completion
 from benchmark.cli.options import (
     DataOption,
     JsonOption,
@@ -21,7 +22,12 @@ from benchmark.cli.output import console, print_json, say
 from benchmark.folders import cache_folder
 
 DatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="Whose images; else the suite 'quick'.")
+    str | None,
+    typer.Option(
+        "--dataset",
+        help="Whose images; else the suite 'quick'.",
+        autocompletion=completion.datasets,
+    ),
 ]
 PairOption = Annotated[str | None, typer.Option("--pair", help="teacher:student.")]
 SecondsOption = Annotated[

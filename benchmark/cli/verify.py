@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark.cli.options import DataOption, JsonOption, PathOption, ResultsOption, RunsOption
+from benchmark.cli.options import (
+    CellArgument,
+    DataOption,
+    JsonOption,
+    PathOption,
+    ResultsOption,
+    RunsOption,
+)
 from benchmark.cli.output import console, print_json, say
 from benchmark.errors import UsageError
 from benchmark.folders import cache_folder
@@ -19,9 +26,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    cell: Annotated[
-        str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
-    ],
+    cell: CellArgument,
     train: Annotated[
         bool, typer.Option("--train", help="Train the cell again; else evaluate its weights.")
     ] = False,

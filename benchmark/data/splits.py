@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.cards.card import Card
+from benchmark.data.decoding import ImageFile
 from benchmark.data.pictures import Pictures
 from benchmark.errors import UsageError
 
@@ -29,6 +30,15 @@ class ImageList(Protocol):
 
     def select(self, positions: Sequence[int]) -> ImageList:
         """Some of the images, in the given order."""
+        ...
+
+
+@runtime_checkable
+class ImageFiles(ImageList, Protocol):
+    """The same, where the files that the images were stored as are at hand."""
+
+    def file(self, position: int, /) -> ImageFile:
+        """One image, not decoded."""
         ...
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.errors import first_line
 from benchmark.launch.workers.pool import memory_kills
 from benchmark.processes import cores
+from benchmark.reports.wording.counts import counted
 from benchmark.work.accelerator import has_bf16
 
 GB = 2**30

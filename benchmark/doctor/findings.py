@@ -71,11 +71,6 @@ def ok(what: str) -> Finding:
     return Finding(Level.ok, what)
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """``1 record`` or ``3 records``."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
 @dataclass(frozen=True)
 class Surroundings:
     """Where is looked, and how closely.

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 from huggingface_hub import constants
 
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.files import left_over, probe, sweep, unheard_of
+from benchmark.reports.wording.counts import counted
 
 GB = 1e9
 NO_ROOM, LITTLE_ROOM = 0.1 * GB, 2 * GB

@@ -9,8 +9,9 @@ from pathlib import Path
 from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
 from benchmark import hub
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.errors import first_line
+from benchmark.reports.wording.counts import counted
 
 FLAGS = (hub.OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 

@@ -14,9 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import benchmark
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.errors import first_line
 from benchmark.folders import PACKAGE
+from benchmark.reports.wording.counts import counted
 
 ROOT = PACKAGE.parent  # of a checkout
 IMPORTED = (

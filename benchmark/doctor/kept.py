@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmark.data.kept import decoded, pixel_files
 from benchmark.data.kept.listing import Kept, list_kept
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
+from benchmark.reports.wording.counts import counted
 from benchmark.training.answers.files import KIND
 from benchmark.training.keeping.sealed import Damaged, read_heading, read_sealed
 

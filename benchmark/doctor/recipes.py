@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmark.cards.suites import read_suite, suite_names
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.layouts.catalogue import known_cards
 from benchmark.recipe.index import describe_recipes
 from benchmark.reports.formats import load_formats
+from benchmark.reports.wording.counts import counted
 
 
 def recipes(around: Surroundings) -> Iterator[Finding]:

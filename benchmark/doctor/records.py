@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from benchmark.catalogues.today import current, sources
-from benchmark.doctor.findings import Check, Finding, Level, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.records.sources import Standing
 from benchmark.records.store import Store, Unreadable
 from benchmark.reports.board.staleness import stale_records
+from benchmark.reports.wording.counts import counted
 
 
 def readable(around: Surroundings) -> Iterator[Finding]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmark.doctor.findings import Check, Finding, Level, Repair, Surroundings, counted, ok
+from benchmark.doctor.findings import Check, Finding, Level, Repair, Surroundings, ok
 from benchmark.launch.claims import EXPIRY_S, Holder, abandoned, clear, living
 from benchmark.records.schema import Record
 from benchmark.records.writing import set_aside
+from benchmark.reports.wording.counts import counted
 from benchmark.training.keeping.checkpoint_files import FORMAT, KIND
 from benchmark.training.keeping.sealed import Damaged, Heading, Outdated, read_heading, read_sealed
 from benchmark.training.keeping.workspace import KNOWN, WEIGHTS, unsealed_identity

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.events import Listener
+from benchmark.events import Listener, Planned
 from benchmark.launch.claims import Claims
 from benchmark.launch.conductor import Conductor
 from benchmark.launch.launcher import Launcher
@@ -21,7 +21,9 @@ from benchmark.launch.times.outlook import NoOutlook, Outlook
 from benchmark.launch.workers.inline import Inline
 from benchmark.matrix.plan import Plan
 from benchmark.matrix.request import Request
+from benchmark.matrix.run import AnyRun
 from benchmark.matrix.states import Retry
+from benchmark.records.places import place_of
 from benchmark.records.store import Store
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.walls.listening import Steady
@@ -89,6 +91,7 @@ def carry_out(
         if isinstance(launcher, Inline) and not launcher.leads:
             launcher.follow()
             return None
+    listener.planned([_planned(run) for run in plan.todo])
     listener.matrix_started(len(plan.todo), len(plan.runs) - len(plan.todo))
     for reason in left_out:
         listener.note(f"left out: {reason}")
@@ -99,10 +102,16 @@ def carry_out(
             ended_by = _in_jobs(assignment, means, order, listener)
         else:
             outlook = _outlook(order, means, listener)
+            outlook.say()
             ended_by = _with(launcher, assignment, order, listener, outlook)
     finally:
         listener.close()
     return Carried(order.outcomes, ended_by)
+
+
+def _planned(run: AnyRun) -> Planned:
+    cell = place_of(run.spec).with_suffix("").as_posix()
+    return Planned(run.identity, run.label, cell, run.spec.model_dump(mode="json"))
 
 
 def _with(
@@ -116,7 +125,7 @@ def _with(
     plan = assignment.plan
     recorder = Recorder(assignment.store, assignment.workspace)
     recorder.remember(plan.runs)
-    recorder.again = plan.again
+    recorder.again = {identity: plan.known[identity].checksum for identity in plan.again}
     # What cannot be had is said before anything is trained.
     recorder.published = fetch_published(plan.todo, listener)
     conductor = Conductor(

@@ -110,6 +110,7 @@ class Conductor:
         if not data or self._stop_if_asked():
             return
         self.launcher.start(next(self._numbers), Opening(tuple(data.values())))
+        self.outlook.prepare()
         while self.launcher.busy:
             for message in self.launcher.wait(LOOK_S):
                 if isinstance(message, Ended):
@@ -159,9 +160,9 @@ class Conductor:
                 self._tell(heard.work, done, epochs)
             case "epoch_finished", (epoch, _, _):
                 self._tell(heard.work, epoch, None)
+        self.outlook.heard(heard)  # what is left after an epoch is told with it
         with suppress(Exception):  # who listens may be anyone's
             self._retell(heard)
-        self.outlook.heard(heard)
 
     def _tell(self, work: int, epoch: int, epochs: int | None) -> None:
         for run in self._running.get(work, ()):
@@ -229,9 +230,8 @@ class Conductor:
         elif len(runs) > 1:
             self._retries.apart(runs, death)
         else:
-            status = STATUS[death.cause]
             failure = Failure(kind="Died", message=death.reason, where="its process")
-            self._record(runs[0], Failed(status, failure))
+            self._record(runs[0], Failed(STATUS[death.cause], failure))
 
     def _record(self, run: AnyRun, ending: Finished | Failed) -> None:
         if self._environment is None:

@@ -23,6 +23,11 @@ USUAL = {
 }
 
 
+def named(run: AnyRun) -> str:
+    """A run among those of other seeds, for a person."""
+    return f"{run.label}, seed {run.spec.seed}"
+
+
 @dataclass
 class Ends:
     """Ends the runs of an order.
@@ -55,7 +60,17 @@ class Ends:
             self.release(run, Outcome.disturbed, "its result could not be written")
         elif not self.still_held([run]):
             return  # taken over while this process slept over the writing: one of them says the end
-        elif isinstance(ending, Finished):
+        else:
+            self._say_record(run)
+            self._released(run, ending)
+
+    def _say_record(self, run: AnyRun) -> None:
+        record = self.order.store.find(run.spec)
+        if record is not None:
+            self.listener.recorded(run.identity, record.model_dump(mode="json"))
+
+    def _released(self, run: AnyRun, ending: Finished | Failed) -> None:
+        if isinstance(ending, Finished):
             self.release(run, Outcome.recorded, f"{ending.metrics.top1:.2f} %")
         else:
             self.release(run, Outcome.failed, f"{ending.status}: {ending.failure.message}")
@@ -91,7 +106,7 @@ class Ends:
 
     def say(self, run: AnyRun, outcome: Outcome, said: str = "") -> None:
         """Tell the listener."""
-        self.listener.run_finished(run.label, said or USUAL.get(outcome, outcome.value))
+        self.listener.run_finished(named(run), said or USUAL.get(outcome, outcome.value))
 
     def _written(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> bool:
         for pause in (*self.pauses_s, None):

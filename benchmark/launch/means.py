@@ -49,6 +49,8 @@ class Means:
         checkpoint_minutes: between two checkpoints.
         limit_minutes: of training that a run may take; None means any.
         keeps: how exactly what teachers say is kept for later runs; None keeps nothing.
+        track: trackers of experiments, as accelerate has them.
+        track_to: folder of those that write files here.
         options: of the launcher, by their names on the command line.
     """
 
@@ -64,6 +66,8 @@ class Means:
     checkpoint_minutes: float = 1.0
     limit_minutes: float | None = None
     keeps: Exactness | None = None
+    track: tuple[str, ...] = ()
+    track_to: Path = Path("tracking")
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,6 +98,11 @@ class Means:
                     f"--{option} {value:g}: write a number that is at least {least:g}, or leave "
                     "it out."
                 )
+
+    @property
+    def tells(self) -> tuple[str, ...]:
+        """The trackers that this process tells; jobs of a cluster tell theirs."""
+        return () if self.launcher == "slurm" else self.track
 
     @property
     def keep(self) -> Keep | None:

@@ -16,6 +16,7 @@ from benchmark.launch.order import Order
 from benchmark.launch.progress import AtWork, at_work
 from benchmark.launch.summary import Summary, failed_runs
 from benchmark.launch.times.forecast import Forecasts, GroupForecast
+from benchmark.matrix.elsewhere import Elsewhere, note
 from benchmark.matrix.plan import Plan, cells_of, make_plan
 from benchmark.matrix.request import Request, choice_of
 from benchmark.matrix.run import AnyRun, ImportedRun, Run
@@ -126,7 +127,7 @@ class Session:
             "recorded": sum(known.has_result for known in plan.known.values()),
             "to_train": len(plan.todo),
             "left_out": self.refusals,
-            "notes": notes_on(plan.left()),
+            "notes": [*notes_on(plan.left()), *plan.elsewhere()],
             "workers": forecast.workers,
             "seconds": forecast.seconds,
             "groups_of_unknown_time": forecast.unknown,
@@ -158,7 +159,8 @@ class Session:
 
     def known(self) -> dict[str, Known]:
         """What is known of every run that the cells need, by identity."""
-        return known_of(self.runs().values(), self.store)
+        elsewhere = Elsewhere(self.store, self.workspace)
+        return known_of(self.runs().values(), self.store, elsewhere)
 
     def coverage(self) -> list[dict[str, Any]]:
         """How many cells are in each state, by data set, pair and recipe, and why if not done."""
@@ -182,12 +184,26 @@ class Session:
 
     def notes(self) -> list[str]:
         """What a person must know of what is recorded and not done."""
-        return notes_on(self.known().values())
+        known = self.known()
+        return [
+            *notes_on(known.values()),
+            *note([known[c.run.identity].elsewhere for c in self.cells]),
+        ]
 
     def records(self) -> list[Record]:
         """Records of the chosen cells and of all that they build on, without stale ones."""
         found = (self.store.find(run.spec) for run in self.runs().values())
         return [record for record in found if record is not None]
+
+    def example(self) -> str | None:
+        """The best of the chosen cells as ``kdbench show`` takes it, else a run that has a record.
+
+        None if nothing is recorded.
+        """
+        scored = [(top1, path) for path, top1 in self._results().values() if top1 is not None]
+        found = [str(self.store.path_of(record.spec)) for record in self.records()]
+        path = max(scored)[1] if scored else min(found, default=None)
+        return path and Path(path).relative_to(self.store.root).with_suffix("").as_posix()
 
     def _results(self) -> dict[str, tuple[str, float | None]]:
         results = {}

@@ -152,7 +152,7 @@ class Summary:
         ):
             if number := self.count(outcome):
                 lines.append(f"{number} {'run' if number == 1 else 'runs'} {text}.")
-        return [*lines, *told(self.failed), *notes_on(self.plan.left())]
+        return [*lines, *told(self.failed), *notes_on(self.plan.left()), *self.plan.elsewhere()]
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
@@ -160,7 +160,7 @@ class Summary:
             "outcomes": dict(Counter(outcome.value for outcome in self.outcomes.values())),
             "given_up": self.given_up,
             "damaged": self.damaged,
-            "notes": notes_on(self.plan.left()),
+            "notes": [*notes_on(self.plan.left()), *self.plan.elsewhere()],
             "failed": [
                 {
                     "cell": one.cell,

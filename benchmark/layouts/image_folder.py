@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.cards.fields import SPLITS, SplitName
-from benchmark.errors import DataError
+from benchmark.errors import DataError, ManyFaults
 from benchmark.layouts.listing import IMAGE_SUFFIXES, Layout, Listing, Places
 
-_HALF = frozenset((".part", ".crdownload", ".download", ".tmp", ".partial"))
-_NO_IMAGES = frozenset(("thumbs.db", "desktop.ini"))
+TEST_FOLDERS = ("test", "val", "validation")
+HALF = frozenset((".part", ".crdownload", ".download", ".tmp", ".partial"))
+NO_IMAGES = frozenset(("thumbs.db", "desktop.ini"))
 
 
 def read(places: Places, options: Mapping[str, str]) -> Listing:
     """List the images by class and name."""
     folders: dict[SplitName, Path] = {
         "train": places.need("train"),
-        "test": places.need("test", "val", "validation"),
+        "test": places.need(*TEST_FOLDERS),
     }
     classes = {split: _classes(folder) for split, folder in folders.items()}
     for split, other in (SPLITS, SPLITS[::-1]):
@@ -31,14 +32,20 @@ def read(places: Places, options: Mapping[str, str]) -> Listing:
                 "Every class needs images in both: add them, or take the class away."
             )
     names = tuple(classes["train"])
-    items: dict[SplitName, list[tuple[Path, int]]] = {
-        split: [
-            (path, label)
-            for label, name in enumerate(names)
-            for path in _images(folders[split] / name)
-        ]
-        for split in SPLITS
-    }
+    items: dict[SplitName, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
+    faults: list[str] = []
+    for split in SPLITS:
+        for label, name in enumerate(names):
+            images, wrong = _images(folders[split] / name)
+            items[split] += [(path, label) for path in images]
+            faults += wrong
+    if faults:
+        raise ManyFaults(
+            f"{places} is not as it should be:",
+            faults,
+            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}; a class's folder holds nothing "
+            "else, and every class needs images in both splits.",
+        )
     return Listing(items, names)
 
 
@@ -54,24 +61,22 @@ def _classes(folder: Path) -> list[str]:
     return names
 
 
-def _images(folder: Path) -> list[Path]:
-    """The images below a class's folder, which may have folders of its own."""
-    images = []
+def _images(folder: Path) -> tuple[list[Path], list[str]]:
+    """The images below a class's folder, which may have folders of its own; and what is wrong."""
+    images, faults = [], []
     for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name.startswith(".") or path.name.lower() in _NO_IMAGES:
+        if path.is_dir() or path.name.startswith(".") or path.name.lower() in NO_IMAGES:
             continue
         suffix = path.suffix.lower()
-        if suffix in _HALF:
-            raise DataError(f"{path} was not downloaded to its end. Fetch it again, or delete it.")
-        if suffix not in IMAGE_SUFFIXES:
-            raise DataError(
-                f"{path} is no image by its name; images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
-                ". Take the file out of the class's folder."
-            )
-        images.append(path)
-    if not images:
-        raise DataError(f"{folder} holds no image. Add some, or take the folder away everywhere.")
-    return images
+        if suffix in HALF:
+            faults.append(f"{path} was not downloaded to its end: fetch it again, or delete it")
+        elif suffix not in IMAGE_SUFFIXES:
+            faults.append(f"{path} is no image by its name: take it out of the class's folder")
+        else:
+            images.append(path)
+    if not images and not faults:
+        faults.append(f"{folder} holds no image: add some, or take the folder away everywhere")
+    return images, faults
 
 
 def _some(names: list[str]) -> str:

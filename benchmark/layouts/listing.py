@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from benchmark.cards.fields import SPLITS, SplitName, leads_out
-from benchmark.errors import DataError, printable
+from benchmark.errors import DataError, ManyFaults, printable
 from benchmark.strict import read_text
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
@@ -62,24 +62,28 @@ class Listing:
             place: names the folder.
 
         Raises:
-            DataError: files are missing or empty; names the first of them.
+            ManyFaults: files are missing or empty; all of them.
         """
         paths = [path for split in SPLITS for path, _ in self.items[split]]
-        absent = [path for path in paths if _size(path) == 0]
-        if absent:
-            fault = "is empty" if absent[0].is_file() else "is missing"
-            raise DataError(
-                f"{place}: {len(absent):,} of {len(paths):,} images are not there or are empty; "
-                f"{absent[0]} {fault}. The download or the unpacking stopped half-way: unpack or "
-                "copy the files again."
+        if absent := [path for path in paths if _size(path) == 0]:
+            raise ManyFaults(
+                f"{place}: {len(absent):,} of {len(paths):,} images are not there or are empty:",
+                [f"{p} is {'empty' if p.is_file() else 'missing'}" for p in absent],
+                "The download or the unpacking stopped half-way: unpack or copy the files again.",
             )
 
 
 @dataclass(frozen=True)
 class Places:
-    """Folders that together hold a data set: usually one, several where archives lie apart."""
+    """Folders that together hold a data set: usually one, several where archives lie apart.
+
+    Attributes:
+        roots: the folders; the first is named in messages.
+        table: the list of images that lies elsewhere, beside the card.
+    """
 
     roots: tuple[Path, ...]
+    table: Path | None = None
 
     def find(self, *names: str) -> Path | None:
         """The first of these paths that exists, in the order of the folders."""
@@ -107,7 +111,8 @@ class Places:
         near = (
             path for root in self.roots for glob in ("*", "*/*") for path in sorted(root.glob(glob))
         )
-        return tuple(path for path in near if path.suffix in _TABLES and path.is_file())
+        found = (path for path in near if path.suffix in _TABLES and path.is_file())
+        return (*found, *((self.table,) if self.table else ()))
 
     def __str__(self) -> str:
         return str(self.roots[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from benchmark.cards.brackets import split_brackets, swept
 from benchmark.cards.card import Card
 from benchmark.errors import IncompatiblePair, RecordError, UsageError
+from benchmark.matrix.elsewhere import Elsewhere, Keeps, note
 from benchmark.matrix.request import Choice
 from benchmark.matrix.resolver import Resolver
 from benchmark.matrix.run import AnyRun, Asked, ImportedRun, Run
@@ -26,7 +27,7 @@ MOST_CELLS = 20_000  # they take 4 s to resolve on one core; 504 take 0.1 s
 Group = tuple[AnyRun, ...]
 
 
-class Kept(Protocol):
+class Kept(Keeps, Protocol):
     """What a plan asks of the folder of checkpoints and weights."""
 
     def has_weights(self, identity: str, recorded: str | None) -> bool:
@@ -82,6 +83,11 @@ class Plan:
             if identity not in todo and (not states or known.state in states)
         ]
 
+    def elsewhere(self) -> list[str]:
+        """What a person must know of cells that others recorded, as long as they stay so."""
+        cells = [cell.run.identity for cell in self.cells]
+        return note(["" if cell in self.again else self.known[cell].elsewhere for cell in cells])
+
     def levels(self, kept: Kept, lead: Callable[[Run], int]) -> list[list[Group]]:
         """Groups by level: a level's groups build only on the levels before it.
 
@@ -128,12 +134,15 @@ def cells_of(
         for pair in choice.pairs_of(card, protocol):
             for text in texts:
                 name, settings = split_brackets(text)
-                for seed in choice.seeds:
-                    run = resolver.resolve(Asked(name, settings, pair.student, pair, seed))
-                    if reason := next(filter(None, map(refusal, run.family())), None):
-                        refusals[reason] = None
-                        break  # the other seeds have the same networks
-                    cells.append(Cell(card, pair, run))
+                runs = [
+                    resolver.resolve(Asked(name, settings, pair.student, pair, seed))
+                    for seed in choice.seeds
+                ]
+                # The other seeds have the same networks and settings.
+                if reason := next(filter(None, map(refusal, runs[0].family())), None):
+                    refusals[reason] = None
+                    continue
+                cells += [Cell(card, pair, run) for run in runs]
     _check_that_teachers_are_used(cells, choice)
     if not cells and refusals:
         raise IncompatiblePair("\n".join(refusals))
@@ -177,7 +186,7 @@ def make_plan(
     for cell in cells:
         for run in cell.run.family():
             runs.setdefault(run.identity, run)
-    known = known_of(runs.values(), store)
+    known = known_of(runs.values(), store, Elsewhere(store, kept))
     again = frozenset(identity for identity, one in known.items() if one.is_retried(retry))
     train: set[str] = set()
     needed: set[str] = set()

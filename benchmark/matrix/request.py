@@ -18,6 +18,7 @@ from benchmark.records.schema import DRAW
 
 DEFAULT_SUITE = "quick"
 MOST_SEEDS = 1_000  # nobody needs so many, and a longer list takes minutes to plan
+SPAN = r"[0-9]{1,18}(?:-[0-9]{1,18})?"  # one seed, or from which to which
 LONGEST_WORD = 2_000  # characters of a word of the command line
 LONGEST_PART = 255  # bytes of a file's or folder's name, as disks have it
 
@@ -29,7 +30,7 @@ class Request:
     Attributes:
         suite: name of a suite; the other words replace its parts.
         datasets, pairs, recipes: as written.
-        seeds: their number, or a list.
+        seeds: their number, or which.
         protocol: name.
         teachers: ``FILE`` or ``NETWORK=FILE``.
         paths: folders with further recipes and cards.
@@ -46,6 +47,11 @@ class Request:
     protocol: str | None = None
     teachers: Sequence[str] = ()
     paths: Sequence[Path] = ()
+
+    @property
+    def chooses_cells(self) -> bool:
+        """Whether anything was written that names cells; folders alone do not."""
+        return self != Request(paths=self.paths)
 
     def __post_init__(self) -> None:
         files = [*self.teachers, *map(str, self.paths)]
@@ -96,7 +102,7 @@ def _check_word(word: str) -> None:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Read ``3`` (the seeds 0, 1, 2) or a list such as ``0,2,5`` (those seeds).
+    """Read ``3`` (the seeds 0, 1, 2), or seeds themselves: ``0,2,5``, ``1-3``, ``0-2,7``.
 
     Raises:
         UsageError: neither, too many, or a seed that is kept for independent draws.
@@ -110,15 +116,31 @@ def parse_seeds(text: str) -> list[int]:
                 f"a comma ({text[:6]},) for that seed alone."
             )
         seeds = list(range(int(text)))
-    elif re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*,?", text) and "," in text:
-        seeds = sorted({int(part) for part in text.split(",") if part})
+    elif re.fullmatch(r"SPAN(,SPAN)*,?".replace("SPAN", SPAN), text) and set(text) & {",", "-"}:
+        seeds = _named_seeds(text)
     if seeds and seeds[-1] >= DRAW:
         raise UsageError(
             f"--seeds '{text}': choose seeds below {DRAW}; those above are of independent draws."
         )
     if seeds:
         return seeds
-    raise UsageError(f"--seeds '{text}': write how many (3) or which (0,2,5).")
+    raise UsageError(
+        f"--seeds '{text}': write how many (3), which (0,2,5), or from which to which (1-3)."
+    )
+
+
+def _named_seeds(text: str) -> list[int]:
+    """Those of a list, each once and in order; none if a span ends before it begins."""
+    seeds: set[int] = set()
+    for part in filter(None, text.split(",")):
+        first, dash, last = part.partition("-")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            return []
+        if len(span) + len(seeds) > MOST_SEEDS:
+            raise UsageError(f"--seeds '{text[:40]}': write {MOST_SEEDS:,} seeds at most.")
+        seeds |= {*span}
+    return sorted(seeds)
 
 
 def choice_of(request: Request) -> Choice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -35,7 +35,8 @@ class Retry(StrEnum):
     """What is trained again although it is recorded.
 
     ``failed`` is every run without a result, whatever its status; ``diverged``, ``oom`` and
-    ``timeout`` are those of one status. ``all`` is everything that is not done.
+    ``timeout`` are those of one status. ``all`` is everything that is not done. ``elsewhere`` is
+    what has a result that was not trained here.
     """
 
     failed = "failed"
@@ -45,6 +46,7 @@ class Retry(StrEnum):
     changed = "changed"
     damaged = "damaged"
     all = "all"
+    elsewhere = "elsewhere"
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Known:
         state: in one word.
         reason: for a person, why; of a run that is done, what is attested of its source.
         status: of the record; None if there is none that can be read, or if it is stale.
-        words: each of them trains the run again; none of a run that is done, or that is trained
-            anyway.
+        words: each of them trains the run again; none of a run that is trained anyway.
+        elsewhere: where its record is from, if it was not trained here; empty if it was.
         checksum: of the record, by which a later one is told from it; None if there is none of
             this run.
     """
@@ -65,6 +67,7 @@ class Known:
     reason: str = ""
     status: Status | None = None
     words: frozenset[Retry] = frozenset()
+    elsewhere: str = ""
     checksum: str | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -82,7 +85,9 @@ class Known:
         return bool(self.words & set(retry))
 
 
-def known_of(runs: Iterable[AnyRun], store: Store) -> dict[str, Known]:
+def known_of(
+    runs: Iterable[AnyRun], store: Store, elsewhere: Callable[[Record], str] = lambda record: ""
+) -> dict[str, Known]:
     """What the store knows of runs, by identity.
 
     A run is not changed because its teacher is: the teacher's weights are what they were, and its
@@ -91,6 +96,7 @@ def known_of(runs: Iterable[AnyRun], store: Store) -> dict[str, Known]:
     Args:
         runs: any, those that they build on among them or not.
         store: of records; one that cannot be read stops nothing.
+        elsewhere: where a record is from; empty if it was trained here.
     """
     by_identity = {run.identity: run for run in runs}
     found = {identity: store.look(run.spec) for identity, run in by_identity.items()}
@@ -101,12 +107,10 @@ def known_of(runs: Iterable[AnyRun], store: Store) -> dict[str, Known]:
     }
     today = {r.recipe.name: r.recipe.source for r in by_identity.values() if isinstance(r, Run)}
     sources = Sources(today, store.attested()[0])
+    told = {i: _known(run, found[i], sources, records) for i, run in by_identity.items()}
     return {
-        identity: replace(
-            _known(run, found[identity], sources, records),
-            checksum=records[identity].checksum if identity in records else None,
-        )
-        for identity, run in by_identity.items()
+        identity: _of_record(known, records[identity], elsewhere) if identity in records else known
+        for identity, known in told.items()
     }
 
 
@@ -154,6 +158,14 @@ def _known(
     if changes:
         return Known(State.changed, "; ".join(changes), found.status, words)
     return Known(State.done, _attested(found, sources), found.status)
+
+
+def _of_record(known: Known, record: Record, elsewhere: Callable[[Record], str]) -> Known:
+    """The same with where its record is from."""
+    if not known.has_result or not (origin := elsewhere(record)):
+        return replace(known, checksum=record.checksum)
+    words = known.words | {Retry.elsewhere}
+    return replace(known, checksum=record.checksum, elsewhere=origin, words=words)
 
 
 def _source_change(run: AnyRun, record: Record, sources: Sources) -> list[str]:

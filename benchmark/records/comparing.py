@@ -75,6 +75,8 @@ def compared(
 
 def same_engine(one: Environment, other: Environment) -> bool:
     """Whether two environments are of one kind, as far as they tell."""
+    if None not in (one.processor, other.processor) and one.machine != other.machine:
+        return False
     return all(getattr(one, name) == getattr(other, name) for name in ENGINE) and all(
         one.packages.get(name) == other.packages.get(name) for name in ARITHMETIC
     )

@@ -56,6 +56,20 @@ def record_files(root: Path) -> list[Path]:
     return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
 
 
+def other_roots(root: Path) -> list[Path]:
+    """Other folders of records than one: every ``NAME/results`` in the working folder.
+
+    Args:
+        root: whose records are looked at.
+    """
+    here = os.path.realpath(root)
+    return [
+        path
+        for path in sorted(Path().glob("*/results"))
+        if os.path.realpath(path) != here and record_files(path)
+    ]
+
+
 def is_inside(real: str, top: str) -> bool:
     """Whether a path lies in a folder; both without links."""
     return os.path.commonpath([real, top]) == top

@@ -249,17 +249,43 @@ class Cost(Strict):
 
 
 class Environment(Strict):
-    """Where it ran."""
+    """Where it ran.
+
+    Attributes:
+        packages: their versions.
+        python, platform: version; system and architecture.
+        device: ``cpu`` with its architecture, or the name of the GPU.
+        processor: its name; None, and no such key, in records that are older than it.
+        processes, threads: how many, the threads of each process.
+        precision: of the arithmetic.
+        git_commit, git_dirty: of the engine's checkout, and whether its code was changed; None
+            where it does not run from one.
+    """
 
     packages: dict[Name, Words] = Field(max_length=MOST_VALUES)
     python: Words
     platform: Words
     device: Words
+    processor: Words | None = None
     processes: Number
     threads: Number
     precision: Literal["fp32", "bf16"]
     git_commit: Words | None
     git_dirty: bool | None
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the processor computed it."""
+        return self.device.partition(" ")[0] == "cpu"
+
+    @property
+    def machine(self) -> str:
+        """What computed: the GPU's name, or the processor's as far as it is told."""
+        return self.processor if self.is_cpu and self.processor else self.device
+
+    @model_serializer(mode="wrap")
+    def _as_old_as_it_is(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), "processor")
 
 
 class Failure(Strict):

@@ -22,7 +22,7 @@ from benchmark.records.attestations import Attestation, Attested
 from benchmark.records.canonical import identity_of
 from benchmark.records.history import HistoryFault
 from benchmark.records.parts import in_parts
-from benchmark.records.places import ATTESTED, place_of, record_files
+from benchmark.records.places import ATTESTED, other_roots, place_of, record_files
 from benchmark.records.reading import read_attestation, read_record, sealed
 from benchmark.records.schema import Record, RunSpec
 from benchmark.records.writing import check_inside, put, set_aside
@@ -112,7 +112,7 @@ class Store:
         """The record that a person means.
 
         Args:
-            cell: ``cifar100/resnet20__resnet8/kd/seed0`` below the root, or a path of a file.
+            cell: ``sketchbirds/resnet14__resnet8/kd/seed0`` below the root, or a path of a file.
 
         Raises:
             RecordError: there is no such record, or it cannot be read or trusted.
@@ -122,9 +122,11 @@ class Store:
             if os.path.isfile(path):
                 return self.read(Path(path))
         known = {self._cell(path) for path in record_files(self.root)}
+        others = [root for root in other_roots(self.root) if os.path.isfile(root / f"{cell}.json")]
         raise RecordError(
             f"there is no record '{cell}' in {self.root}.{suggestion(cell, known)}\n"
             f"Write DATASET/TEACHER__STUDENT/RECIPE/seedK, as the folders there are called."
+            + "".join(f"\nThere is one in {root}: add --results {root}." for root in others)
         )
 
     def all(self) -> Contents:
@@ -152,7 +154,7 @@ class Store:
         return Attested(tuple(found)), tuple(refused)
 
     def write(
-        self, record: Record, history_csv: str | None = None, *, again: bool = False
+        self, record: Record, history_csv: str | None = None, *, again: str | None = None
     ) -> Record:
         """Write a record and its history, whole or not at all.
 
@@ -163,9 +165,8 @@ class Store:
         Args:
             record: its identity must be that of its spec.
             history_csv: text of the per-epoch history; None removes what an earlier run left.
-            again: whether the run was trained again on purpose: then the record takes the place of
-                an ``ok`` one that came from another source or was taught by other weights. One
-                that is not ``ok`` never does.
+            again: checksum of an ``ok`` record whose run was trained again on purpose: this one
+                takes its place, unless it is not ``ok`` itself.
 
         Returns:
             The record that the store now holds.
@@ -261,13 +262,12 @@ def _read_all(store: Store, files: Sequence[Path]) -> Contents:
     return Contents(tuple(records), tuple(problems), tuple(beside))
 
 
-def _stays(known: Record, record: Record, *, again: bool) -> bool:
+def _stays(known: Record, record: Record, *, again: str | None) -> bool:
     """Whether what is recorded stays although the run was trained again."""
     if known.status != "ok" or known.identity != record.identity:
         return False
-    if record.status != "ok" or not again:
-        return True
-    return known.recipe_source == record.recipe_source and known.spec == record.spec
+    # One that somebody else recorded in the meantime is not what was to be replaced.
+    return record.status != "ok" or known.checksum is None or known.checksum != again
 
 
 def _rounded(value: Any) -> Any:

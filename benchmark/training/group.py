@@ -244,9 +244,10 @@ def _news(
     for identity, label in present.items():
         ending = endings.get(identity)
         if isinstance(ending, Failed):
-            yield LearnerEpoch(label, {}, None, ending.failure.message)
+            yield LearnerEpoch(label, {}, None, ending.failure.message, identity)
         elif identity in rows:
-            yield LearnerEpoch(label, rows[identity].terms, rows[identity].top1)
+            row = rows[identity]
+            yield LearnerEpoch(label, row.terms, row.top1, identity=identity)
 
 
 def _common_lead(jobs: Iterable[Job], guard: Guard) -> int:

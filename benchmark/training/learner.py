@@ -72,7 +72,7 @@ class Learner:
         seed_all(stable_seed(job.seed, "recipe", job.network))
         job.recipe.build(context)
         self.wall.tidy("build")
-        self.lesson = Lesson(network, job.recipe, accelerator, self.spans[0].stage)
+        self.lesson = Lesson(network, job.recipe, accelerator.autocast, self.spans[0].stage)
         self.lesson.to(accelerator.device).to(memory_format=torch.channels_last)
         decay = job.protocol.average
         self.average = WeightAverage(network, decay) if decay else None

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from benchmark.git import ask
 from benchmark.records.schema import Environment
 from benchmark.training.keeping.engine import device_name
 from benchmark.training.precision import precision_of
@@ -36,6 +37,7 @@ def environment(accelerator: Accelerator) -> Environment:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         device=device_name(accelerator.device),
+        processor=processor(),
         processes=accelerator.num_processes,
         threads=torch.get_num_threads(),
         precision=precision_of(accelerator),
@@ -69,17 +71,10 @@ def _git() -> tuple[str | None, bool | None]:
     # Results and the tables made from them are what a run writes: they do not make the code dirty.
     code = ("benchmark", "recipes", "datasets", "pyproject.toml")
     try:
-        commit = _ask(folder, "rev-parse", "HEAD")
-        top = Path(_ask(folder, "rev-parse", "--show-toplevel"))
+        commit = ask(folder, "rev-parse", "HEAD").strip()
+        top = Path(ask(folder, "rev-parse", "--show-toplevel").strip())
         if top != folder:
             return None, None
-        return commit, bool(_ask(folder, "status", "--porcelain", "--", *code))
+        return commit, bool(ask(folder, "status", "--porcelain", "--", *code).strip())
     except (OSError, subprocess.SubprocessError):
         return None, None
-
-
-def _ask(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-    )
-    return done.stdout.strip()

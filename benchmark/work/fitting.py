@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError
 from benchmark.matrix.run import AnyRun, Run, fault_in
 from benchmark.networks.creation import create_network
+from benchmark.networks.meta import on_meta
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.context import Proposal
 from benchmark.training.updates.optimiser import check_optimiser
@@ -53,7 +52,7 @@ class Fitting:
         """Widths of a network, found without memory or arithmetic."""
         key = network, pictures.size, drop_path
         if key not in self._known:  # a second for a large network; classes change nothing inside it
-            with torch.device("meta"):
+            with on_meta():
                 self._known[key] = create_network(
                     network,
                     classes=pictures.classes,

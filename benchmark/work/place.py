@@ -9,7 +9,6 @@ import torch
 from accelerate import Accelerator
 
 from benchmark.cards.card import Card, Protocol
-from benchmark.data.opening import load_data
 from benchmark.data.pictures import Pictures
 from benchmark.data.splits import DataSet
 from benchmark.events import Listener
@@ -124,6 +123,8 @@ class Place:
         Raises:
             DataError: the data are missing, damaged, or not what the card says.
         """
+        from benchmark.data.opening import load_data  # imports pyarrow; a plan needs no data
+
         key = card.name, Pictures.of(card, protocol)
         if key not in self._data:
             self._data.clear()  # one data set at a time is in memory

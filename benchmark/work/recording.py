@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,14 +28,15 @@ class Recorder:
         workspace: of weights and checkpoints.
         published: sha256 of published weights by network, as far as they are files.
         accuracies: top-1 in percent by identity, of runs that others build on.
-        again: identities of runs whose records are to be replaced, because someone asked.
+        again: runs whose records are to be replaced, because someone asked: by identity the
+            checksum of that record.
     """
 
     store: Store
     workspace: Workspace
     published: Mapping[str, str | None] = field(default_factory=dict)
     accuracies: dict[str, float] = field(default_factory=dict)
-    again: Collection[str] = ()
+    again: Mapping[str, str | None] = field(default_factory=dict)
 
     def remember(self, runs: Iterable[AnyRun]) -> None:
         """Know the accuracies of what is recorded already."""
@@ -109,7 +110,7 @@ class Recorder:
         return Deployment(legend, ending.layers, ending.said)
 
     def _write(self, record: Record, history: str | None) -> None:
-        written = self.store.write(record, history, again=record.identity in self.again)
+        written = self.store.write(record, history, again=self.again.get(record.identity))
         if written.metrics is not None:
             self.accuracies[record.identity] = written.metrics.top1
 

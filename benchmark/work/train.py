@@ -161,6 +161,9 @@ def _train_together(
         jobs = [roles.job(run) for run in runs]
         for folder in sorted(roles.unsealed):
             place.note_once(f"the weights in {folder} are of an older version, unsealed", listener)
+        if place.accelerator.is_main_process:
+            for run in runs:
+                place.workspace.folders.keep_spec(run.spec)
         group = Group(
             jobs,
             data,

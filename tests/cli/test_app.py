@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.app import main
+from benchmark.processes import RANKED
 from tests.cli.called import Kdbench
 
 
@@ -21,6 +24,11 @@ from tests.cli.called import Kdbench
         (["run", "--retry", "everything"], "--retry"),
         (["run", "--no-such-option"], "--no-such-option"),
         (["list", "recipe"], "recipes"),
+        (["shwo"], "Did you mean 'show'?"),
+        (["train"], "Did you mean 'run'?"),
+        (["download", "cub50"], "Did you mean 'data fetch'?"),
+        (["data", "chek"], "Did you mean 'check', 'cache'?"),
+        (["sing"], "No such command 'sing'."),
         (["show", "nothing/here"], "there is no record"),
         (["new", "recipe", "My Method"], "Use lower case"),
         (["new", "recipe", "kd"], "exists"),
@@ -48,6 +56,25 @@ def test_wrong_usage_is_one_message_and_exit_code_2(
     assert not list(Path().rglob("*.json"))
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
+def test_who_watches_is_told_at_once_and_a_program_gets_nothing_but_json() -> None:
+    watched, terminal = os.openpty()
+    words = ["-m", "benchmark", "list", "suites", "--json"]
+    environment = {name: v for name, v in os.environ.items() if name not in RANKED}
+    done = subprocess.run(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=environment | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    os.close(terminal)
+    shown = os.read(watched, 10_000).decode()
+    os.close(watched)
+    assert shown == "loading what 'kdbench list' needs …\r\x1b[K"
+    assert {"quick"} <= {suite["name"] for suite in json.loads(done.stdout)}
+
+
 def test_debug_shows_the_traceback(kdbench: Kdbench) -> None:
     from benchmark.errors import UnknownName
 
@@ -71,3 +98,17 @@ def test_help_and_lists_do_without_torch(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "False"
+
+
+def test_a_plan_does_without_the_compiler(cache_dir: Path, tiny_words: list[str]) -> None:
+    words = ["plan", *tiny_words, "--recipe", "*"]
+    code = (
+        "import gc, sys, benchmark.cli.app\n"
+        "try:\n"
+        f"    benchmark.cli.app.main({words!r})\n"
+        "except SystemExit as end:\n"
+        "    slow = {'torch._dynamo', 'sympy', 'timm', 'datasets', 'pyarrow'} & set(sys.modules)\n"
+        "    print(end.code, sorted(slow), gc.get_freeze_count() > 0, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "0 [] True"

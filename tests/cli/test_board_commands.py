@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.records.store import Store
 from tests.cli.called import Kdbench
+from tests.records.made_records import record
+from tests.support.git import add
 
 
 @pytest.mark.parametrize("kind", ["recipes", "datasets", "networks", "suites"])
@@ -20,6 +23,25 @@ def test_lists_have_names(kdbench: Kdbench, kind: str) -> None:
     code, out, _ = kdbench("list", kind)
     assert code == 0
     assert json.loads(kdbench("list", kind, "--json")[1])[0]["name"] in out
+
+
+def test_names_are_found_by_a_part_or_a_pattern(kdbench: Kdbench) -> None:
+    def found(kind: str, text: str) -> list[str]:
+        out = kdbench("list", kind, "--search", text, "--json")[1]
+        return [entry["name"] for entry in json.loads(out)]
+
+    assert {"timm/mobilenetv3_small_100", "MobileNetV2"} <= {*found("networks", "MobileNetV")}
+    assert found("networks", "resnet8x?") == ["resnet8x4"]
+    assert found("datasets", "cub") == ["cub200", "cub50"]
+    assert "no" not in found("recipes", "nothing")
+    code, out, _ = kdbench("list", "suites", "--search", "nothing")
+    assert (code, out) == (0, "None of the suites has a name with 'nothing' in it.\n")
+
+
+def test_data_sets_are_listed_with_the_pairs_of_their_protocols(kdbench: Kdbench) -> None:
+    out = " ".join(kdbench("list", "datasets")[1].split())
+    assert "scratch: timm/resnet10t:timm/mobilenetv3_small_100" in out
+    assert "paper, short: wrn_40_2:wrn_16_2, wrn_40_2:wrn_40_1" in out
 
 
 def test_a_broken_recipe_is_listed_beside_good_ones(kdbench: Kdbench) -> None:
@@ -51,6 +73,30 @@ def test_pages_are_of_the_built_in_recipes_or_of_a_folder(kdbench: Kdbench) -> N
     assert code == 1
     assert "no_such_package" in err
     assert "(../mine/my_method.py)" in Path("docs/mine.md").read_text(encoding="utf-8")
+
+
+def test_status_and_show_say_where_else_to_look(kdbench: Kdbench) -> None:
+    store = Store(Path("quickstart/results"))
+    store.write(record(60.0))
+    code, _, err = kdbench("show", "cifar100/resnet8/vanilla/seed0")
+    assert code == 2
+    assert "There is one in quickstart/results: add --results quickstart/results." in err
+    out = kdbench("status")[1]
+    assert "there are records in quickstart/results, too" in out
+    assert "too" not in kdbench("status", "--results", "quickstart/results")[1]
+
+    Store(Path("results")).write(record(61.0))
+    code, out, _ = kdbench("show", "cifar100/resnet8/vanilla/seed0")
+    assert code == 0
+    assert "another one of this cell is in quickstart/results" in out
+
+
+def test_show_says_that_a_record_came_with_a_clone(kdbench: Kdbench) -> None:
+    store = Store(Path("results"))
+    store.write(record(60.0))
+    assert "Recorded elsewhere" not in kdbench("show", "cifar100/resnet8/vanilla/seed0")[1]
+    add(store.root)
+    assert "Recorded elsewhere" in kdbench("show", "cifar100/resnet8/vanilla/seed0")[1]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -89,7 +89,8 @@ def test_a_wrong_word_is_refused(sample: typer.Typer, called: Called) -> None:
 
 
 def test_the_words_of_retry_are_those_of_the_states() -> None:
-    assert [word.value for word in options.Retry] == [word.value for word in states.Retry]
+    words = [word.value for word in states.Retry if word is not states.Retry.elsewhere]
+    assert [word.value for word in options.Retry] == words  # elsewhere is written --own
 
 
 CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
@@ -98,14 +99,14 @@ CHOICE = ["suite", "dataset", "pair", "recipe", "seeds", "protocol"]
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("run", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "minutes",
-                 "dry_run", "precision", "workers", "threads", "memory_per_worker",
+        ("run", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "own",
+                 "minutes", "dry_run", "precision", "workers", "threads", "memory_per_worker",
                  "compile_steps", "checkpoint_minutes", "time_limit", "keep_teacher_outputs",
                  "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker", "cpus_per_worker",
                  "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",
                  "slurm_constraint", "slurm_setup", "detach", "path", "as_json"]),
-        ("plan", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "minutes",
-                  "measure", "precision", "workers", "threads", "memory_per_worker",
+        ("plan", [*CHOICE, "data", "runs", "results", "teacher_checkpoint", "retry", "own",
+                  "minutes", "measure", "precision", "workers", "threads", "memory_per_worker",
                   "compile_steps", "checkpoint_minutes", "time_limit", "keep_teacher_outputs",
                   "keep_teacher_outputs_fp16", "launcher", "gpus_per_worker", "cpus_per_worker",
                   "ray_address", "slurm_partition", "slurm_time", "slurm_account", "slurm_qos",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.called import Kdbench
+from tests.support.miniatures import write_image_folder
 
 
 def test_data_check_counts_and_draws(card_folder: Path, tmp_path: Path, kdbench: Kdbench) -> None:
@@ -53,3 +54,19 @@ def test_what_is_kept_of_images_is_listed_and_deleted(
     assert "deleted." in out
     assert not Path(kept["path"]).exists()
     assert kdbench(*check)[0] == 0, "it is made again"
+
+
+def test_every_missing_image_is_named(kdbench: Kdbench, tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "images")
+    assert kdbench("new", "dataset", "trees", "--from", "images", "--path", "mine")[0] == 0
+    words = ["data", "check", "trees", "--path", "mine"]
+    assert kdbench(*words)[0] == 0
+    files = sorted((tmp_path / "images" / "train").rglob("*.jpg"))
+    for path in files[1:4]:
+        path.write_bytes(b"")
+    code, _, error = kdbench(*words)
+    assert code == 2
+    assert all(f"{path} is empty" in error for path in files[1:4])
+    code, out, _ = kdbench(*words, "--json")
+    assert code == 1
+    assert json.loads(out)["problems"] == [f"{path} is empty" for path in files[1:4]]

@@ -17,6 +17,8 @@ def test_run_trains_records_and_shows_the_table(kdbench: Kdbench, tiny_words: li
     code, out, _ = kdbench("run", *tiny_words, "--recipe", "vanilla", "--recipe", "kd")
     assert code == 0
     assert "student alone" in out
+    assert "The records are in results, weights and checkpoints in runs. Next:" in out
+    assert "  kdbench leaderboard --path " in out
     assert Path("results/tiny/resnet14__resnet8/kd/seed0.json").exists()
     assert Path("results/tiny/resnet8/vanilla/seed0.csv").exists()
 

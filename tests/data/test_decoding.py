@@ -101,6 +101,23 @@ def test_files_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
         images[0]
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (bytes(900), "all of its 900 bytes are 0"),
+        (b"\n<!DOCTYPE html><html>", "a page of text"),
+        (b"no picture at all", "no picture of a kind that is read"),
+        (bytes(4) + b"ftypheic" + bytes(9), "HEIC, .* save it as JPEG"),
+    ],
+)
+def test_what_is_no_picture_is_told_in_words(content: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=reason) as caught:
+        decode_image(content, "x.jpg")
+    assert str(caught.value).startswith("x.jpg: ")
+    assert "BytesIO" not in str(caught.value)
+
+
 def test_only_formats_of_pictures_are_opened() -> None:
     """Pillow hands EPS to a program of its own, Ghostscript."""
     stream = io.BytesIO()

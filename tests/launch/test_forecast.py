@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from benchmark.events import Listener
 from benchmark.launch.launcher import Died, Heard
 from benchmark.launch.means import Means
-from benchmark.launch.times.forecast import Forecasts
+from benchmark.launch.order import Outcome
 from benchmark.launch.times.outlook import Outlook
 from benchmark.launch.times.schedule import span
 from benchmark.matrix.run import Run
@@ -161,55 +162,124 @@ def test_a_pace_is_kept_for_its_machine_alone_and_damage_is_no_pace(
 class Told(Listener):
     """Remembers what was told to be left."""
 
-    whole: list[float] = field(default_factory=list)
+    whole: list[float | None] = field(default_factory=list)
 
-    def time_left(self, seconds: float) -> None:
+    def time_left(self, seconds: float | None) -> None:
         self.whole.append(seconds)
 
 
+@dataclass
+class Watched:
+    """An outlook on a plan, with a clock that is set by hand."""
+
+    outlook: Outlook
+    told: Told
+    now: list[float]
+    groups: list[float] = field(default_factory=list)
+
+    def hear(self, work: int, method: str, *arguments: Any, after: float = 0.0) -> None:
+        self.now[0] += after
+        self.outlook.heard(Heard(work, method, arguments))
+
+
 @pytest.fixture
-def hand() -> list[float]:
-    """A clock that is set by hand."""
-    return [0.0]
+def watch(session: Make, means: Means) -> Callable[..., Watched]:
+    def make(*recipes: str, rate: float | None = None, **words: Any) -> Watched:
+        """Paces of the groups are known if there is a rate; examinations then take no time."""
+        forecasts = session(*recipes, **words).forecasts(means)
+        if rate is not None:
+            pace = Pace(images_per_s=rate, examination_s=0.0, start_s=0.0)
+            for group in forecasts.plan().groups:
+                forecasts.book.keep([r for r in group.runs if isinstance(r, Run)], pace)
+        now, told = [0.0], Told()
+        outlook = Outlook(forecasts, told, keeps=False, clock=lambda: now[0])
+        watched = Watched(outlook, told, now)
+        outlook.tell = lambda heard: watched.groups.append(heard.arguments[0])
+        return watched
+
+    return make
 
 
-def ten_seconds_an_epoch(forecasts: Forecasts) -> None:
-    for group in forecasts.plan().groups:
-        runs = [run for run in group.runs if isinstance(run, Run)]
-        rate = runs[0].card.splits["train"] / 10
-        pace = Pace(images_per_s=rate, examination_s=0.0, start_s=0.0)
-        forecasts.book.keep(runs, pace)
+Watch = Callable[..., Watched]
 
 
-def test_what_is_left_follows_the_truth(session: Make, means: Means, hand: list[float]) -> None:
-    told = Told()
-    forecasts = session("vanilla", "kd", protocol="longer").forecasts(means)
-    ten_seconds_an_epoch(forecasts)
-    outlook = Outlook(forecasts, told, keeps=False, clock=lambda: hand[0])
-    groups: list[float] = []
-    outlook.tell = lambda heard: groups.append(heard.arguments[0])
-    first, second = forecasts.plan().groups  # four epochs of ten seconds each
-    outlook.begin(1, first.runs)
-    assert told.whole[-1] == pytest.approx(80)
-    outlook.heard(Heard(1, "group_started", ("", [], 4, 0)))
-    hand[0] = 20.0
-    outlook.heard(Heard(1, "epoch_finished", (1, [], 100.0)))
+def images_of_an_epoch(watched: Watched) -> int:
+    """That all groups have."""
+    run, *_ = watched.outlook.forecasts.order.open.values()
+    return run.card.splits["train"]
+
+
+def test_what_is_left_follows_the_truth(watch: Watch, session: Make) -> None:
+    images = images_of_an_epoch(watch("vanilla"))
+    watched = watch("vanilla", "kd", protocol="longer", rate=images / 10)
+    told, groups = watched.told.whole, watched.groups
+    first, second = watched.outlook.forecasts.plan().groups  # four epochs of ten seconds each
+    watched.outlook.begin(1, first.runs)
+    assert told[-1] == pytest.approx(80)
+    watched.hear(1, "group_started", "", [], 4, 0)
+    watched.hear(1, "epoch_started", 1, images)
+    watched.hear(1, "epoch_finished", 1, [], images / 20, after=20.0)
     assert groups[-1] == pytest.approx(60)  # it takes twice as long as was foretold
-    assert told.whole[-1] == pytest.approx(60 + 80)  # and so will the one that waits
-    hand[0] = 21.0
-    outlook.ended(Died(1, "it was ended", "crash"))
-    outlook.begin(2, second.runs)
-    assert told.whole[-1] == pytest.approx(40)  # nothing true is known of it any more
+    assert told[-1] == pytest.approx(60 + 80)  # and so will the one that waits
+    watched.now[0] += 15.0
+    watched.outlook.say()
+    assert told[-1] == pytest.approx(45 + 80)
+    watched.outlook.ended(Died(1, "it was ended", "crash"))
+    assert told[-1] == pytest.approx(80), "the one that waits is as slow"
+    watched.outlook.begin(2, first.runs)
+    assert told[-1] == pytest.approx(80 + 80), "it is tried again"
+    order = watched.outlook.forecasts.order
+    for run in second.runs:
+        list(order.end(run, Outcome.recorded))  # by another process
+    watched.outlook.say()
+    assert told[-1] == pytest.approx(80)
 
 
-def test_nothing_is_told_while_something_is_unknown(
-    session: Make, means: Means, hand: list[float]
+def test_what_is_left_is_known_within_the_first_epoch_though_nothing_was_foretold(
+    watch: Watch,
 ) -> None:
-    told = Told()
-    forecasts = session("vanilla", "kd").forecasts(means)
-    outlook = Outlook(forecasts, told, keeps=False, clock=lambda: hand[0])
-    outlook.begin(1, forecasts.plan().groups[0].runs)
-    assert told.whole == []
+    watched = watch("vanilla", "kd")
+    told, images = watched.told.whole, images_of_an_epoch(watched)
+    first, _ = watched.outlook.forecasts.plan().groups
+    watched.outlook.prepare()
+    watched.outlook.say()
+    watched.outlook.begin(1, first.runs)
+    watched.hear(1, "group_started", "", [], 2, 0)
+    watched.hear(1, "epoch_started", 1, images)
+    watched.hear(1, "images_done", images // 4, after=3.0)
+    assert set(told) == {None}, "nothing is known yet"
+    watched.hear(1, "images_done", images // 4, after=10.0)
+    of_group, whole = watched.groups[-1], told[-1]
+    assert whole is not None
+    assert of_group > 1.5 * 40.0, "an epoch and a half at the rate of this one"
+    assert whole > of_group, "the group that waits has a time too: by arithmetic"
+
+
+def test_a_group_of_another_seed_takes_as_long_as_the_one_before(watch: Watch) -> None:
+    watched = watch("vanilla", seeds="0,1", protocol="longer")
+    images = images_of_an_epoch(watched)
+    first, _ = watched.outlook.forecasts.plan().groups
+    watched.outlook.begin(1, first.runs)
+    watched.hear(1, "group_started", "", [], 4, 0, after=2.0)
+    for epoch in range(1, 5):
+        watched.hear(1, "epoch_started", epoch, images)
+        watched.hear(1, "epoch_finished", epoch, [], images / 10, after=13.0)
+    assert watched.groups[-1] == 0
+    whole = watched.told.whole[-1]
+    examined = first.work.examinations if first.work else 0
+    seconds = {4: 2 + 4 * 13, 1: 2 + 3 * 13 + 13}[examined]
+    assert whole == pytest.approx(seconds)
+
+
+def test_a_bar_that_moves_often_is_not_told_of_each_time(watch: Watch) -> None:
+    watched = watch("vanilla", rate=10.0)
+    first, *_ = watched.outlook.forecasts.plan().groups
+    watched.outlook.begin(1, first.runs)
+    watched.hear(1, "epoch_started", 1, 100)
+    before = len(watched.told.whole)
+    for _ in range(30):
+        watched.hear(1, "images_done", 1, after=0.1)
+    assert 2 <= len(watched.told.whole) - before <= 4
 
 
 def test_groups_are_weighed_by_what_is_known_of_all_of_them(

@@ -546,4 +546,4 @@ def test_what_dead_processes_left_is_swept_up(
     (folder / "checkpoint-0001-000002.safetensors").touch()
     execute(session("vanilla"))
     names = sorted(path.name.split("-")[0] for path in folder.iterdir())
-    assert names == ["history.csv", "weights"]
+    assert names == ["history.csv", "run.json", "weights"]

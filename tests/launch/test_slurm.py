@@ -22,6 +22,7 @@ from benchmark.launch.slurm.command import job_words
 from benchmark.launch.slurm.worker import Worker
 from benchmark.launch.summary import Summary
 from benchmark.matrix.request import Request
+from benchmark.matrix.states import Retry
 from tests.support.listeners import Noting
 from tests.support.sessions import Execute, Make
 from tests.support.slurm import SlurmCluster, slurm_cluster
@@ -241,13 +242,14 @@ def test_the_command_of_a_job_makes_the_same_request(tmp_path: Path) -> None:
     )
     options = {"gpus-per-worker": 1, "cpus-per-worker": 3}
     means = Means(tmp_path, precision="bf16", launcher="slurm", keeps="fp16", options=options)
-    words = job_words(request, means, runs=tmp_path / "r", results=tmp_path / "q", retry=["failed"])
-    assert words[:4] == (sys.executable, "-m", "benchmark", "run")
+    retry = [Retry.failed, Retry.elsewhere]
+    words = job_words(request, means, runs=tmp_path / "r", results=tmp_path / "q", retry=retry)
+    assert words[:4] == (sys.executable, "-m", "kdbench", "run")
     text = " ".join(words)
     for part in (
         "--dataset tiny", "--recipe kd[temperature=2] --recipe crd", "--seeds 0,2",
         f"--path {tmp_path}", f"--runs {tmp_path}/r", f"--results {tmp_path}/q",
-        "--precision bf16", "--threads 3", "--retry failed", "--workers 1",
+        "--precision bf16", "--threads 3", "--retry failed --own --workers 1",
         "--keep-teacher-outputs-fp16",
     ):  # fmt: skip
         assert part in text
@@ -258,7 +260,7 @@ def test_several_gpus_are_several_processes(tmp_path: Path) -> None:
     words = job_words(Request(), means, runs=tmp_path, results=tmp_path, retry=())
     text = " ".join(words)
     assert "accelerate.commands.launch" in text
-    assert "--num_processes 4 -m benchmark run" in text
+    assert "--num_processes 4 -m kdbench run" in text
     assert "--workers" not in text
 
 

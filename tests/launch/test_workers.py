@@ -317,7 +317,7 @@ def test_commands_share_the_work_of_one_folder(
     processes = [started(words, environment, tmp_path) for _ in range(3)]
     said = [process.communicate(timeout=200)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], said
-    trained = [line for text in said for line in text.splitlines() if line.endswith("runs left)")]
+    trained = [line for text in said for line in text.splitlines() if line.endswith(" left)")]
     by_another = [line for line in trained if "by another process" in line]
     assert len(trained) - len(by_another) == 10
     execute(session("vanilla", "kd", "sh-kd", seeds="2"))

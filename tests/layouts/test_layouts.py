@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmark.errors import DataError
+from benchmark.errors import DataError, ManyFaults
 from benchmark.layouts.catalogue import LayoutCatalogue
 from benchmark.layouts.listing import Listing, Places
 from tests.support.miniatures import (
@@ -115,6 +116,18 @@ def test_a_folder_that_was_half_copied(tmp_path: Path, fault: str) -> None:
     for path in folder.iterdir():
         path.unlink() if fault == "missing" else path.write_bytes(b"")
     expect(lambda: read("cub", tmp_path), "5 of 15 images", str(folder), fault, "stopped half-way")
+
+
+def test_all_that_is_missing_is_told_and_a_long_list_is_cut(tmp_path: Path) -> None:
+    write_cub(tmp_path, BIRDS * 2)
+    files = sorted((tmp_path / "images").rglob("*.jpg"))
+    for path in files[1:]:
+        path.unlink()
+    with pytest.raises(ManyFaults, match=r"29 of 30(.|\n)*… and 9 more\n") as caught:
+        read("cub", tmp_path)
+    assert set(caught.value.faults) == {f"{path} is missing" for path in files[1:]}
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.faults) == (str(caught.value), caught.value.faults)
 
 
 # Cars
@@ -240,6 +253,15 @@ def test_a_file_that_is_no_image(tmp_path: Path, name: str, what: str) -> None:
     write_image_folder(tmp_path)
     put(tmp_path / "train" / "ash" / name, "half")
     expect(lambda: read("image_folder", tmp_path), name, what)
+
+
+def test_all_files_that_are_no_images_are_told_at_once(tmp_path: Path) -> None:
+    write_image_folder(tmp_path)
+    put(tmp_path / "train" / "ash" / "a.jpg.part", "half")
+    put(tmp_path / "test" / "birch" / "x.pdf", "%PDF")
+    for path in (tmp_path / "test" / "cedar").iterdir():
+        path.unlink()
+    expect(lambda: read("image_folder", tmp_path), "a.jpg.part", "x.pdf", "cedar holds no image")
 
 
 @pytest.mark.parametrize("names", [("ash", "birch", "cedar"), ("0", "1", "2")])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cards.card import Card
-from benchmark.data.look.survey import survey
+from benchmark.data.intake.preparing import Wishes, prepare
 from benchmark.data.opening import load_data
 from benchmark.errors import CardError, UnknownName
 from benchmark.layouts.catalogue import known_cards, layout_of, read_layouts
@@ -58,8 +58,9 @@ def test_the_guides_layout_is_found_read_and_looked_at(own: Path, tmp_path: Path
     assert data.class_names == ("daisy", "rose")
     assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert data.test.labels.tolist() == [0, 0, 1, 1]
-    found = survey(own / "datasets" / "images", layouts=read_layouts([own]))
-    assert (found.layout, found.images) == ("named", {"train": 6, "test": 4})
+    found = prepare(own / "datasets" / "images", Wishes(), layouts=read_layouts([own]))
+    counts = {split: len(items) for split, items in found.listing.items.items()}
+    assert (found.layout, counts) == ("named", {"train": 6, "test": 4})
 
 
 def test_it_is_found_in_the_environments_folders_too(

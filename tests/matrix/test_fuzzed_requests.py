@@ -83,7 +83,7 @@ def test_words_are_accepted_or_refused(
 
 
 @settings(max_examples=EXAMPLES)
-@given(st.text() | st.from_regex(r"[0-9,]{1,30}", fullmatch=True))
+@given(st.text() | st.from_regex(r"[0-9,-]{1,30}", fullmatch=True))
 def test_seeds_are_few_or_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
         assert 1 <= len(parse_seeds(text)) <= 1000

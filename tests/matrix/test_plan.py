@@ -244,13 +244,25 @@ def test_records_of_different_runs_have_different_places(session: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("3", [0, 1, 2]), ("0,2,5", [0, 2, 5]), ("4,", [4]), ("2,2", [2])]
+    ("text", "seeds"),
+    [
+        ("3", [0, 1, 2]),
+        ("0,2,5", [0, 2, 5]),
+        ("4,", [4]),
+        ("2,2", [2]),
+        ("1-3", [1, 2, 3]),
+        ("0-1,5", [0, 1, 5]),
+        ("7-7", [7]),
+    ],
 )
 def test_seeds(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "", ",", "1;2", "1000000,"])
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-1", "x", "1.5", "", ",", "1;2", "1000000,", "3-1", "1-", "-", "0-1000", "0-2000000,"],
+)
 def test_wrong_seeds(text: str) -> None:
     with pytest.raises(UsageError, match="--seeds"):
         parse_seeds(text)

@@ -180,6 +180,9 @@ def test_each_word_trains_again_what_it_says(made: Session, word: Retry) -> None
     found["changed"] = known(made).is_retried([word])
     made.store.path_of(run.spec).write_text("{")
     found["damaged"] = known(made).is_retried([word])
+    made.store.write(recorded(run))
+    told = known_of([run], made.store, lambda record: "another machine")[run.identity]
+    found["elsewhere"] = told.is_retried([word])
     expected = {
         Retry.failed: set(STATUSES),
         Retry.all: {*STATUSES, "changed", "damaged"},

@@ -134,8 +134,8 @@ def entry(text):
         "needs": [text],
         "settings": {text: {"type": text, "default": text, "comment": f"{text}."}}, "summary": text,
         "docstring": "", "version": 1, "error": None, "title": text, "classes": 1, "image_size": 1,
-        "train": 1, "test": 1, "protocols": [text], "parameters": 1, "macs": 1, "seeds": 1,
-        "datasets": [text], "protocol": text, "pairs": [text], "recipes": [text],
+        "train": 1, "test": 1, "pairs_by_protocol": {text: [text]}, "parameters": 1, "macs": 1,
+        "seeds": 1, "datasets": [text], "protocol": text, "pairs": [text], "recipes": [text],
     }  # fmt: skip
 
 
@@ -327,4 +327,4 @@ def test_progress_shows_any_word_as_it_is(kind, text):
     heard.close()
     assert not hidden(without_ours(file.getvalue()))
     if kind is Lines and not escape.BREAKS.search(text):
-        assert len(file.getvalue().splitlines()) == 8
+        assert len(file.getvalue().splitlines()) == 7

@@ -44,7 +44,7 @@ def test_a_card_is_written_that_can_be_read(tmp_path: Path, images: Path) -> Non
     file, found = write_dataset("my-birds", images, tmp_path / "mine")
     card = read_card(file)
     assert (card.name, card.title, card.classes) == ("my-birds", "My birds", 2)
-    assert found.images == {"train": 4, "test": 4}
+    assert found.counts == {"train": 4, "test": 4}
 
 
 @pytest.mark.parametrize("name", ["My Method", "", "-x", "a_b", "a/b", "1a"])

@@ -101,7 +101,7 @@ def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> dict[s
 def trained_by(said: str) -> Iterator[str]:
     """The labels of runs that a command says it has trained."""
     for line in said.splitlines():
-        if line.endswith("runs left)") and "by another process" not in line:
+        if line.endswith(" left)") and "by another process" not in line:
             yield line.partition("  ")[2].partition(":")[0]
 
 

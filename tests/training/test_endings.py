@@ -153,11 +153,11 @@ def test_an_error_is_placed_in_the_authors_own_file(make_job: MakeJob) -> None:
         return kd.forward(self, batch, student, teacher)  # where nothing has logits
 
     own = type("Own", (kd,), {"forward": forward})()
-    assert [Path(file).name for file in files_of(own)][:2] == ["test_endings.py", "kd.py"]
+    assert [Path(file).name for file in files_of(type(own))][:2] == ["test_endings.py", "kd.py"]
     with pytest.raises(AttributeError) as caught:
         own.forward(None, None, None)
     assert failed(caught.value, 1).failure.where.startswith("_logits.py:")
-    assert failed(caught.value, 1, files_of(own)).failure.where.startswith("test_endings.py:")
+    assert failed(caught.value, 1, files_of(type(own))).failure.where.startswith("test_endings.py:")
 
 
 # ---------------------------------------------------------------------------- in a training

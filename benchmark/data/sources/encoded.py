@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmark.cards.card import HubSource
 from benchmark.cards.fields import SPLITS, SplitName
-from benchmark.data.decoding import decode_image
+from benchmark.data.decoding import ImageFile, decode_image
 from benchmark.data.sources.shards import Shards, encoded_images, explained, labels_of
 from benchmark.data.splits import ImageSplit
 
@@ -80,10 +80,19 @@ class ParquetImages:
         Raises:
             DataError: its file is damaged, or it cannot be decoded.
         """
+        file = self.file(position)
+        return decode_image(file.content, file.place)
+
+    def file(self, position: int) -> ImageFile:
+        """One image, not decoded.
+
+        Raises:
+            DataError: its file is damaged.
+        """
         row = int(self._rows[position])
         group = self._groups[bisect.bisect_right(self._starts, row) - 1]
         inside = row - group.start
-        return decode_image(self._read(group)[inside], f"{group.path}, row {group.row + inside}")
+        return ImageFile(self._read(group)[inside], f"{group.path}, row {group.row + inside}")
 
     def select(self, positions: Sequence[int]) -> ParquetImages:
         """Some of the images, in the given order."""

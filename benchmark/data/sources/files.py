@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.cards.fields import SPLITS, SplitName
 from benchmark.cards.source import InLayout
-from benchmark.data.decoding import read_image
+from benchmark.data.decoding import ImageFile, read_file, read_image
 from benchmark.data.found import Contents, Found
 from benchmark.data.splits import ImageSplit
 from benchmark.layouts.catalogue import layout_of
@@ -40,6 +40,14 @@ class FileImages:
             DataError: the file is gone or cannot be decoded.
         """
         return read_image(self.paths[position])
+
+    def file(self, position: int) -> ImageFile:
+        """One image, not decoded.
+
+        Raises:
+            DataError: the file is gone.
+        """
+        return read_file(self.paths[position])
 
     def select(self, positions: Sequence[int]) -> FileImages:
         """Some of the images, in the given order."""

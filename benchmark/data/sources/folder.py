@@ -19,7 +19,7 @@ def open(card: Card, source: FolderSource, around: Surroundings) -> Found:
             than the card was made for.
     """
     folder = _find(source, around.data_dir)
-    places = Places((folder,))
+    places = Places((folder,), _table(source, folder))
     return found_files(f"images in {shown(folder)}", places, _read(source, places, folder))
 
 
@@ -33,6 +33,20 @@ def _find(source: FolderSource, data_dir: Path | None) -> Path:
     raise DataError(
         f"there is no folder {' or '.join(map(str, tried))}. Correct 'folder' in the card's "
         f"source, or give the folder that holds '{own.name}' as --data."
+    )
+
+
+def _table(source: FolderSource, folder: Path) -> Path | None:
+    """The table that lists the images, if the folder alone does not tell them."""
+    if source.table is None:
+        return None
+    tried = (Path(source.table), folder / Path(source.table).name)
+    for table in tried:
+        if table.is_file():
+            return table
+    raise DataError(
+        f"there is no table {' or '.join(map(str, tried))}. Put back the list of the images, which "
+        "lies beside the card."
     )
 
 

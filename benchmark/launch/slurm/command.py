@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.errors import UsageError
 from benchmark.launch.means import Means
 from benchmark.matrix.request import Request
+from benchmark.matrix.states import Retry
 
 
 def job_words(
@@ -28,13 +29,15 @@ def job_words(
     """
     gpus = gpus_of(means)
     python = sys.executable
-    start = [python, "-m", "benchmark"]
+    start = [python, "-m", "kdbench"]
     if gpus > 1:
         launch = [python, "-m", "accelerate.commands.launch", "--num_machines", "1"]
         launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-        start = [*launch, "--num_processes", str(gpus), "-m", "benchmark"]
+        start = [*launch, "--num_processes", str(gpus), "-m", "kdbench"]
     words = [*_choice(request), *_folders(means, runs, results), *_work(means)]
-    words += [word for kind in retry for word in ("--retry", str(kind))]
+    own = [kind for kind in retry if kind is Retry.elsewhere]
+    words += [word for kind in retry if kind not in own for word in ("--retry", str(kind))]
+    words += ["--own"] * len(own)
     return (*start, "run", *words, *([] if gpus > 1 else ["--workers", "1"]))
 
 
@@ -85,6 +88,10 @@ def _work(means: Means) -> Iterator[str]:
         yield "--compile" if means.compiled else "--no-compile"
     if means.keeps is not None:
         yield "--keep-teacher-outputs" + ("-fp16" if means.keeps == "fp16" else "")
+    for tracker in means.track:
+        yield from ("--track", tracker)
+    if means.track:
+        yield from ("--track-to", str(means.track_to.resolve()))
     limits = {
         "--memory-per-worker": means.memory_gb, "--time-limit": means.limit_minutes,
         "--minutes": means.minutes,

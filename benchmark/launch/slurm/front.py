@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from benchmark.errors import RecordError, TrainingError
 from benchmark.events import Listener
+from benchmark.launch.ends import named
 from benchmark.launch.means import Means
 from benchmark.launch.order import Order, Outcome
 from benchmark.launch.progress import at_work
@@ -112,7 +113,7 @@ class Front:
 
     def _end(self, run: AnyRun, outcome: Outcome, said: str = "") -> None:
         for ended, how in self.order.end(run, outcome):
-            self.listener.run_finished(ended.label, said if ended is run and said else how.value)
+            self.listener.run_finished(named(ended), said if ended is run and said else how.value)
 
     def _explain(self) -> None:
         """All jobs are over, and not all is done."""

@@ -21,7 +21,7 @@ from benchmark.work.fitting import lead
 from benchmark.work.forecast.book import Book
 from benchmark.work.forecast.forecaster import Forecaster
 from benchmark.work.forecast.machine import machine_here
-from benchmark.work.forecast.pace import Estimate, work_of
+from benchmark.work.forecast.pace import Estimate, Pace, Work, work_of
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,24 @@ class GroupForecast:
 
     Attributes:
         runs: of the group.
-        seconds: from its start to its records; None if nothing is known of its pace.
-        estimate: where that is from; None if it is not known.
+        estimate: its pace, and where that is from; None if it is not known.
+        work: what is left of it; None if nothing of it is trained.
     """
 
     runs: Group
-    seconds: float | None
     estimate: Estimate | None
+    work: Work | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From its start to its records; None if nothing is known of its pace."""
+        return self.at(self.estimate.pace if self.estimate else None)
+
+    def at(self, pace: Pace | None) -> float | None:
+        """Seconds that it takes at a pace; None if there is none."""
+        if self.work is None:
+            return 0.0
+        return None if pace is None else self.work.seconds(pace)
 
     def as_json(self) -> dict[str, object]:
         """For machines."""
@@ -101,14 +112,11 @@ class Forecasts:
     def group(self, runs: Group) -> GroupForecast:
         """The forecast of a group, from where it stands."""
         trained = [r for r in runs if isinstance(r, Run) and r.identity not in self.order.outcomes]
-        if not trained and any(isinstance(run, Run) for run in runs):
-            return GroupForecast(runs, 0.0, None)  # what it builds on has no result
-        estimate = self.forecaster.estimate(trained) if trained else None
-        if estimate is None:
+        if not trained:  # what it builds on has no result, or its weights were brought
             return GroupForecast(runs, None, None)
         done = min(self.order.kept.stands(run.identity, run.source)[0].epoch for run in trained)
         work = work_of(trained[0], lead=lead(trained[0]), done=done)
-        return GroupForecast(runs, work.seconds(estimate.pace), estimate)
+        return GroupForecast(runs, self.forecaster.estimate(trained), work)
 
     def weights(self, groups: Sequence[Sequence[AnyRun]]) -> list[float] | None:
         """Seconds of groups beside each other, from one source; None if one trains nothing."""

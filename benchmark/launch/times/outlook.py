@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from benchmark.events import Listener
 from benchmark.launch.launcher import Ended, Heard, Message
 from benchmark.launch.times.forecast import Forecasts
-from benchmark.launch.times.schedule import span
+from benchmark.launch.times.remaining import Remaining
 from benchmark.matrix.cutting import by_number
 from benchmark.matrix.plan import Group
 from benchmark.matrix.run import AnyRun, Run
@@ -19,37 +18,7 @@ from benchmark.work.fitting import lead
 from benchmark.work.forecast.arithmetic import macs_of_step
 from benchmark.work.forecast.pace import Pace, work_of
 
-
-@dataclass
-class _AtWork:
-    """A group that trains.
-
-    Attributes:
-        expected: seconds that it would take, as it was foretold; None if nothing was known.
-        began: when it was given to a worker.
-        first: epochs that were behind it when it began.
-        first_at: when it began with them; None until it did.
-        epoch, epochs: how far it is, and of how many.
-        epoch_at: when it came there.
-    """
-
-    runs: Group
-    expected: float | None
-    began: float
-    first: int = 0
-    first_at: float | None = None
-    epoch: int = 0
-    epochs: int = 0
-    epoch_at: float = 0.0
-
-    def left(self, now: float, factor: float) -> float | None:
-        """Seconds that it still takes: by its own epochs once it has one, else as foretold."""
-        if self.first_at is not None and self.epoch > self.first:
-            of_epoch = (self.epoch_at - self.first_at) / (self.epoch - self.first)
-            return max(0.0, (self.epochs - self.epoch) * of_epoch - (now - self.epoch_at))
-        if self.expected is None:
-            return None
-        return max(0.0, factor * self.expected - (now - self.began))
+TELL_S = 1.0  # between two words on what is left while images go through: a person's eye needs none
 
 
 class NoOutlook:
@@ -73,6 +42,12 @@ class NoOutlook:
     def crowded(self, group: Sequence[AnyRun]) -> None:
         """A group ran out of memory."""
 
+    def prepare(self) -> None:
+        """Do what takes a moment while the data are opened elsewhere."""
+
+    def say(self) -> None:
+        """Tell what is left of all."""
+
     def begin(self, number: int, runs: Sequence[AnyRun]) -> None:
         """A worker gets a group."""
 
@@ -84,10 +59,9 @@ class NoOutlook:
 
 
 class Outlook(NoOutlook):
-    """Says after every epoch what is left of its group and of all.
+    """Says while groups train what is left of each and of all.
 
-    How much longer groups took than was foretold, those that wait will take, too. Nothing that goes
-    wrong here is a reason to end a training.
+    Nothing that goes wrong here is a reason to end a training.
 
     Args:
         forecasts: of the plan.
@@ -107,14 +81,11 @@ class Outlook(NoOutlook):
         super().__init__()
         self.forecasts, self.listener = forecasts, listener
         self.keeps, self.clock = keeps, clock
-        self.waiting = {
-            run.identity: group for group in forecasts.plan().groups for run in group.runs
-        }
-        self._at_work: dict[int, _AtWork] = {}
+        self.remaining = Remaining(forecasts, clock)
+        self._said_at = clock()
         self._weighed: dict[tuple[tuple[str, ...], ...], Sequence[float]] = {}
         self._fits: dict[tuple[str, ...], bool] = {}  # asked for at every claim
         self._told: set[str] = set()  # kinds of groups that do not fit
-        self._true = self._foretold = 0.0  # of groups that ended
 
     def weights(self, groups: Sequence[Sequence[AnyRun]]) -> Sequence[float]:
         """What groups cost beside each other: seconds, where all are known from one source."""
@@ -157,51 +128,43 @@ class Outlook(NoOutlook):
             )
         return False
 
+    def prepare(self) -> None:
+        """Count what groups compute of which nothing is known."""
+        with suppress(Exception):
+            self.remaining.prepare()
+
+    def say(self) -> None:
+        """Tell what is left of all, or that it is not known yet."""
+        self._said_at = self.clock()
+        with suppress(Exception):
+            self.listener.time_left(self.remaining.whole())
+
     def begin(self, number: int, runs: Sequence[AnyRun]) -> None:
         """A worker gets a group."""
         with suppress(Exception):
-            group = tuple(runs)
-            expected = self.forecasts.group(group).seconds
-            for run in group:
-                self.waiting.pop(run.identity, None)
-            self._at_work[number] = _AtWork(group, expected, self.clock())
-            self._say()
+            self.remaining.begin(number, tuple(runs))
+        self.say()
 
     def heard(self, heard: Heard) -> None:
         """A group tells how far it is."""
-        at_work = self._at_work.get(heard.work)
-        if at_work is None:
-            return
-        match heard.method, heard.arguments:
-            case "group_started", (_, _, epochs, done):
-                at_work.epochs, at_work.epoch, at_work.first = epochs, done, done
-                at_work.first_at = at_work.epoch_at = self.clock()
-            case "epoch_finished", (epoch, _, _):
-                at_work.epoch, at_work.epoch_at = epoch, self.clock()
-            case _:
-                return
         with suppress(Exception):
-            left = at_work.left(self.clock(), self._factor())
-            if left is not None:
-                self.tell(Heard(heard.work, "time_left", (left,)))
-            self._say()
+            if not self.remaining.heard(heard):
+                return
+            if heard.method == "images_done" and self.clock() - self._said_at < TELL_S:
+                return
+            self.tell(Heard(heard.work, "time_left", (self.remaining.of(heard.work),)))
+            self.say()
 
     def ended(self, message: Message) -> None:
         """A group came to its end, in one way or another."""
-        at_work = self._at_work.pop(message.work, None)
-        if at_work is None:
-            return
-        endings = message.endings if isinstance(message, Ended) else ()
-        finished = [ending for ending in endings if isinstance(ending, Finished)]
-        seconds = self.clock() - at_work.began
         with suppress(Exception):
-            if len(finished) == len(at_work.runs) and at_work.first == 0:
-                if at_work.expected:
-                    self._true += seconds
-                    self._foretold += at_work.expected
-                if self.keeps:
-                    self._keep(at_work.runs, finished, seconds)
-            self._say()
+            at_work = self.remaining.end(message.work)
+            endings = message.endings if isinstance(message, Ended) else ()
+            finished = [ending for ending in endings if isinstance(ending, Finished)]
+            whole = len(finished) == len(at_work.runs) and at_work.gauge.first == 0
+            if whole and self.keeps:
+                self._keep(at_work.runs, finished, self.clock() - at_work.began)
+        self.say()
 
     def _keep(self, group: Group, finished: Sequence[Finished], seconds: float) -> None:
         runs = [run for run in group if isinstance(run, Run)]
@@ -218,30 +181,3 @@ class Outlook(NoOutlook):
             memory_mb=max(ending.cost.peak_memory_mb for ending in finished),
         )
         self.forecasts.book.keep(runs, pace)
-
-    def _factor(self) -> float:
-        """How much longer groups take than was foretold: those that ended, those at work."""
-        now, true, foretold = self.clock(), self._true, self._foretold
-        for at_work in self._at_work.values():
-            left = at_work.left(now, 1.0)
-            if at_work.epoch > at_work.first and at_work.expected and left is not None:
-                true += now - at_work.began + left
-                foretold += at_work.expected
-        return true / foretold if foretold else 1.0
-
-    def _say(self) -> None:
-        """Tell what is left of all; nothing while something of it is not known."""
-        now, factor = self.clock(), self._factor()
-        groups: list[tuple[Group, float]] = []
-        for at_work in self._at_work.values():
-            left = at_work.left(now, factor)
-            if left is None:
-                return
-            groups.append((at_work.runs, left))
-        running = len(groups)
-        for group in {id(group): group for group in self.waiting.values()}.values():
-            runs = tuple(run for run in group.runs if run.identity in self.waiting)
-            if group.seconds is None:
-                return
-            groups.append((runs, factor * group.seconds))
-        self.listener.time_left(span(groups, self.forecasts.workers, running))

@@ -21,6 +21,12 @@ def _way(record: Record) -> str:
     return "compiled" if record.cost and record.cost.compiled else "as it is written"
 
 
+def _processor(record: Record) -> str | None:
+    """Of a training on the CPU; older records do not tell."""
+    where = record.environment
+    return (where.processor or "not told") if where.is_cpu else None
+
+
 def _version(package: str) -> Told:
     return lambda record: record.environment.packages.get(package)
 
@@ -28,6 +34,7 @@ def _version(package: str) -> Told:
 # What changes a number by no more than the order of additions does, by the words for several.
 SURROUNDINGS: Mapping[str, Told] = {
     "devices": lambda record: record.environment.device,
+    "processors": _processor,
     "numbers of processes": lambda record: str(record.environment.processes),
     "numbers of threads": lambda record: str(record.environment.threads),
     "ways of a step": _way,

@@ -277,6 +277,7 @@ def provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
         told: dict[str, Sequence[str | None]] = {
             "precision": precisions(record),
             "devices": [where.device],
+            "processors": [where.processor],
             "processes": [str(where.processes)],
             "threads": [str(where.threads)],
             "commits": [(where.git_commit or "unknown")[:12] + ("+" if where.git_dirty else "")],

@@ -15,9 +15,9 @@ from benchmark.reports.wording.numbers import rounded
 
 # What a mean averages, several values with a semicolon between them.
 PROVENANCE = (
-    "precision", "devices", "processes", "threads", "torch", "torchvision", "timm", "kdbench",
-    "engines", "commits", "data_revision", "recipe_version", "recipe_source", "published_weights",
-    "weights", "variant", "protocol_values",
+    "precision", "devices", "processors", "processes", "threads", "torch", "torchvision", "timm",
+    "kdbench", "engines", "commits", "data_revision", "recipe_version", "recipe_source",
+    "published_weights", "weights", "variant", "protocol_values",
 )  # fmt: skip
 COLUMNS = (
     "dataset", "protocol", "ranked", "evaluated_on", "kind", "teacher", "student", "method",

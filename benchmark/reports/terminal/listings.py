@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,32 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from benchmark.reports.terminal.screen import Rows, words
-from benchmark.reports.wording.duration import duration
+from benchmark.reports.wording.duration import duration, end
 from benchmark.reports.wording.settings import own_first, shown
 
 MOST_PROBLEMS = 20
+MOST_CASES = 5  # of a warning
+MOST_LINES = 4  # of a case, beside its first
+MODES = {"L": "grey", "1": "black and white", "P": "with a palette", "RGBA": "with transparency"}
+"""Pillow's words for how colours are stored, as far as they say little to a person."""
+TIMM = (
+    "and every classification model of timm as timm/NAME:\n"
+    "'kdbench list networks --search TEXT' finds it"
+)
 
 
-def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """What there is of a kind; broken files below, each with its error."""
+def listing_table(
+    kind: str, entries: Sequence[Mapping[str, Any]], *, search: str | None = None
+) -> RenderableType:
+    """What there is of a kind; broken files below, each with its error.
+
+    Args:
+        kind: of the things.
+        entries: to show.
+        search: by what they were chosen, if they were.
+    """
+    if search is not None and not entries:
+        return words(f"None of the {kind} has a name with '{search}' in it.")
     good = [entry for entry in entries if not entry.get("error")]
     table = {
         "recipes": _recipes,
@@ -28,8 +47,8 @@ def listing_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Renderable
     }[kind](good)
     broken = [entry for entry in entries if entry.get("error")]
     notes: list[RenderableType] = []
-    if kind == "networks":
-        notes.append(words("and every classification model of timm as timm/NAME", style="dim"))
+    if kind == "networks" and search is None:
+        notes.append(words(TIMM, style="dim"))
     if kind == "recipes":
         page = "Equations, and what settings may be: docs/recipes.md, or 'kdbench pages'"
         notes.append(words(page, style="dim"))
@@ -44,7 +63,7 @@ def plan_table(overview: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield words(
         f"cells: {overview['cells']}; runs that they need: {overview['runs']}, of which "
         f"{overview['recorded']} recorded and "
-        f"{overview['to_train']} to train."
+        f"{overview['to_train']} to train{_in_short(overview)}."
     )
     for reason in overview["left_out"]:
         yield words(f"left out: {reason}", style="yellow")
@@ -74,6 +93,14 @@ def _time(group: Mapping[str, Any]) -> Text:
     about = "some " if group["rough"] else ""
     text = words(f"{about}{duration(group['seconds'])}\n")
     return text.append(group["source"], style="dim")
+
+
+def _in_short(overview: Mapping[str, Any]) -> str:
+    """How long all takes, if that is known, for the first line."""
+    seconds = overview["seconds"]
+    if seconds is None or not overview["to_train"]:
+        return ""
+    return f", in about {duration(seconds)}: begun now, it ends {end(seconds)}"
 
 
 def _whole(overview: Mapping[str, Any]) -> str:
@@ -108,15 +135,57 @@ def data_table(report: Mapping[str, Any]) -> RenderableType:
             " … ".join(sizes),
             f"{part['broken']:,}",
         )
-    problems = report["problems"]
-    lines = [words(problem, style="red") for problem in problems[:MOST_PROBLEMS]]
-    if len(problems) > MOST_PROBLEMS:
-        lines.append(words(f"and {len(problems) - MOST_PROBLEMS} more; --json names all."))
     return Group(
         words(f"{report['dataset']}: {report['classes']} classes, {report['origin']}"),
         table,
-        *(lines or [words("Nothing is wrong with it.", style="green")]),
+        words(_classes(report)),
+        words(_colours(report["splits"].values())),
+        *_found(report),
     )
+
+
+def _classes(report: Mapping[str, Any]) -> str:
+    """How uneven the classes are."""
+    least, most = report["smallest_class"], report["largest_class"]
+    if least["images"] == most["images"]:
+        return f"Classes: each has {most['images']:,} training images."
+    times = f", {report['imbalance']:.1f} times as many" if report["imbalance"] else ""
+    return (
+        f"Classes: the smallest, '{least['name']}', has {least['images']:,} training images, the "
+        f"largest, '{most['name']}', {most['images']:,}{times}."
+    )
+
+
+def _colours(splits: Iterable[Mapping[str, Any]]) -> str:
+    """In which ways images store their colours."""
+    modes, turned = Counter[str](), 0
+    for part in splits:
+        modes.update(part["modes"])
+        turned += part["turned"]
+    told = ", ".join(f"{count:,} {MODES.get(mode, mode)}" for mode, count in modes.most_common())
+    others = "" if set(modes) <= {"RGB"} else "; networks see all as RGB"
+    turns = f" Turned as their EXIF note says: {turned:,}." if turned else ""
+    return f"Colours: {told or 'none'}{others}.{turns}"
+
+
+def _found(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What is wrong with a data set, and what a person should look at."""
+    problems, warnings = report["problems"], report["warnings"]
+    for problem in problems[:MOST_PROBLEMS]:
+        yield words(problem, style="red")
+    if len(problems) > MOST_PROBLEMS:
+        yield words(f"… and {len(problems) - MOST_PROBLEMS:,} more; --json names all.", "red")
+    for warning in warnings:
+        yield words(f"Warning: {warning['what']}", style="yellow")
+        for first, *others in warning["cases"][:MOST_CASES]:
+            more = [f"… and {len(others) - MOST_LINES:,} more"] if len(others) > MOST_LINES else []
+            lines = [f"    {line}" for line in (*others[:MOST_LINES], *more)]
+            yield words("\n".join([f"  {first}", *lines]))
+        if len(warning["cases"]) > MOST_CASES:
+            yield words(f"  … and {len(warning['cases']) - MOST_CASES:,} more; --json names all.")
+        yield words(warning["remedy"])
+    if not problems and not warnings:
+        yield words("Nothing is wrong with it.", style="green")
 
 
 def cache_table(files: Sequence[Mapping[str, Any]], *, deleted: bool) -> RenderableType:
@@ -151,17 +220,32 @@ def _recipes(entries: Sequence[Mapping[str, Any]]) -> Rows:
 
 
 def _datasets(entries: Sequence[Mapping[str, Any]]) -> Rows:
-    table = _table("name", "title", "classes", "pixels", "train", "test", "protocols")
+    table = _table("name", "what it is, and by protocol the usual pairs")
     for entry in entries:
-        numbers = (str(entry[key]) for key in ("classes", "image_size", "train", "test"))
-        table.add_row(entry["name"], entry["title"], *numbers, ", ".join(entry["protocols"]))
+        size = entry["image_size"]
+        lines = [
+            words(
+                f"{entry['title']}: {entry['classes']} classes, {entry['train']:,} training and "
+                f"{entry['test']:,} test images, {size}x{size} pixels"
+            )
+        ]
+        # Protocols that have the same pairs stand together: most cards have one list of them.
+        shared: dict[tuple[str, ...], list[str]] = {}
+        for protocol, pairs in entry["pairs_by_protocol"].items():
+            shared.setdefault(tuple(pairs), []).append(protocol)
+        for pairs, protocols in shared.items():
+            line = words(f"{', '.join(protocols)}: ")
+            lines.append(line.append_text(words(", ".join(pairs), style="dim")))
+        table.add_row(entry["name"], Text("\n").join(lines))
+        table.add_section()
     return table
 
 
 def _networks(entries: Sequence[Mapping[str, Any]]) -> Rows:
     table = _table("name", "parameters", "MACs")
     for entry in entries:
-        table.add_row(entry["name"], f"{entry['parameters']:,}", f"{entry['macs']:,}")
+        sizes = (entry["parameters"], entry["macs"])
+        table.add_row(entry["name"], *("" if size is None else f"{size:,}" for size in sizes))
     return table
 
 
@@ -191,7 +275,7 @@ def _run(run: Mapping[str, Any]) -> Text:
 
 def _table(*columns: str) -> Rows:
     table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = {"classes", "pixels", "train", "test", "parameters", "MACs", "seeds",
+    numbers = {"parameters", "MACs", "seeds",
                "seed", "step", "images", "broken", "MB"}  # fmt: skip
     for column in columns:
         table.add_column(

@@ -160,7 +160,8 @@ def _cost(record: Record) -> Mapping[str, str]:
     cost = record.cost
     if cost is None:
         return {}
-    beside = f", beside {len(cost.group)} other runs" if cost.group else ""
+    others = "1 other run" if len(cost.group) == 1 else f"{len(cost.group)} other runs"
+    beside = f", beside {others}" if cost.group else ""
     own = (
         f", {wording.size(cost.recipe_parameters)} of the recipe" if cost.recipe_parameters else ""
     )
@@ -190,7 +191,8 @@ def _provenance(record: Record, source: SourceGroup | None) -> Mapping[str, str]
     compiled = ", compiled" if record.cost and record.cost.compiled else ""
     values = {
         "device": f"{environment.device}, {environment.precision}, {processes} "
-        f"with {environment.threads} threads{compiled}",
+        f"with {environment.threads} thread{'s' if environment.threads != 1 else ''}{compiled}",
+        **({"processor": environment.processor} if environment.processor else {}),
         "software": f"Python {environment.python}, {_pairs(environment.packages, ' ')}",
         "commit": commit + dirty,
         "source": record.recipe_source + (f"\n{STANDINGS[source.standing]}" if source else ""),
@@ -218,7 +220,8 @@ def _results(table: Table, column: Column) -> Rows:
     rich.add_column(words(_headed(table.metric)), no_wrap=True)
     rich.add_column("", no_wrap=True)
     rich.add_column("seeds", overflow="fold")
-    rich.add_column("gain [95 %]", no_wrap=True)
+    interval = any(cell.gain and cell.gain.n >= INTERVAL_FROM for cell in column.cells.values())
+    rich.add_column("gain [95 %]" if interval else "gain", no_wrap=True)
     if teacher := column.teacher_score:
         number = wording.numbered("", table, column.teacher_notes).strip()
         rich.add_row(Text("teacher"), wording.spread(teacher), number, str(teacher.n), "")

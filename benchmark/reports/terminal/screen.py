@@ -22,11 +22,13 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.reports.escape import terminal
+from benchmark.reports.terminal.moment import MOMENT
 
 # For terminals and logs that have no such sign.
 SPELLED = {
     "→": "->", "—": "-", "–": "-", "…": "...", "±": "+-", "†": "+", "‡": "++", "•": "*", "·": ".",
     "×": "x", "≥": ">=", "≤": "<=", "‘": "'", "’": "'", "“": '"', "”": '"', "─": "-", "━": "-",
+    "✓": "+", "✗": "x",
     **{sign: f"^{number}" for number, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
 }  # fmt: skip
 
@@ -97,6 +99,7 @@ class Outlet:
 
     def write(self, text: str) -> int:
         """Write what can be written."""
+        MOMENT.clear()
         try:
             self.stream.write(fitting(text, self.encoding))
         except (OSError, ValueError) as error:

@@ -32,7 +32,7 @@ def _rates(speed: Speed) -> Rows:
     loader = speed.loader
     table.add_row("loader", *_numbers(loader))
     if loader.uncached_images_per_s is not None and loader.cache_speedup is not None:
-        label = f"loader without the cache: 1/{loader.cache_speedup:.1f}"
+        label = f"loader without the cache, {wording.compared(1 / loader.cache_speedup)}"
         table.add_row(label, f"{loader.uncached_images_per_s:,.0f}")
     table.add_row("teacher", *_numbers(speed.teacher))
     for name, step in wording.steps(speed):

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from benchmark.reports.terminal.screen import Rows, words
+from benchmark.reports.wording.counts import counted
 
 SILENT_S = 30  # longer than a holder ever is between two signs, unless its disk or it is stuck
 
@@ -34,6 +35,53 @@ def work_tables(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
             _where(row),
         )
     return [table] if table.row_count else []
+
+
+def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The folder of runs by cell, with the sum of the sizes.
+
+    Args:
+        rows: each with ``cell``, ``folder``, ``state``, ``epoch``, ``epochs``, ``bytes``.
+    """
+    if not rows:
+        return words("There are no runs in the folder.")
+    table = Rows(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("cell", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("epoch", justify="right", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row["cell"] or f"{row['folder']} ({row['label'] or 'nothing tells of what'})",
+            row["state"],
+            f"{row['epoch']}/{row['epochs']}" if row["epochs"] else "",
+            f"{row['bytes'] / 1e6:,.1f}",
+        )
+    return Group(table, words(f"{counted(len(rows), 'run')}, {_mb(rows)}."))
+
+
+def needless_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What of the folder of runs can go, by reason, with the sum of the sizes.
+
+    Args:
+        rows: each with ``cell``, ``folder``, ``files``, ``bytes``, ``why``.
+    """
+    by_reason: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_reason.setdefault(row["why"], []).append(row)
+    parts: list[RenderableType] = []
+    for why, found in by_reason.items():
+        table = Rows(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+        table.add_column(overflow="fold")
+        table.add_column(justify="right", no_wrap=True)
+        for row in found:
+            table.add_row(row["cell"] or row["folder"], f"{row['bytes'] / 1e6:,.1f} MB")
+        parts += [words(f"{why} ({counted(len(found), 'run')}, {_mb(found)})"), table]
+    return Group(*parts)
+
+
+def _mb(rows: Iterable[Mapping[str, Any]]) -> str:
+    return f"{sum(row['bytes'] for row in rows) / 1e6:,.1f} MB"
 
 
 @contextmanager

@@ -49,14 +49,24 @@ def conditions(speed: Speed) -> str:
     )
 
 
+def compared(rate: float) -> str:
+    """A rate over another one: ``1.21 times as fast``, ``20 % slower``, ``3.0 times slower``."""
+    if rate >= 1:
+        return f"{rate:.2f} times as fast"
+    slower = 1 / rate
+    return f"{100 * (slower - 1):.0f} % slower" if slower < 2 else f"{slower:.1f} times slower"
+
+
 def saving(speed: Speed) -> str | None:
     """What the group saves over its members apart; None of one member."""
     group = speed.group
     if len(group.recipes) == 1:
         return None
+    found = group.speedup_over_apart
+    than = "as one after the other" if found >= 1 else "than one after the other"
     return (
-        f"{', '.join(group.recipes)} as one group are {group.speedup_over_apart:.2f} times as fast "
-        f"as one after the other ({group.lowest_speedup:.2f} … {group.highest_speedup:.2f} in "
+        f"{', '.join(group.recipes)} as one group are {compared(found)} {than} ("
+        f"{group.lowest_speedup:.2f} … {group.highest_speedup:.2f} in "
         f"{speed.rounds} rounds, in which everything has its turn)."
     )
 

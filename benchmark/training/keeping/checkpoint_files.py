@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,13 @@ from pydantic import ValidationError
 
 from benchmark.records.schema import Engine
 from benchmark.training.keeping.folders import RunFolders
+from benchmark.training.keeping.names import CHECKPOINT, PICKLE
 from benchmark.training.keeping.nested import pack, unpack
 from benchmark.training.keeping.sealed import Damaged, Outdated, read_sealed, sealed
 from benchmark.training.keeping.stand import BEGINNING, Stand
 
 FORMAT = 4  # raised when what a checkpoint holds changes; older ones are started over
 KIND = "checkpoint"
-_NAME = re.compile(r"checkpoint-(\d{1,9})-(\d{1,9})\.safetensors")
-_PICKLE = "checkpoint.pt"  # of the formats up to 3; it is not looked into
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class CheckpointFiles:
             names = [path.name for path in self.folders.of(identity).iterdir()]
         except OSError:
             return []
-        found = (_NAME.fullmatch(name) for name in names)
+        found = (CHECKPOINT.fullmatch(name) for name in names)
         return sorted((Stand(int(n[1]), int(n[2])) for n in found if n), reverse=True)
 
     def has_pickle(self, identity: str) -> bool:
@@ -152,4 +150,4 @@ class CheckpointFiles:
         return self._pickle(identity).exists()
 
     def _pickle(self, identity: str) -> Path:
-        return self.folders.of(identity) / _PICKLE
+        return self.folders.of(identity) / PICKLE

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from benchmark.errors import BenchmarkError
 from benchmark.files import Content, write_whole
+from benchmark.records.canonical import identity_of
+from benchmark.records.schema import RunSpec
+from benchmark.training.keeping.names import SPEC
 from benchmark.training.keeping.sealed import Damaged, Heading, read_heading
 
 
@@ -35,6 +38,16 @@ class RunFolders:
     def traceback_of(self, identity: str) -> Path:
         """Where the whole traceback of a run is kept if it ended with an error."""
         return self.of(identity) / "traceback.txt"
+
+    def keep_spec(self, spec: RunSpec) -> None:
+        """Let whoever looks into the folder of a run see what it is of, before it has a record.
+
+        Raises:
+            WorkspaceError: it cannot be written.
+        """
+        path = self.of(identity_of(spec)) / SPEC
+        if not path.exists():
+            self.write(path, spec.model_dump_json(indent=2) + "\n")
 
     def write(self, path: Path, content: Content | str | Sequence[Content]) -> None:
         """Put a file in its place, whole, and on the disk.

@@ -145,6 +145,11 @@ class Workspace:
             )
         return recorded is None and unsealed_identity(path) == identity
 
+    def holds(self, identity: str, digest: str | None) -> bool:
+        """Whether the very weights with this digest are here, as their file's heading tells."""
+        heading = self.folders.heading(self._weights(identity, digest), WEIGHTS)
+        return heading is not None and digest is not None and heading.about["digest"] == digest
+
     def load_weights(self, identity: str, recorded: str | None) -> Weights:
         """Weights of a finished run, after all of them was checked.
 

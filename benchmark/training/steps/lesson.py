@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from accelerate import Accelerator
@@ -19,6 +20,12 @@ from benchmark.recipe.stage import Stage
 class Lesson(nn.Module):
     """A network and its recipe as one module, so that processes average all their gradients.
 
+    Args:
+        network: that is trained.
+        recipe: of its loss.
+        autocast: a context in which the network computes.
+        stage: the recipe's stage that it begins in.
+
     Attributes:
         stage: the recipe's stage that it is in.
         trainable: all parameters that some stage may train.
@@ -28,7 +35,11 @@ class Lesson(nn.Module):
     recipe: Recipe
 
     def __init__(
-        self, network: Network, recipe: Recipe, accelerator: Accelerator, stage: Stage
+        self,
+        network: Network,
+        recipe: Recipe,
+        autocast: Callable[[], AbstractContextManager[Any]],
+        stage: Stage,
     ) -> None:
         super().__init__()
         self.network = network
@@ -36,7 +47,7 @@ class Lesson(nn.Module):
         self.stage = stage
         self.maps = "maps" in recipe.info.needs
         self.class_maps = "class_maps" in recipe.info.needs
-        self._accelerator = accelerator
+        self._autocast = autocast
         self.trainable = [p for p in self.parameters() if p.requires_grad]
 
     def enter(self, stage: Stage) -> list[nn.Parameter]:
@@ -56,7 +67,7 @@ class Lesson(nn.Module):
 
     def forward(self, batch: Batch, heard: Heard) -> dict[str, Tensor]:
         """The weighted loss terms of one batch, computed in float32."""
-        with self._accelerator.autocast():
+        with self._autocast():
             student: Outputs = self.network(
                 batch.images, maps=self.maps, class_maps=self.class_maps
             )

@@ -121,7 +121,7 @@ class Guard:
         """
         if _is_interrupt(error) or not self._is_its_own(job, error):
             return False
-        ending = failed(error, self.epoch, files_of(job.recipe))
+        ending = failed(error, self.epoch, files_of(type(job.recipe)))
         if not self.agreement.all_met(job, ending):
             said = f"{type(error).__name__}: {ending.failure.message}"
             raise TrainingError(
@@ -147,7 +147,7 @@ class Guard:
     def _is_its_own(job: Job, error: BaseException) -> bool:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [f.filename for f in frames if "site-packages" not in f.filename]
-        own = bool(lines) and lines[-1] in files_of(job.recipe)
+        own = bool(lines) and lines[-1] in files_of(type(job.recipe))
         return disturbance(error, own=own) is None
 
 
@@ -241,9 +241,9 @@ class Reading(Turn, Generic[T]):
         )
 
 
-def files_of(recipe: Recipe) -> list[str]:
+def files_of(recipe: type[Recipe]) -> list[str]:
     """The files that a recipe is written in, its own first, then those of what it derives from."""
-    classes = type(recipe).__mro__
+    classes = recipe.__mro__
     files = map(_file_of, classes[: classes.index(Recipe)])
     return list(dict.fromkeys(file for file in files if file))
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-import torch
-
 from benchmark.matrix.run import AnyRun, Run
 from benchmark.networks.cost import count_macs
 from benchmark.networks.creation import create_network
+from benchmark.networks.meta import on_meta
 from benchmark.work.forecast.pace import Pace, images_of
 
 
@@ -44,6 +43,6 @@ def _macs(run: AnyRun) -> int:
 
 @cache
 def _count(network: str, classes: int, image_size: tuple[int, int]) -> int:
-    with torch.device("meta"):
+    with on_meta():
         made = create_network(network, classes=classes, image_size=image_size)
     return count_macs(made, image_size)

@@ -47,7 +47,7 @@ def test_every_broken_image_is_named_and_left_out_of_the_picture(
     assert sheet(birds).size == sheet(birds, columns=8).size
 
 
-def test_equally_large_images_are_not_read_one_by_one(tiny: DataSet) -> None:
+def test_images_that_lie_as_pixels_are_looked_at_too(tiny: DataSet) -> None:
     report = inspect(tiny)
     assert report.splits["train"].sizes == ((32, 32),) * 3
     assert report.problems == []

@@ -12,11 +12,17 @@ import pytest
 from PIL import Image
 
 from benchmark.cards.catalogue import read_card
-from benchmark.data.look.survey import survey
+from benchmark.data.intake.preparing import Wishes, prepare
+from benchmark.data.look.survey import Survey, survey
 from benchmark.data.opening import load_data
-from benchmark.errors import DataError, UsageError
+from benchmark.errors import DataError, ManyFaults, UsageError
+from benchmark.layouts.catalogue import LayoutCatalogue
 from benchmark.templates.dataset import write_dataset
 from tests.support.miniatures import picture, put, write_csv, write_cub, write_image_folder
+
+
+def surveyed(folder: Path, layout: str | None = None) -> Survey:
+    return survey(prepare(folder, Wishes(layout=layout), layouts=LayoutCatalogue()), "mine")
 
 
 @pytest.mark.parametrize(
@@ -31,8 +37,8 @@ def test_a_written_card_loads_what_was_surveyed(
     card = read_card(file)
     data = load_data(card, None, tmp_path / "cache")
     assert (len(data.train), len(data.test)) == (9, 6)
-    assert data.class_names == found.class_names
-    assert found.layout == layout
+    assert data.class_names == found.images.listing.class_names
+    assert found.images.layout == layout
     assert card.title == "My birds"
     assert card.source.fingerprint == found.fingerprint  # type: ignore[union-attr]
     assert card.default_protocol.name == "scratch"
@@ -45,7 +51,7 @@ def test_mean_and_deviation_are_those_of_the_training_images(tmp_path: Path) -> 
         np.asarray(Image.open(io.BytesIO(path.read_bytes()))).reshape(-1, 3) / 255
         for path in sorted((tmp_path / "train").rglob("*.jpg"))
     ]
-    found = survey(tmp_path)
+    found = surveyed(tmp_path)
     # Images differ by a few pixels in size, and each counts alike.
     mean = np.mean([part.mean(0) for part in pixels], 0)
     squares = np.mean([(part**2).mean(0) for part in pixels], 0)
@@ -73,17 +79,11 @@ def test_a_folder_that_looks_like_two_layouts(tmp_path: Path) -> None:
     write_image_folder(tmp_path / "images")
     write_csv(tmp_path / "images")
     with pytest.raises(DataError, match=r"looks like several: csv, image_folder(.|\n)*--layout"):
-        survey(tmp_path / "images")
-    file, _ = write_dataset("mine", tmp_path / "images", tmp_path, layout="csv")
+        surveyed(tmp_path / "images")
+    file, _ = write_dataset("mine", tmp_path / "images", tmp_path, Wishes(layout="csv"))
     assert read_card(file).source.layout == "csv"  # type: ignore[union-attr]
     with pytest.raises(UsageError, match="Did you mean 'csv'"):
-        survey(tmp_path / "images", "cvs")
-
-
-def test_a_sample_is_spread_over_the_list(tmp_path: Path) -> None:
-    write_image_folder(tmp_path)
-    assert survey(tmp_path, sample=4).opened == 3
-    assert survey(tmp_path).opened == 9
+        surveyed(tmp_path / "images", "cvs")
 
 
 def test_a_table_of_any_name_is_found(tmp_path: Path) -> None:
@@ -94,18 +94,30 @@ def test_a_table_of_any_name_is_found(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no folder .* Correct --from"):
-        survey(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"no folder or table .* Correct --from"):
+        surveyed(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"in no known layout(.|\n)*image_folder: train/CLASS"):
-        survey(tmp_path / "empty")
+        surveyed(tmp_path / "empty")
     write_image_folder(tmp_path / "one")
     for split in ("train", "test"):
         for name in ("birch", "cedar"):
             shutil.rmtree(tmp_path / "one" / split / name)
     with pytest.raises(DataError, match="1 class; there must be two"):
-        survey(tmp_path / "one")
-    write_image_folder(tmp_path / "broken")
-    (tmp_path / "broken" / "train" / "ash" / "0.jpg").write_bytes(picture(0, 0)[:300])
-    with pytest.raises(DataError, match=r"ash/0\.jpg.* cannot be decoded"):
-        survey(tmp_path / "broken")
+        surveyed(tmp_path / "one")
+
+
+def test_every_broken_image_is_named_and_no_card_is_written(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "images")
+    broken = sorted((tmp_path / "images").rglob("*.jpg"))[::4]
+    for path in broken:
+        path.write_bytes(picture(0, 0)[:300])
+    broken[0].write_bytes(b"")
+    with pytest.raises(ManyFaults, match="4 of 15 images cannot be read") as caught:
+        write_dataset("mine", tmp_path / "images", tmp_path / "cards")
+    assert len(caught.value.faults) == len(broken)
+    for path in broken:
+        assert f"  {path.relative_to(tmp_path / 'images')}: the image cannot be decoded" in str(
+            caught.value
+        )
+    assert not (tmp_path / "cards").exists()

@@ -227,6 +227,15 @@ class TestWorthSaying:
         assert table.numbers(table.columns[0].alone.notes) == ()
         assert "The records come from several devices: cpu (4), cuda (H100) (1)." in table.notes
 
+    def test_processors_are_told_apart_as_soon_as_a_record_names_one(self):
+        assert not any("processors" in note for note in table_of(*self.RECORDS).notes)
+        new = where(kd(62.0, seed=1), processor="AMD EPYC 9654")
+        table = table_of(*self.RECORDS[:3], new)
+        said = "The records come from several processors: not told (4), AMD EPYC 9654 (1)."
+        assert said in table.notes
+        assert table.footnotes == ("Averages several processors: AMD EPYC 9654, not told.",)
+        assert table.columns[0].cells["kd"].provenance["processors"] == ("AMD EPYC 9654",)
+
     def test_every_format_says_it_at_the_row(self, printed):
         board = aggregate([TEACHER, *self.RECORDS])
         page = render(board, FORMATS.get("md"))

@@ -74,6 +74,7 @@ def test_long_names_are_folded_and_numbers_are_not(printed):
     assert "62.50 ± 0.71" in text
     assert "+2.25" in text
     assert "+2.25 [" not in text  # two seeds say too little for an interval on a terminal
+    assert "95 %" not in text  # and the heading promises none
     assert "\n a-long-method[ " in text  # a line a setting
 
 

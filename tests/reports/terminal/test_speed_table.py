@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmark.records.speed import Host, LoaderSpeed
 from benchmark.reports.terminal.speed import speed_table
+from benchmark.reports.wording.speed import saving
 from tests.records.made_speeds import speed
 
 TABLE = """\
@@ -55,12 +56,21 @@ def test_it_shows_what_is_unusual(printed: Callable[..., str]) -> None:
         loader=loader, recipes={"kd": kd}, device="cuda:0", compiled=True, unsettled=("teacher",)
     )
     text = printed(speed_table(made), width=100)
-    assert "loader without the cache: 1/3.0" in text
+    assert "loader without the cache, 3.0 times slower" in text
     assert "321" in text
     assert "2 launches, 1 of graphs" in text
     assert "compiled, fp32 on cuda:0" in text
     assert "Made Processor 3000, 2 cores" in text
     assert "Still changing when the warm-up ended: teacher." in text
+
+
+def test_a_group_that_is_no_gain_is_said_to_be_slower() -> None:
+    made = speed()
+    slow = made.group.model_copy(
+        update={"speedup_over_apart": 0.8333, "lowest_speedup": 0.8, "highest_speedup": 0.85}
+    )
+    assert "as one group are 20 % slower than one after" in (saving(speed(group=slow)) or "")
+    assert "times as fast as one after the other (" in (saving(made) or "")
 
 
 def test_one_recipe_alone_is_no_group(printed: Callable[..., str]) -> None:

@@ -11,8 +11,12 @@ from rich.console import Console
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.terminal import as_svg, console
 from benchmark.reports.terminal.live import Bars, Lines, listener
+from benchmark.reports.terminal.live.bars import BEGINNING
 
-NEWS = [LearnerEpoch("kd", {"ce": 1.0, "kd": 0.5}, 61.5), LearnerEpoch("at", {}, None, "a nan")]
+NEWS = [
+    LearnerEpoch("a→b kd", {"ce": 1.0, "kd": 0.5}, 61.5),
+    LearnerEpoch("a→b at", {}, None, "a nan"),
+]
 
 
 class Screen:
@@ -28,6 +32,14 @@ class Screen:
     def text(self) -> str:
         """All that was printed, without colours and movements of the cursor."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.file.getvalue())
+
+    def shown(self, heard: Bars) -> str:
+        """What is drawn now, without the bars."""
+        file = io.StringIO()
+        plain = Console(file=file, width=80, force_terminal=True, color_system=None)
+        plain.print(heard._progress.get_renderable())
+        text = re.sub(r"[━╸╺]", " ", file.getvalue())
+        return "\n".join(line.rstrip() for line in text.splitlines())
 
     @property
     def lines(self) -> list[str]:
@@ -48,11 +60,11 @@ def terminal():
 def matrix(heard: Listener) -> None:
     heard.matrix_started(2, 1)
     group = heard.beside(1)
-    group.group_started("CIFAR-100, paper, seed 0", ["kd", "at"], epochs=3, done=1)
+    group.group_started("CIFAR-100, paper, seed 0", ["a→b kd", "a→b at"], epochs=3, done=1)
     group.epoch_started(2, 100)
     group.images_done(64)
     group.epoch_finished(2, NEWS, 123.4)
-    heard.run_finished("kd", "61.50 %")
+    heard.run_finished("a→b kd", "61.50 %")
     heard.close()
 
 
@@ -66,11 +78,32 @@ class TestLines:
         matrix(listener(log.console))
         assert log.lines == [
             "runs to train: 2; that need nothing: 1",
-            "CIFAR-100, paper, seed 0: kd; at, continuing after epoch 1",
-            "epoch 2/3  kd  61.50 %  ce 1  kd 0.5  123 images/s",
-            "epoch 2/3  at  left the group: a nan  123 images/s",
-            "kd: 61.50 %  (1 runs left)",
+            "group 1, CIFAR-100, paper, seed 0: a→b: kd; at, continuing after epoch 1",
+            "group 1, epoch 2/3: kd 61.50 %, loss 1.5; at left the group: a nan  (123 images/s)",
+            "a→b kd: 61.50 %  (1 run left)",
         ]
+
+    def test_an_epoch_of_a_group_is_one_line_that_says_when_all_is_done(self, log):
+        heard = listener(log.console)
+        heard.matrix_started(2, 0)
+        heard.time_left(None)
+        group = heard.beside(7)
+        group.group_started("CIFAR-100, paper, seed 0", ["a→b kd"], epochs=3, done=0)
+        heard.time_left(7201.0)
+        for epoch in (1, 2):
+            heard.time_left(7201.0)
+            group.epoch_finished(epoch, NEWS[:1], 123.4)
+        said = [line for line in log.lines if "left, until" in line]
+        assert len(said) == 3
+        assert said[0].startswith("2 h left, until ")
+        assert "(123 images/s; 2 h left, until " in said[2]
+        assert "time left: not known yet" in log.lines
+
+    def test_what_several_workers_say_in_turn_is_one_line(self, log):
+        heard = listener(log.console)
+        for message in ("reading", "reading", "drawing", "reading"):
+            heard.note(message)
+        assert log.lines == ["reading", "drawing", "reading"]
 
     def test_work_on_images_is_a_line_at_its_start_and_one_at_its_end(self, log):
         with listener(log.console).progress("decoding [birds]", 1200) as advance:
@@ -96,8 +129,52 @@ class TestLines:
 class TestBars:
     def test_tell_every_epoch_and_result(self, terminal):
         matrix(listener(terminal.console))
-        for part in ("• kd", "epoch 2, 123 images/s", "left the group: a nan", "kd: 61.50 %"):
+        for part in (
+            "CIFAR-100, paper, seed 0, a→b at left its group: a nan",
+            "a→b kd: 61.50 %",
+            "runs 1/2",
+        ):
             assert part in terminal.text
+
+    def test_the_members_that_train_are_a_table_above_the_bars(self, terminal):
+        heard = Bars(terminal.console)
+        heard.matrix_started(2, 0)
+        assert BEGINNING in terminal.shown(heard)
+        for number in (2, 3):
+            group = heard.beside(number)
+            labels = ["a→b kd", "a→b at"]
+            group.group_started(f"CIFAR-100, paper, seed {number}", labels, epochs=3, done=1)
+            group.epoch_started(2, 100)
+            group.images_done(50)
+            group.epoch_finished(2, NEWS if number == 3 else [], 123.4)
+        assert (
+            terminal.shown(heard)
+            == """\
+  member   epoch top-1 %    loss  state
+(1) CIFAR-100, paper, seed 2, a→b
+  kd         1/3                  trains
+  at         1/3                  trains
+(2) CIFAR-100, paper, seed 3, a→b
+  kd         2/3   61.50     1.5  trains
+  at         1/3                  left: a nan
+runs 0/2                                        0:00:00 time left: not known yet
+(1) epoch 2/3                              123 images/s time left: not known yet
+(2) epoch 2/3                              123 images/s time left: not known yet"""
+        )
+        group.close()
+        assert "(" not in terminal.shown(heard)
+        heard.close()
+
+    def test_the_screen_is_never_higher_than_the_terminal(self, terminal):
+        terminal.console.height = 12
+        heard = Bars(terminal.console)
+        heard.matrix_started(200, 0)
+        for number in range(8):
+            labels = [f"a→b kd[temperature={t}]" for t in range(24)]
+            heard.beside(number).group_started("CIFAR-100", labels, epochs=3, done=1)
+            assert len(terminal.shown(heard).splitlines()) < 12
+        assert "runs 0/200" in terminal.shown(heard)
+        heard.close()
 
     def test_work_on_images_has_a_bar_that_stays_when_it_is_done(self, terminal):
         heard = Bars(terminal.console)
@@ -148,9 +225,13 @@ class TestBars:
 
 def test_the_time_that_is_left_is_what_was_told_last(log, terminal):
     heard = Lines(log.console)
+    heard.time_left(None)
     heard.time_left(200.0)
     heard.time_left(125.0)  # within the minute
-    assert log.lines == ["about 3 min 20 s left"]
+    assert [line.partition(",")[0] for line in log.lines] == [
+        "time left: not known yet",
+        "3 min 20 s left",
+    ]
     bars = Bars(terminal.console)
     bars.matrix_started(2, 0)
     group = bars.beside(1)
@@ -159,8 +240,8 @@ def test_the_time_that_is_left_is_what_was_told_last(log, terminal):
     bars.time_left(273_600.0)
     terminal.console.print(bars._progress.get_renderable())
     bars.close()
-    assert "2 h 5 min" in terminal.text
-    assert "3 d 4 h" in terminal.text
+    assert "2 h 5 min left, until " in terminal.text
+    assert "3 d 4 h left, until " in terminal.text
 
 
 def test_a_listener_that_shows_nothing_can_be_told_everything():
