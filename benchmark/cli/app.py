@@ -19,12 +19,11 @@ from benchmark.cli import board, matrix
 from benchmark.cli.author import check_app, try_
 from benchmark.cli.data import data_app
 from benchmark.cli.deploy import export, predict
-from benchmark.cli.doctor import doctor
 from benchmark.cli.help.manual import furnish
+from benchmark.cli.machine import doctor, speed
 from benchmark.cli.new import new_app
 from benchmark.cli.output import DEBUG, announced, console, say
 from benchmark.cli.runs import runs_app
-from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
 

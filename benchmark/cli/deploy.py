@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.options import JsonOption, PathOption, ResultsOption, RunsOption
+from benchmark.cli.options import CellArgument, JsonOption, PathOption, ResultsOption, RunsOption
 from benchmark.cli.output import console, print_json, say
 
 if TYPE_CHECKING:
     from benchmark.work.rebuilding import Student
 
-CellArgument = Annotated[
-    str, typer.Argument(help="e.g. cifar100/resnet20__resnet8/kd/seed0, or a record's file.")
-]
 TeacherOption = Annotated[
     list[str] | None,
     typer.Option("--teacher-checkpoint", help="NETWORK=FILE with weights that were brought."),

@@ -118,6 +118,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "show": ((f"kdbench show {CELL}", "one record"),),
     "verify": ((f"kdbench verify {CELL} --train", "whether the number comes out again"),),
+    "export": (
+        (f"kdbench export {CELL} --to student", "a folder for timm.create_model"),
+        (f"kdbench export {CELL} --to student.onnx --format onnx", "a graph for any runtime"),
+    ),
+    "predict": ((f"kdbench predict {CELL} bird.jpg", "the likeliest classes of an image"),),
     "leaderboard": (
         ("kdbench leaderboard --format latex --output table.tex", "the tables for a paper"),
         ("kdbench leaderboard --check", "whether leaderboard.md is what the records give"),
