@@ -1,0 +1,1 @@
+"""The commands for what a user brings: recipes and data sets."""
