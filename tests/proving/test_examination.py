@@ -119,7 +119,8 @@ def test_a_layer_that_predicts_is_to_be_deployed(tmp_path: Path) -> None:
     def deployed(self):
         return (self.head,)
 """
-    assert verdicts(tmp_path, body + deploys + WHOLE, law)[law].level == "ok"
+    (tmp_path / "mended").mkdir()
+    assert verdicts(tmp_path / "mended", body + deploys + WHOLE, law)[law].level == "ok"
 
 
 def test_a_recipe_that_keeps_them_is_found_whole(tmp_path: Path) -> None:
