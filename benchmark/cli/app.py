@@ -16,14 +16,13 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, deploy, matrix
-from benchmark.cli.doctor import doctor
 from benchmark.cli.help.manual import furnish
+from benchmark.cli.machine import doctor, speed
 from benchmark.cli.output import DEBUG, announced, console, say
 from benchmark.cli.own.author import check_app, try_
 from benchmark.cli.own.data import data_app
 from benchmark.cli.own.new import new_app
 from benchmark.cli.runs import runs_app
-from benchmark.cli.speed import speed
 from benchmark.cli.verify import verify
 from benchmark.errors import BenchmarkError
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from benchmark.cli import completion
+from benchmark.cli.help import completion
 from benchmark.cli.launchers import LauncherOptions
 from benchmark.cli.options import (
     DataOption,

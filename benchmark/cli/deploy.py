@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli import completion
+from benchmark.cli.help import completion
 from benchmark.cli.options import (
     CellArgument,
     DataOption,

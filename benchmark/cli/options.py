@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import completion
+from benchmark.cli.help import completion
 
 
 class Retry(StrEnum):

@@ -1,1 +1,1 @@
-"""What the command line says of itself: help and examples."""
+"""What the command line says of itself: help, examples, completion."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli import completion
+from benchmark.cli.help import completion
 from benchmark.cli.options import DataOption, JsonOption, PathOption
 from benchmark.cli.output import announced, console, print_json, say
 from benchmark.folders import cache_folder
