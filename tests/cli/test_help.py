@@ -56,6 +56,11 @@ def test_the_help_of_run_says_what_how_and_where(kdbench: Kdbench) -> None:
     assert places == sorted(places)
 
 
+def test_help_is_a_command_too(kdbench: Kdbench) -> None:
+    for words in ([], ["run"], ["data", "check"]):
+        assert kdbench("help", *words) == kdbench(*words, "--help")
+
+
 def test_every_command_is_in_the_help_of_the_program(kdbench: Kdbench) -> None:
     out = kdbench("--help")[1]
     for manual in MANUALS[1:]:
