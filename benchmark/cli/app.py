@@ -15,8 +15,7 @@ import typer
 
 import benchmark
 from benchmark import hub
-from benchmark.cli import board, matrix
-from benchmark.cli.deploy import export, predict
+from benchmark.cli import board, deploy, matrix
 from benchmark.cli.help.manual import furnish
 from benchmark.cli.machine import doctor, speed
 from benchmark.cli.output import DEBUG, announced, console, say
@@ -35,8 +34,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": board.list_,
     "show": board.show,
     "verify": verify,
-    "export": export,
-    "predict": predict,
+    "evaluate": deploy.evaluate,
+    "predict": deploy.predict,
+    "latency": deploy.latency,
+    "export": deploy.export,
     "doctor": doctor,
     "leaderboard": board.leaderboard,
     "pages": board.pages,

@@ -139,6 +139,12 @@ def pages(
             help="File to write, else recipes.md or commands.md; - is the standard output.",
         ),
     ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results", help="Folder of records: shows what settings gave that were tried."
+        ),
+    ] = None,
     path: PathOption = None,
 ) -> None:
     """Write a page of the recipes (equations, papers, settings), or one of the commands.
@@ -155,7 +161,7 @@ def pages(
     if of is Page.commands:
         text = command_page(manuals(ctx.find_root().command))
     else:
-        text, broken = recipe_page(path or [], cache_folder(), target.parent)
+        text, broken = recipe_page(path or [], cache_folder(), target.parent, results)
     aside = console(stderr=True)
     for problem in broken:
         say(aside, f"Left out: {problem}")

@@ -115,10 +115,16 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how much of a suite is done, failed, stale, changed, damaged or missing.
+    """Show how much of a choice is done, failed, stale, changed, damaged or missing.
 
-    Who trains what is shown too, whichever command on the same folder of runs it is.
+    Who trains what is shown too, whichever command on the same folder of runs it is. Without a
+    choice: what the folders of results and of runs hold.
     """
+    if not request.chooses_cells:
+        from benchmark.cli.overview import overview
+
+        overview(request.paths, runs, results, watch=watch, as_json=as_json)
+        return
     from dataclasses import asdict
 
     from benchmark.reports.terminal.results import coverage_table

@@ -63,18 +63,18 @@ def verify(
 
     record = Store(results).lookup(cell)
     request = Request(teachers=teacher_checkpoint or (), paths=path or ())
-    verifier = _verifier(record, request, data=data, runs=runs, results=results)
+    verifier = verifier_of(record, request, data=data, runs=runs, results=results)
     if against is not None:
         verdict = verifier.against(record, against, epochs=epochs)
     elif epochs is not None:
         raise UsageError("--epochs is for --against: a record is of all epochs of its protocol.")
     else:
         verdict = verifier.train(record) if train else verifier.evaluate(record)
-    _show(verdict, as_json=as_json)
+    show_verdict(verdict, as_json=as_json)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
-def _verifier(
+def verifier_of(
     record: Record, request: Request, *, data: Path | None, runs: Path, results: Path
 ) -> Verifier:
     """Who verifies this record, with its precision and its number of threads."""
@@ -103,7 +103,8 @@ def _verifier(
     )
 
 
-def _show(verdict: Verdict, *, as_json: bool) -> None:
+def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
+    """Print whether a record holds."""
     from benchmark.work.verify import EVALUATED
 
     if as_json:

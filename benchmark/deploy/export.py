@@ -77,7 +77,7 @@ def export(
     _check_empty(folder)
     listener = listener or Listener()
     if student.legend is None:
-        listener.note("weights of an older version have no names of classes: they are numbers")
+        listener.note("no names of classes are kept with these weights: they are numbers")
     place = f"hf-hub:{hub_name}" if hub_name else "local-dir:."
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,12 @@ from benchmark.work.rebuilding import Student
 
 CLOSE = 1e-4  # of the largest logit, at least of 1: what a form may differ from the network
 BATCHES = (1, 3)  # other sizes than that of the example: the batch must be free
-CHATTY = ("torch.onnx", "onnxscript", "onnx_ir")  # loggers that tell of what nobody can act on
+CHATTY = (
+    "torch.onnx",
+    "torch.utils.cpp_extension",
+    "onnxscript",
+    "onnx_ir",
+)  # loggers that tell of what nobody can act on
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from benchmark.deploy.program import LOGITS, PIXELS
-from benchmark.deploy.torch_program import exported
-from benchmark.errors import UsageError
+from benchmark.deploy.torch_program import exported, one_precision
+from benchmark.errors import NetworkError, UsageError, first_line
 from benchmark.work.rebuilding import Student
 
 FILE = "model.onnx"
@@ -33,16 +33,25 @@ def write(student: Student, folder: Path) -> None:
         import onnxscript
 
         del onnxruntime, onnxscript  # that they are there is asked before minutes are spent
-        torch.onnx.export(
-            exported(student),
-            (),
-            str(path),
-            dynamo=True,
-            external_data=False,
-            input_names=[PIXELS],
-            output_names=[LOGITS],
-            verbose=False,
-        )
+        program = exported(student)
+        try:
+            with one_precision():
+                torch.onnx.export(
+                    program,
+                    (),
+                    str(path),
+                    dynamo=True,
+                    external_data=False,
+                    input_names=[PIXELS],
+                    output_names=[LOGITS],
+                    verbose=False,
+                )
+        except RuntimeError as error:  # of which torch's are, with pages of advice
+            reason = first_line(error.__cause__ or error)
+            raise NetworkError(
+                f"torch cannot write the network of {student.cell} as ONNX: {reason}\n"
+                "Write --format torch-export."
+            ) from error
         model = onnx.load(str(path))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"

@@ -26,7 +26,7 @@ def exported(student: Student) -> torch.export.ExportedProgram:
     shapes = {PIXELS: {0: torch.export.Dim("batch")}}
     example = examples(student.pictures.size)
     try:
-        with _one_precision():
+        with one_precision():
             return torch.export.export(Program.of(student), (example,), dynamic_shapes=shapes)
     except Exception as error:  # tracing fails in as many ways as there are networks
         raise NetworkError(
@@ -50,7 +50,7 @@ def ask(folder: Path) -> Callable[[Tensor], Tensor]:
 
 
 @contextlib.contextmanager
-def _one_precision() -> Iterator[None]:
+def one_precision() -> Iterator[None]:
     """Let cuDNN's precisions agree for a moment: torch's tracer refuses to read them else.
 
     A training sets that of convolutions alone (``benchmark.work.accelerator``).

@@ -71,3 +71,41 @@ def test_a_cell_without_weights_says_what_to_do(
     code, _, err = kdbench("predict", cell, "photo.png", *rest)
     assert code == 2
     assert "name that folder with --runs" in err
+
+
+def test_a_network_is_evaluated_on_a_folder(
+    kdbench: Kdbench, words: list[str], photo: Path
+) -> None:
+    cell, *rest = words
+    Path("own/Crow").mkdir(parents=True)
+    photo.rename("own/Crow/photo.png")
+    code, out, err = kdbench("evaluate", cell, "--images", "own", *rest)
+    assert code == 0, err
+    assert "1 of 4 classes" in out
+    Path("own/Crow/broken.png").write_text("no image")
+    code, out, err = kdbench("evaluate", cell, "--images", "own", *rest, "--json")
+    assert code == 1
+    assert json.loads(out)["metrics"]["images"] == 1
+    assert "Left out: own/Crow/broken.png" in err
+
+
+def test_weights_are_evaluated_again_on_the_test_set(kdbench: Kdbench, words: list[str]) -> None:
+    """The cell's record is of no training, which is noticed."""
+    cell, *rest = words
+    code, out, _ = kdbench("evaluate", cell, *rest, "--json")
+    told = json.loads(out)
+    assert (code, told["holds"], told["how"]) == (1, False, "evaluated again")
+    assert told["metrics"]["nll"]["recorded"] == 1.0
+
+
+def test_latency_stands_beside_accuracy_and_size(kdbench: Kdbench, words: list[str]) -> None:
+    cell, *rest = words
+    ways = ["--way", "eager", "--batch", "2", "--seconds", "0.01", "--threads", "1"]
+    code, out, err = kdbench("latency", cell, *ways, *rest)
+    assert code == 0, err
+    assert "timm/test_resnet" in out
+    assert "1 thread, fp32" in out
+    code, out, _ = kdbench("latency", cell, *ways, *rest, "--json")
+    told = json.loads(out)
+    assert told["conditions"]["threads"] == 1
+    assert told["students"][0]["ways"]["eager"]["2"]["median_ms"] > 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,53 @@ def test_runs_are_listed_and_pruned(
         "tiny/resnet14/vanilla/seed0": True,  # crd builds on it
         "tiny/resnet14__resnet8/kd/seed0": False,
     }
+
+
+def test_status_alone_tells_what_the_folders_hold(
+    leftover: Path, kdbench: Kdbench, tiny_words: list[str]
+) -> None:
+    path = tiny_words[:2]
+    (leftover.parent / "run.json").unlink()  # its record tells
+    half = Path("runs/0123456789abcdef")
+    half.mkdir()
+    (half / leftover.name).write_bytes(b"")
+    Path("results/tiny/resnet14/vanilla/seed9.json").write_text("{}")
+    code, out, _ = kdbench("status", *path)
+    assert code == 0
+    assert "results: 2 records, the newest tiny/" in out
+    assert "1 file there cannot be read, as results/tiny/resnet14/vanilla/seed9.json" in out
+    assert "runs: 3 runs, 1 half trained" in out
+    assert "No open cell needs 2.0 MB of it" in out
+    assert "kdbench status --suite NAME" in out
+
+    code, out, _ = kdbench("status", *path, "--json")
+    rows = json.loads(out)
+    assert [(row["dataset"], row["pair"], row["recipe"], row["done"]) for row in rows] == [
+        ("tiny", "resnet14", "vanilla", 1),
+        ("tiny", "resnet14:resnet8", "kd", 1),
+    ]
+    code, out, _ = kdbench("status", *tiny_words, "--recipe", "kd", "--json")
+    assert json.loads(out)[0].keys() < rows[0].keys()  # a choice has fewer, none of its own
+
+
+def test_status_alone_where_there_is_nothing(kdbench: Kdbench) -> None:
+    code, out, _ = kdbench("status")
+    assert code == 0
+    assert out.startswith("results: no record yet.")
+    assert kdbench("status", "--json")[1] == "[]\n"
+    assert kdbench("runs")[1] == "There are no runs in the folder.\n"
+
+
+def test_status_alone_does_without_torch(kdbench: Kdbench) -> None:
+    code = (
+        "import sys, benchmark.cli.app\n"
+        "try:\n"
+        "    benchmark.cli.app.main([WORD])\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, 'torch' in sys.modules, file=sys.stderr)\n"
+    )
+    kdbench("list", "recipes")  # fills the index
+    for word in ("status", "runs"):
+        words = [sys.executable, "-c", code.replace("WORD", repr(word))]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert done.stderr.strip() == "0 False"

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from benchmark.launch.session import Session
 from benchmark.layouts.catalogue import known_cards
 from benchmark.matrix.request import Request
-from benchmark.matrix.run import Run
+from benchmark.matrix.run import ImportedRun, Run
 from benchmark.recipe.discovery import load_recipes
 from benchmark.records.history import EpochRow
 from benchmark.records.places import place_of
@@ -25,6 +25,9 @@ from benchmark.work.accelerator import make_accelerator
 from benchmark.work.environment import environment
 from benchmark.work.rebuilding import Form, Rebuilder, Student, WithRecipe
 from benchmark.work.recording import Recorder
+from tests.support.sessions import execute
+
+__all__ = ["MakeStudent", "execute", "make_student"]
 
 NAMES = ("Pine finch", "Marsh wren", 'Tit "of Göttingen" | *bold*', "Crow")
 COST = Cost(
@@ -60,28 +63,39 @@ def make_student(
     card_folder: Path, tmp_path_factory: pytest.TempPathFactory, cache_dir: Path
 ) -> MakeStudent:
     """A cell by its recipe and pair; each is made once."""
-    made: dict[tuple[str, str], Made] = {}
+    made: dict[tuple[str, str, str], Made] = {}
 
-    def make(recipe: str = "kd", pair: str = "timm/test_resnet:timm/test_resnet") -> Made:
-        if (recipe, pair) not in made:
-            root = tmp_path_factory.mktemp("cell")
-            made[recipe, pair] = _made(recipe, pair, root, card_folder, cache_dir)
-        return made[recipe, pair]
+    def make(
+        recipe: str = "kd", pair: str = "timm/test_resnet:timm/test_resnet", teacher: str = ""
+    ) -> Made:
+        key = recipe, pair, teacher
+        if key not in made:
+            made[key] = _made(*key, tmp_path_factory.mktemp("cell"), card_folder, cache_dir)
+        return made[key]
 
     return make
 
 
-def _made(recipe: str, pair: str, root: Path, card_folder: Path, cache_dir: Path) -> Made:
+def _made(
+    recipe: str, pair: str, teacher: str, root: Path, card_folder: Path, cache_dir: Path
+) -> Made:
+    """A cell; its teacher's weights may come from a file."""
     request = Request(
-        datasets=("tiny",), recipes=(recipe,), pairs=(pair,), seeds="1", paths=(card_folder,)
-    )
+        datasets=("tiny",), recipes=(recipe,), pairs=(pair,), seeds="1", paths=(card_folder,),
+        teachers=(teacher,) if teacher else (),
+    )  # fmt: skip
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("KDBENCH_CACHE", str(cache_dir))
         session = Session(request, runs=root / "runs", results=root / "results")
         run = session.cells[0].run
     assert isinstance(run, Run)
     recorder = Recorder(session.store, session.workspace)
-    recorder.record(run, _finished(run), environment(_accelerator()))
+    here = environment(_accelerator())
+    for role in run.roles.values():
+        if isinstance(role, ImportedRun):
+            recorder.record(role, Finished(METRICS, COST), here)
+            role.weights.unlink()
+    recorder.record(run, _finished(run), here)
     rebuilder = Rebuilder(
         session.store, session.workspace, known_cards((card_folder,)), load_recipes((card_folder,))
     )

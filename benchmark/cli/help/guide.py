@@ -39,7 +39,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "--teacher-checkpoint", "--retry", "--own", "--path",
     ),
     HOW: (),
-    WHERE: ("--data", "--runs", "--results"),
+    WHERE: ("--data", "--images", "--to", "--push", "--runs", "--results"),
     OUTPUT: (
         "--dry-run", "--yes", "--measure", "--watch", "--track", "--track-to", "--json", "--help",
     ),
@@ -51,7 +51,7 @@ VALUES: Mapping[str, str] = {
     "--suite": "NAME", "--dataset": "NAME", "--recipe": "NAME", "--protocol": "NAME",
     "--pair": "TEACHER:STUDENT", "--teacher-checkpoint": "FILE", "--retry": "WHAT",
     "--data": "DIR", "--runs": "DIR", "--results": "DIR", "--path": "DIR", "--to": "DIR",
-    "--track-to": "DIR", "--track": "NAME",
+    "--track-to": "DIR", "--track": "NAME", "--images": "DIR", "--batch": "N",
     "--output": "FILE", "--sheet": "FILE", "--against": "DIR", "--from": "PATH",
     "--minutes": "N", "--epochs": "N", "--workers": "N", "--threads": "N", "--slurm-time": "N",
     "--gpus-per-worker": "N", "--cpus-per-worker": "N", "--checkpoint-minutes": "N",
@@ -118,11 +118,23 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "show": ((f"kdbench show {CELL}", "one record"),),
     "verify": ((f"kdbench verify {CELL} --train", "whether the number comes out again"),),
-    "export": (
-        (f"kdbench export {CELL} --to student", "a folder for timm.create_model"),
-        (f"kdbench export {CELL} --to student.onnx --format onnx", "a graph for any runtime"),
+    "evaluate": (
+        (f"kdbench evaluate {CELL}", "its weights on the test set, beside its record"),
+        (f"kdbench evaluate {CELL} --images my/birds", "on my/birds/CLASS/*.jpg"),
     ),
-    "predict": ((f"kdbench predict {CELL} bird.jpg", "the likeliest classes of an image"),),
+    "export": (
+        (
+            f"kdbench export {CELL} --to student --format torch-export --format onnx",
+            "a folder for who has no kdbench",
+        ),
+    ),
+    "predict": ((f"kdbench predict {CELL} *.jpg", "five likeliest classes of each image"),),
+    "latency": (
+        (
+            f"kdbench latency {CELL} sketchbirds/resnet14/vanilla/seed0",
+            "a student beside its teacher",
+        ),
+    ),
     "leaderboard": (
         ("kdbench leaderboard --format latex --output table.tex", "the tables for a paper"),
         ("kdbench leaderboard --check", "whether leaderboard.md is what the records give"),

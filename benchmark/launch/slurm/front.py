@@ -17,6 +17,7 @@ from benchmark.launch.order import Order, Outcome
 from benchmark.launch.progress import at_work
 from benchmark.launch.slurm.jobs import Jobs, submit
 from benchmark.launch.slurm.worker import Worker
+from benchmark.launch.times.trend import Trend, images_left
 from benchmark.matrix.run import AnyRun
 from benchmark.training.keeping.workspace import Workspace
 
@@ -44,6 +45,7 @@ class Front:
     look_s: float
     _told: dict[str, int] = field(default_factory=dict, init=False)
     _told_at: float = field(default=0.0, init=False)
+    _trend: Trend = field(default_factory=Trend, init=False)
 
     def watch(self) -> int | None:
         """Look until all is done, or no job is left.
@@ -90,11 +92,14 @@ class Front:
         return seen
 
     def _tell_of_work(self) -> None:
-        """Say from time to time who trains what, and how far it is."""
+        """Say from time to time who trains what, how far it is, and what is left of all."""
         if time.monotonic() - self._told_at < TELL_S:
             return
         self._told_at = time.monotonic()
-        for work in at_work(self.order.open.values(), self.workspace):
+        works = list(at_work(self.order.open.values(), self.workspace))
+        left = images_left(self.order.open.values(), works)
+        self.listener.time_left(self._trend.left(left, self._told_at))
+        for work in works:
             name = f"{work.dataset}, {work.protocol}, seed {work.seed}: {work.label}"
             if work.host and self._told.get(name) != work.epoch:
                 self._told[name] = work.epoch

@@ -16,8 +16,10 @@ from urllib.parse import quote
 
 import jinja2
 
+from benchmark.reports.board.tables import Board
 from benchmark.reports.escape import markdown as escape
 from benchmark.reports.escape import plain
+from benchmark.reports.pages.sensitivity import sensitivity
 from benchmark.reports.wording import settings as wording
 from benchmark.reports.wording.markdown import arxiv_link, code, fence, grid, prose
 
@@ -39,12 +41,13 @@ NOTHING = "—"
 Entry = Mapping[str, Any]
 
 
-def recipe_page(entries: Sequence[Entry], folder: Path) -> str:
+def recipe_page(entries: Sequence[Entry], folder: Path, board: Board | None = None) -> str:
     """The page as Markdown, ending in a newline.
 
     Args:
         entries: descriptions of recipes; broken ones are left out.
         folder: where the page is to stand; links to files start there.
+        board: of records, in which some may be of one method with several settings.
     """
     recipes = sorted((e for e in entries if not e.get("error")), key=_place)
     environment = jinja2.Environment(
@@ -56,7 +59,7 @@ def recipe_page(entries: Sequence[Entry], folder: Path) -> str:
     )
     families = [
         {"title": _family(name)[0], "about": _family(name)[1],
-         "recipes": [_section(recipe, folder) for recipe in members]}
+         "recipes": [_section(recipe, folder, board) for recipe in members]}
         for name, members in groupby(recipes, key=lambda recipe: recipe["family"])
     ]  # fmt: skip
     return environment.get_template("recipes.md.jinja").render(
@@ -88,7 +91,7 @@ def _index(recipes: Sequence[Entry]) -> str:
     return grid(rows)
 
 
-def _section(recipe: Entry, folder: Path) -> dict[str, Any]:
+def _section(recipe: Entry, folder: Path, board: Board | None) -> dict[str, Any]:
     file = Path(recipe["path"])
     return {
         "title": escape(recipe["name"]),
@@ -100,6 +103,7 @@ def _section(recipe: Entry, folder: Path) -> dict[str, Any]:
         "link": quote(Path(os.path.relpath(file, folder.resolve())).as_posix()),
         "text": _text(recipe["docstring"]),
         "settings": _settings(recipe["settings"]),
+        "sensitivity": sensitivity(board, recipe["name"]) if board else "",
         "example": _example(recipe),
     }
 

@@ -91,6 +91,38 @@ def coverage_table(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
+def holdings_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What a folder of results holds, by data set and protocol, with what made it.
+
+    Args:
+        rows: each with ``dataset``, ``protocol``, the number of records in every state, ``newest``
+            (ISO 8601), and ``machines``, their number by name.
+    """
+    blocks: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        blocks[row["dataset"], row["protocol"]].append(row)
+    states = [*STATES, *(s for s in SELDOM if any(row[s] for row in rows))]
+    states.remove("missing")
+    table = _empty()
+    for name in ("data set", "protocol"):
+        table.add_column(name, overflow="fold")
+    for name in states:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("newest", no_wrap=True)
+    for (dataset, protocol), found in sorted(blocks.items()):
+        sums = [sum(row[state] for row in found) for state in states]
+        styles = [(STATES | SELDOM)[state] for state in states]
+        table.add_row(
+            dataset,
+            protocol,
+            *map(_count, sums, styles),
+            max(row["newest"] for row in found)[:10],
+        )
+    machines = sum((Counter(row["machines"]) for row in rows), Counter[str]())
+    made = ", ".join(f"{name} ({number})" for name, number in machines.most_common())
+    return Group(table, words(f"Trained on: {made}."))
+
+
 def record_view(
     record: Record, *, source: SourceGroup | None = None, notes: Sequence[str] = ()
 ) -> RenderableType:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -24,9 +25,11 @@ from rich.text import Text
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
 from benchmark.reports.terminal.live.members import Members, lines, short
+from benchmark.reports.terminal.live.single import Single
 from benchmark.reports.terminal.screen import words
 from benchmark.reports.wording.duration import left
 
+USUAL = 80  # signs of a line; in fewer there is room for the time that is left and for no bar
 BEGINNING = "the workers start, and the data are opened"
 
 
@@ -91,14 +94,12 @@ class Watched(Progress):
         self.begins = False  # nothing has trained yet
         self.begun = 0  # groups
         self._size_of = console  # asked for while rich's own part is still made
-        super().__init__(
-            Name(table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None),
-            Amount(table_column=Column(no_wrap=True, justify="right")),
-            TimeLeft(table_column=Column(no_wrap=True)),
-            console=console,
-            expand=True,
-        )
+        name = Name(table_column=Column(no_wrap=True))
+        amount = Amount(table_column=Column(no_wrap=True, justify="right"))
+        time_left = TimeLeft(table_column=Column(no_wrap=True))
+        self._wide = name, BarColumn(bar_width=None), amount, time_left
+        self._narrow = name, time_left
+        super().__init__(*self._wide, console=console, expand=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
         """The table, and the bars: at most every second line is one of theirs."""
@@ -109,10 +110,11 @@ class Watched(Progress):
         yield from lines(tables, width, height - len(bars) - 1)
         if self.begins and not tables:
             yield Text(BEGINNING, style="dim")
+        self.columns = self._wide if width >= USUAL else self._narrow
         yield self.make_tasks_table(bars)
 
 
-class Bars(Listener):
+class Bars(Single):
     """The members that train, a bar of each group, and one of the runs of the matrix.
 
     Other work on many images has a bar below them, or one of its own where nothing runs yet. What
@@ -122,6 +124,7 @@ class Bars(Listener):
     console: Console
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self.console = console
         self._progress = Watched(console)
         self._matrix: TaskID | None = None
@@ -142,7 +145,7 @@ class Bars(Listener):
     def beside(self, group: int) -> Listener:
         """The members and the bar of one group, with a number where several train at once."""
         self._progress.begins = False
-        return GroupBars(self._progress, group)
+        return GroupBars(self._progress, group, self._start, self._stop)
 
     def time_left(self, seconds: float | None) -> None:
         """Show it at the matrix's bar."""
@@ -171,9 +174,8 @@ class Bars(Listener):
     @contextmanager
     def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Open a bar among those that stand; if none does, for as long as the work takes."""
-        alone = not self._progress.live.is_started
         task = self._progress.add_task(plain(title), total=total)
-        self._start()
+        alone = self._start()
         try:
             yield lambda more: self._progress.advance(task, more)
         finally:
@@ -183,16 +185,20 @@ class Bars(Listener):
 
     def close(self) -> None:
         """Take the bars away and show the cursor again; does nothing where that is done."""
+        super().close()
         self._progress.begins = False
         for group in list(self._progress.groups.values()):
             group.close()
         self._stop()
 
-    def _start(self) -> None:
-        if not self._progress.live.is_started:
-            # Whoever ends the process and does not close leaves a terminal with a cursor.
-            atexit.register(self.close)
-            self._progress.start()
+    def _start(self) -> bool:
+        """Let the bars stand; whether they did not."""
+        if self._progress.live.is_started:
+            return False
+        # Whoever ends the process and does not close leaves a terminal with a cursor.
+        atexit.register(self.close)
+        self._progress.start()
+        return True
 
     def _stop(self) -> None:
         if self._progress.live.is_started:
@@ -209,13 +215,23 @@ class GroupBars(Listener):
     Args:
         progress: among whose bars it stands.
         number: of the group.
+        start: lets the bars stand, and tells whether they did not.
+        stop: takes them away.
 
     Attributes:
         members: None until it is known who trains.
     """
 
-    def __init__(self, progress: Watched, number: int) -> None:
+    def __init__(
+        self,
+        progress: Watched,
+        number: int,
+        start: Callable[[], bool],
+        stop: Callable[[], None],
+    ) -> None:
         progress.begun += 1
+        self._start, self._stop, self._alone = start, stop, False
+        self._told: dict[str, Any] = {}
         self._progress, self._number, self._place = progress, number, progress.begun
         self.members: Members | None = None
         self._labels: Sequence[str] = ()
@@ -238,14 +254,16 @@ class GroupBars(Listener):
             total=epochs,  # in images, once their number is known
             completed=done,
             rate=None,
-            ends_at=None,
             group=self,
+            **self._told,
         )
+        self._alone = self._start() or self._alone
 
     def time_left(self, seconds: float | None) -> None:
         """Show it at the bar."""
+        self._told = {"ends_at": _ends_at(seconds)}
         if self._bar is not None:
-            self._progress.update(self._bar, ends_at=_ends_at(seconds))
+            self._progress.update(self._bar, **self._told)
 
     def epoch_started(self, epoch: int, images: int) -> None:
         """Say which one it is."""
@@ -282,6 +300,8 @@ class GroupBars(Listener):
         """Take its part of the screen away."""
         self._remove()
         self._progress.groups.pop(self._number, None)
+        if self._alone:
+            self._stop()
 
     def _remove(self) -> None:
         if self._bar is not None:

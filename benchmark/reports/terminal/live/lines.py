@@ -11,16 +11,18 @@ from rich.console import Console
 from benchmark.events import LearnerEpoch, Listener
 from benchmark.reports.escape import plain
 from benchmark.reports.terminal.live.members import common_pair, loss, short
+from benchmark.reports.terminal.live.single import Single
 from benchmark.reports.terminal.screen import words
 from benchmark.reports.wording.duration import left
 
 
-class Lines(Listener):
+class Lines(Single):
     """One line for every epoch of a group and for every result; for logs and pipes."""
 
     console: Console
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self.console = console
         self._left = self._groups = 0
         self._noted: str | None = None

@@ -146,6 +146,7 @@ class TestBars:
             group.group_started(f"CIFAR-100, paper, seed {number}", labels, epochs=3, done=1)
             group.epoch_started(2, 100)
             group.images_done(50)
+            group.time_left(None)
             group.epoch_finished(2, NEWS if number == 3 else [], 123.4)
         assert (
             terminal.shown(heard)
@@ -163,6 +164,14 @@ runs 0/2                                        0:00:00 time left: not known yet
         )
         group.close()
         assert "(" not in terminal.shown(heard)
+        heard.close()
+
+    def test_a_narrow_terminal_has_the_time_and_no_bar(self, terminal):
+        terminal.console.width = 60
+        heard = Bars(terminal.console)
+        heard.matrix_started(2, 0)
+        heard.time_left(60.5)
+        assert re.search(r"^runs 0/2 +1 min left, until .*[0-9]$", terminal.shown(heard), re.M)
         heard.close()
 
     def test_the_screen_is_never_higher_than_the_terminal(self, terminal):
@@ -242,6 +251,25 @@ def test_the_time_that_is_left_is_what_was_told_last(log, terminal):
     bars.close()
     assert "2 h 5 min left, until " in terminal.text
     assert "3 d 4 h left, until " in terminal.text
+
+
+def test_a_group_that_trains_without_a_matrix_is_shown_too(log, terminal):
+    for heard in (listener(log.console), listener(terminal.console)):
+        for epochs in (2, 3):
+            heard.group_started("CIFAR-100, quick", ["a→b kd"], epochs=epochs, done=epochs - 1)
+            heard.epoch_started(epochs, 100)
+            heard.images_done(100)
+            assert not heard.shows
+            if isinstance(heard, Bars):
+                assert "CIFAR-100, quick, a→b" in terminal.shown(heard)
+            heard.epoch_finished(epochs, NEWS[:1], 123.4)
+        heard.images_done(100)
+        heard.epoch_started(1, 100)
+        heard.close()
+    assert heard.shows, "the bars are gone"
+    assert [line for line in log.lines if "epoch 3/3" in line] == [
+        "group 2, epoch 3/3: kd 61.50 %, loss 1.5  (123 images/s)"
+    ]
 
 
 def test_a_listener_that_shows_nothing_can_be_told_everything():
