@@ -23,6 +23,7 @@ from benchmark.networks.outputs import Outputs
 from benchmark.proving.scene import CLASSES, PAIRS, Form, Scene, Stagehand, require
 from benchmark.recipe.batch import Batch, Heard, Terms
 from benchmark.recipe.pair import Pair
+from benchmark.training.deployed import as_deployed, deployed_layers
 
 LINES = {"alone": 40, "control": 40, "logits": 40}  # of code, by family
 MOST_LINES = 90
@@ -275,6 +276,16 @@ def it_predicts_logits(case: Case) -> None:
     require(torch.isfinite(logits).all(), "predict() gives what is not finite")
     strangers = set(scene.recipe.deployed()) - set(scene.recipe.modules())
     require(not strangers, f"deployed() names {len(strangers)} modules that are not the recipe's")
+    bare = as_deployed(case.stage(seed=99).recipe, deployed_layers(scene.recipe))
+    try:
+        with torch.no_grad():
+            again = bare.predict(scene.outputs())
+    except AttributeError:  # a layer that is not kept
+        again = logits + 1
+    require(
+        torch.equal(again, logits),
+        "predict() uses what deployed() does not name, which is not kept with the weights",
+    )
 
 
 LAWS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -26,3 +28,23 @@ def deployed_layers(recipe: Recipe) -> dict[str, Tensor]:
         if layer in names
         for key, tensor in layer.state_dict().items()
     }
+
+
+def as_deployed(recipe: Recipe, layers: Mapping[str, Tensor]) -> Recipe:
+    """A built recipe with the layers that stay at deployment, and no other.
+
+    Args:
+        recipe: built anew; it is changed.
+        layers: as ``deployed_layers`` gave them.
+
+    Raises:
+        ValueError: the recipe deploys other layers.
+    """
+    if odd := deployed_layers(recipe).keys() ^ layers.keys():
+        raise ValueError(f"its recipe deploys other layers: {', '.join(sorted(odd)[:4])}")
+    kept = {id(part) for layer in recipe.deployed() for part in layer.modules()}
+    for name, child in list(recipe.named_children()):
+        if not any(id(part) in kept for part in child.modules()):
+            del recipe._modules[name]  # banks and projectors of the training
+    recipe.load_state_dict(layers, strict=False)
+    return recipe

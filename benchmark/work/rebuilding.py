@@ -28,7 +28,7 @@ from benchmark.records.places import place_of
 from benchmark.records.schema import IMPORTED, Record
 from benchmark.records.store import Store
 from benchmark.registry import Catalogue
-from benchmark.training.deployed import deployed_layers, shown
+from benchmark.training.deployed import as_deployed, shown
 from benchmark.training.job import Job, Setting, context_of, make_network
 from benchmark.training.keeping.deployment import Deployment, Legend
 from benchmark.training.keeping.folders import WorkspaceError
@@ -238,15 +238,7 @@ class Form:
         """The recipe with the layers that stay at deployment, and no other."""
         recipe = self.job.recipe
         recipe.build(context_of(self.job, self.setting, self.network))
-        names = deployed_layers(recipe).keys()
-        if names != layers.keys():
-            raise ValueError(f"its recipe deploys {sorted(names ^ layers.keys())} or not")
-        kept = {id(part) for layer in recipe.deployed() for part in layer.modules()}
-        for name, child in list(recipe.named_children()):
-            if not any(id(part) in kept for part in child.modules()):
-                del recipe._modules[name]  # banks and projectors of the training
-        recipe.load_state_dict(layers, strict=False)
-        return recipe
+        return as_deployed(recipe, layers)
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,26 @@ def test_a_law_finds_whoever_breaks_it(law: str, tmp_path: Path) -> None:
     assert verdict.held < len(verdict.broken) + verdict.held
 
 
+def test_a_layer_that_predicts_is_to_be_deployed(tmp_path: Path) -> None:
+    """Else it is lost when a training is over."""
+    law = "predicts logits with what it deploys"
+    body = """
+    def build(self, context):
+        self.head = nn.Linear(context.student.classes, context.student.classes)
+
+    def predict(self, student):
+        return self.head(student.logits)
+"""
+    [first, *_] = verdicts(tmp_path, body + WHOLE, law)[law].broken
+    assert "predict() uses what deployed() does not name" in first.reason
+    deploys = """
+    def deployed(self):
+        return (self.head,)
+"""
+    (tmp_path / "mended").mkdir()
+    assert verdicts(tmp_path / "mended", body + deploys + WHOLE, law)[law].level == "ok"
+
+
 def test_a_recipe_that_keeps_them_is_found_whole(tmp_path: Path) -> None:
     found = verdicts(tmp_path, WHOLE)
     assert [verdict.law for verdict in found.values() if verdict.level != "ok"] == []
