@@ -7,6 +7,7 @@ seen by what the network says, see ``benchmark.training.keeping.deployment``.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ from benchmark.matrix.run import AnyRun, ImportedRun, Run
 from benchmark.networks.creation import create_network
 from benchmark.networks.outputs import Network, Outputs
 from benchmark.recipe.contract import Recipe, RecipeInfo
+from benchmark.recipe.pair import Pair
 from benchmark.records.places import place_of
 from benchmark.records.schema import IMPORTED, Record
 from benchmark.records.store import Store
@@ -37,10 +39,6 @@ from benchmark.training.walls.randomness import seed_all
 from benchmark.training.walls.surroundings import unchanged
 from benchmark.work.roles import brought_network
 
-AGAIN = (
-    "Weights stay where they were trained: name that folder with --runs. Else train the cell "
-    "again: 'kdbench run' with other folders for --results and --runs."
-)
 MISFITS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError)
 
 
@@ -183,7 +181,10 @@ class Rebuilder:
         try:
             return self.workspace.load_weights(run.identity, record.weights)
         except WorkspaceError as error:
-            raise WorkspaceError(f"{first_line(error)}\n{AGAIN}") from None
+            raise WorkspaceError(
+                f"{first_line(error)}\nWeights stay where they were trained: name that folder "
+                f"with --runs. Else train it{_again(run)}"
+            ) from None
 
     def _teachers(self, record: Record) -> Mapping[str, tuple[Path, str]]:
         """Files of weights that the run builds on; those that only give a form may be gone."""
@@ -288,5 +289,22 @@ def _alone(form: Form) -> Network:
     raise RecordError(
         f"the weights of {place_of(run.spec).with_suffix('')} are of an older version of kdbench, "
         f"which kept the network alone: the layers with which the recipe '{run.recipe.name}' "
-        f"predicts are lacking.\n{AGAIN}"
+        f"predicts are lacking.\nTrain it{_again(run)}"
+    )
+
+
+def _again(run: Run) -> str:
+    """How a run that is recorded is trained for its weights."""
+    is_student = run.network == run.asked.pair.student or run.roles
+    pair = run.asked.pair if is_student else Pair(run.network, run.network)
+    words = [
+        *("kdbench", "run", "--dataset", run.card.name),
+        *("--pair", str(pair), "--recipe", run.recipe_label),
+        *("--seeds", f"{run.asked.seed},"),
+    ]
+    if run.protocol.name != run.card.default_protocol.name:
+        words += ["--protocol", run.protocol.name]
+    return (
+        ", with --own if its record came with a clone, else with other folders for --results and "
+        f"--runs:\n  {shlex.join(words)}"
     )

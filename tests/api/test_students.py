@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from benchmark.training.keeping.workspace import Workspace
 CELLS = {
     "kd": "tiny/resnet14__resnet8/kd+quick,epochs=1/seed0",
     "vanilla": "tiny/resnet8/vanilla+quick,epochs=1/seed0",
+    "teacher": "tiny/resnet14/vanilla+quick,epochs=1/seed0",
     "simkd": "tiny/resnet14__resnet8/simkd+quick,epochs=1/seed0",
     "paper": "tiny/resnet14__resnet8/th-kd,form=paper+quick,epochs=1/seed0",
 }
@@ -134,13 +136,23 @@ def test_a_network_that_says_something_else_than_then_is_refused(
         )
 
 
-def test_weights_that_are_gone_are_named(
-    trained: dict[str, Path], card_folder: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("kd", "--pair resnet14:resnet8 --recipe kd --seeds 0, --protocol 'quick[epochs=1]'"),
+        ("paper", "--pair resnet14:resnet8 --recipe 'th-kd[form=paper]' --seeds 0,"),
+        ("teacher", "--pair resnet14:resnet14 --recipe vanilla --seeds 0,"),
+    ],
+)
+def test_weights_that_are_gone_are_named_and_how_they_come_back(
+    name: str, command: str, trained: dict[str, Path], card_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(benchmark.BenchmarkError, match=r"no usable weights in .*safetensors"):
+    with pytest.raises(benchmark.BenchmarkError) as caught:
         benchmark.load_student(
-            CELLS["kd"], results=trained["results"], runs=tmp_path, paths=[card_folder]
+            CELLS[name], results=trained["results"], runs=tmp_path, paths=[card_folder]
         )
+    assert re.search(r"no usable weights in .*safetensors", str(caught.value))
+    assert f"kdbench run --dataset tiny {command}" in str(caught.value)
 
 
 def test_a_record_that_is_not_there_has_a_near_name(

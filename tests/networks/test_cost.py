@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import torch
 from torch import nn
 
@@ -38,3 +41,16 @@ def test_macs_of_a_transformer_count_every_token():
     patches = 4 * 3 * 16 * 16 * width
     block = tokens * width * width * (3 + 1 + 4 + 4)
     assert count_macs(network, (32, 32)) == patches + 12 * block + width * 10
+
+
+def test_counting_does_without_the_compiler():
+    """Its import takes longer than all that is counted."""
+    code = (
+        "import sys\n"
+        "from benchmark.networks.cost import count_macs\n"
+        "from benchmark.networks.creation import create_network\n"
+        "count_macs(create_network('resnet8', classes=4), (32, 32))\n"
+        "print('torch._dynamo' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
