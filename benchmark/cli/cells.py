@@ -92,7 +92,7 @@ class CellOptions:
 
     def made(self) -> Request:
         """What was asked for."""
-        from benchmark.matrix.request import Request  # imports torch
+        from benchmark.matrix.request import Request  # imports pydantic
 
         return Request(
             suite=self.suite,
@@ -224,7 +224,8 @@ def choosing_cells(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
-        MOMENT.say("loading PyTorch")
+        if "means" in groups:
+            MOMENT.say("loading PyTorch")
         with staying():
             made = {
                 name: group(

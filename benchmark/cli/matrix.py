@@ -149,14 +149,16 @@ def status(
 def _session(
     request: Request, *, runs: Path, results: Path, retry: Collection[states.Retry] = ()
 ) -> Session:
+    MOMENT.say("loading PyTorch")
     with staying():
         from benchmark.launch.session import Session  # imports all that trains
+    MOMENT.say("reading recipes, cards and records")
     with collecting_later():
         return Session(request, runs=runs, results=results, retry=retry)
 
 
 def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
-    from benchmark.matrix import states  # imports torch
+    from benchmark.matrix import states  # imports pydantic
 
     elsewhere = [states.Retry.elsewhere] if own else []
     return [*(states.Retry(word.value) for word in retry or ()), *elsewhere]
