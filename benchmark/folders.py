@@ -70,6 +70,6 @@ def given_folders(extra_paths: Iterable[str | Path]) -> list[Path]:
 
 
 def cache_folder() -> Path:
-    """Where drawn and decoded images and the index of recipes are kept."""
+    """Where drawn and decoded images and the indices of recipes and networks are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("KDBENCH_CACHE") or Path(base) / "kdbench").expanduser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+WORDS = ("MAKE", "TORC")  # how names begin that would change what make says
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="this system has no make")
 
 
@@ -16,6 +18,8 @@ def setup(venv: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--dry-run", "setup", f"VENV={venv}", *words],
         cwd=ROOT,
+        # As a person calls it, also where make itself runs the tests.
+        env={name: value for name, value in os.environ.items() if name[:4] not in WORDS},
         capture_output=True,
         text=True,
         check=False,

@@ -83,6 +83,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     anywhere = {word for word in ("--debug", "--offline") if word in words}
     words = [word for word in words if word not in anywhere]
+    if words[:1] == ["help"]:  # as git has it
+        words = [*words[1:], "--help"]
     DEBUG.set("--debug" in anywhere)
     if "--offline" in anywhere or hub.offline():
         hub.go_offline()  # before anything is imported that would make connections

@@ -61,9 +61,9 @@ def show(
     from benchmark.records.places import other_roots
     from benchmark.records.store import Store
     from benchmark.reports.terminal.results import record_view
-    from benchmark.training.keeping.workspace import Workspace
+    from benchmark.training.keeping.folders import RunFolders
 
-    store, workspace = Store(results), Workspace(runs)
+    store, folders = Store(results), RunFolders(runs)
     record = store.lookup(cell)
     if as_json:
         write_out(record.model_dump_json(indent=2) + "\n")
@@ -71,9 +71,9 @@ def show(
     known = sources(path or [], cache_folder(), store.attested()[0])
     reason = current(path or [], cache_folder()).reason(record.spec)
     stale = [f"Stale: its {reason} is not that of today."] if reason else []
-    traceback = workspace.folders.traceback_of(record.identity)
+    traceback = folders.traceback_of(record.identity)
     whole = [f"The whole error: {traceback}."] if record.error and traceback.is_file() else []
-    from_elsewhere = Elsewhere(store, workspace)(record)
+    from_elsewhere = Elsewhere(store, folders)(record)
     clone = ["Recorded elsewhere: it came with a clone, its weights are not in --runs."]
     place = store.path_of(record.spec).relative_to(store.root)
     others = [

@@ -19,6 +19,7 @@ from benchmark.cli.options import (
     RunsOption,
 )
 from benchmark.cli.output import DEBUG, MOMENT, console, print_json, say
+from benchmark.cli.overview import other_records, overview
 from benchmark.folders import cache_folder
 from benchmark.memory import collecting_later, staying
 
@@ -121,8 +122,6 @@ def status(
     choice: what the folders of results and of runs hold.
     """
     if not request.chooses_cells:
-        from benchmark.cli.overview import overview
-
         overview(request.paths, runs, results, watch=watch, as_json=as_json)
         return
     from dataclasses import asdict
@@ -143,7 +142,7 @@ def status(
             if not watch or not (at_work or any(row["missing"] for row in coverage)):
                 break
             time.sleep(WATCH_S)
-    for note in [*session.notes(), *_other_records(results)]:
+    for note in [*session.notes(), *other_records(results)]:
         say(out, note)
 
 
@@ -161,16 +160,6 @@ def _words(retry: list[Retry] | None, *, own: bool) -> list[states.Retry]:
 
     elsewhere = [states.Retry.elsewhere] if own else []
     return [*(states.Retry(word.value) for word in retry or ()), *elsewhere]
-
-
-def _other_records(results: Path) -> list[str]:
-    """Where to look too: what was trained into another folder is not in the table."""
-    from benchmark.records.places import other_roots
-
-    return [
-        f"This is of {results}; there are records in {other}, too: add --results {other}."
-        for other in other_roots(results)
-    ]
 
 
 def _show_plan(session: Session, means: Means, *, as_json: bool) -> None:

@@ -56,6 +56,16 @@ def overview(
         say(out, line)
 
 
+def other_records(results: Path) -> list[str]:
+    """Where to look too: what was trained into another folder is not in the table."""
+    from benchmark.records.places import other_roots
+
+    return [
+        f"This is of {results}; there are records in {other}, too: add --results {other}."
+        for other in other_roots(results)
+    ]
+
+
 def _rows(held: Contents, paths: Sequence[Path]) -> list[Mapping[str, Any]]:
     from benchmark.catalogues.today import current, sources
     from benchmark.reports.board.holdings import holdings
@@ -67,7 +77,6 @@ def _rows(held: Contents, paths: Sequence[Path]) -> list[Mapping[str, Any]]:
 
 def _of_results(results: Path, rows: Sequence[Mapping[str, Any]], held: Contents) -> Iterator[str]:
     """Sentences on the folder of results."""
-    from benchmark.records.places import other_roots
     from benchmark.reports.wording.counts import counted
 
     if rows:
@@ -81,8 +90,7 @@ def _of_results(results: Path, rows: Sequence[Mapping[str, Any]], held: Contents
             f"{counted(len(problems), 'file')} there cannot be read, as {problems[0].path}; "
             "'kdbench doctor' says why."
         )
-    for other in other_roots(results):
-        yield f"There are records in {other}, too: add --results {other}."
+    yield from other_records(results)
     page = Path("leaderboard.md") if results == Path("results") else results / "leaderboard.md"
     if rows and page.is_file():
         yield f"{page}: the page of the records; 'kdbench leaderboard' writes it anew."

@@ -10,7 +10,8 @@ from benchmark.data.kept.listing import Kept, list_kept
 from benchmark.doctor.findings import Check, Finding, Level, Surroundings, ok
 from benchmark.reports.wording.counts import counted
 from benchmark.training.answers.files import KIND
-from benchmark.training.keeping.sealed import Damaged, read_heading, read_sealed
+from benchmark.training.keeping.heading import Damaged, read_heading
+from benchmark.training.keeping.sealed import read_sealed
 
 OLD = ("of an older version", "unfinished")
 

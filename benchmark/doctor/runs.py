@@ -13,8 +13,10 @@ from benchmark.records.schema import Record
 from benchmark.records.writing import set_aside
 from benchmark.reports.wording.counts import counted
 from benchmark.training.keeping.checkpoint_files import FORMAT, KIND
-from benchmark.training.keeping.sealed import Damaged, Heading, Outdated, read_heading, read_sealed
-from benchmark.training.keeping.workspace import KNOWN, WEIGHTS, unsealed_identity
+from benchmark.training.keeping.folders import WEIGHTS
+from benchmark.training.keeping.heading import Damaged, Heading, Outdated, read_heading
+from benchmark.training.keeping.sealed import read_sealed
+from benchmark.training.keeping.workspace import KNOWN, unsealed_identity
 
 Strange = Callable[[Path, Heading], str | None]
 """Says why a whole file is not what belongs in its place; None if it is."""

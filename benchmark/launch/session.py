@@ -195,15 +195,19 @@ class Session:
         found = (self.store.find(run.spec) for run in self.runs().values())
         return [record for record in found if record is not None]
 
-    def example(self) -> str | None:
-        """The best of the chosen cells as ``kdbench show`` takes it, else a run that has a record.
+    def example(self) -> tuple[str, bool] | None:
+        """The best of the chosen cells, else a run that has a record; None if nothing has.
 
-        None if nothing is recorded.
+        Returns:
+            It, as ``kdbench show`` takes it, and whether it is a cell with a result.
         """
         scored = [(top1, path) for path, top1 in self._results().values() if top1 is not None]
         found = [str(self.store.path_of(record.spec)) for record in self.records()]
         path = max(scored)[1] if scored else min(found, default=None)
-        return path and Path(path).relative_to(self.store.root).with_suffix("").as_posix()
+        if path is None:
+            return None
+        cell = Path(path).relative_to(self.store.root).with_suffix("").as_posix()
+        return cell, bool(scored)
 
     def _results(self) -> dict[str, tuple[str, float | None]]:
         results = {}

@@ -97,10 +97,9 @@ class Resolver:
     def _starts_from(self, network: str) -> str:
         if not self.protocol.pretrained:
             return ""
-        # timm takes seconds to import, and only those who ask for its weights should wait.
-        from benchmark.networks.published import published_name
+        from benchmark.networks.index import starts_from  # imports torch
 
-        return published_name(network)
+        return starts_from(network)
 
 
 def _follows_teacher(recipe: Recipe, pair: Pair) -> bool:

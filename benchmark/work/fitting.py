@@ -7,8 +7,7 @@ from dataclasses import replace
 from benchmark.data.pictures import Pictures
 from benchmark.errors import RecipeError
 from benchmark.matrix.run import AnyRun, Run, fault_in
-from benchmark.networks.creation import create_network
-from benchmark.networks.meta import on_meta
+from benchmark.networks.index import network_shape
 from benchmark.networks.outputs import NetworkShape
 from benchmark.recipe.context import Proposal
 from benchmark.training.updates.optimiser import check_optimiser
@@ -52,13 +51,12 @@ class Fitting:
         """Widths of a network, found without memory or arithmetic."""
         key = network, pictures.size, drop_path
         if key not in self._known:  # a second for a large network; classes change nothing inside it
-            with on_meta():
-                self._known[key] = create_network(
-                    network,
-                    classes=pictures.classes,
-                    image_size=pictures.shape,
-                    drop_path=drop_path,
-                ).shape
+            self._known[key] = network_shape(
+                network,
+                classes=pictures.classes,
+                image_size=pictures.shape,
+                drop_path=drop_path,
+            )
         return replace(self._known[key], classes=pictures.classes)
 
 

@@ -100,7 +100,7 @@ def test_help_and_lists_do_without_torch(
     assert done.stderr.strip() == "False"
 
 
-def test_a_plan_does_without_the_compiler(cache_dir: Path, tiny_words: list[str]) -> None:
+def test_a_plan_does_without_the_compiler(kdbench: Kdbench, tiny_words: list[str]) -> None:
     words = ["plan", *tiny_words, "--recipe", "*"]
     code = (
         "import gc, sys, benchmark.cli.app\n"
@@ -110,5 +110,6 @@ def test_a_plan_does_without_the_compiler(cache_dir: Path, tiny_words: list[str]
         "    slow = {'torch._dynamo', 'sympy', 'timm', 'datasets', 'pyarrow'} & set(sys.modules)\n"
         "    print(end.code, sorted(slow), gc.get_freeze_count() > 0, file=sys.stderr)\n"
     )
+    kdbench(*words)  # fills the index of networks
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "0 [] True"

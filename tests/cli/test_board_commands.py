@@ -82,7 +82,9 @@ def test_status_and_show_say_where_else_to_look(kdbench: Kdbench) -> None:
     assert code == 2
     assert "There is one in quickstart/results: add --results quickstart/results." in err
     out = kdbench("status")[1]
-    assert "There are records in quickstart/results, too" in out
+    assert "here are records in quickstart/results, too" in out
+    out = kdbench("status", "--recipe", "vanilla")[1]
+    assert "here are records in quickstart/results, too" in out
     assert "too" not in kdbench("status", "--results", "quickstart/results")[1]
 
     Store(Path("results")).write(record(61.0))

@@ -56,6 +56,11 @@ def test_the_help_of_run_says_what_how_and_where(kdbench: Kdbench) -> None:
     assert places == sorted(places)
 
 
+def test_help_is_a_command_too(kdbench: Kdbench) -> None:
+    for words in ([], ["run"], ["data", "check"]):
+        assert kdbench("help", *words) == kdbench(*words, "--help")
+
+
 def test_every_command_is_in_the_help_of_the_program(kdbench: Kdbench) -> None:
     out = kdbench("--help")[1]
     for manual in MANUALS[1:]:
@@ -94,7 +99,7 @@ def test_cells_in_help_and_guides_are_recorded() -> None:
     told = [row.text for manual in MANUALS for panel in manual.panels for row in panel.rows]
     guides = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     lines = [line for page in guides for line in page.read_text("utf-8").splitlines()]
-    called = [line for line in lines if "kdbench " in line]
+    called = [line for line in lines if re.search(r"^(\$ )?kdbench |`kdbench ", line)]
     found = {cell for text in [*told, *CALLS, *called] for cell in CELL.findall(text)}
     assert guide.CELL in found
     store = Store(ROOT / "results")

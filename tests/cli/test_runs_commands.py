@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.folders import PACKAGE
 from tests.cli.called import Kdbench
 
 
@@ -95,16 +96,18 @@ def test_status_alone_where_there_is_nothing(kdbench: Kdbench) -> None:
     assert kdbench("runs")[1] == "There are no runs in the folder.\n"
 
 
-def test_status_alone_does_without_torch(kdbench: Kdbench) -> None:
+def test_looking_does_without_torch(kdbench: Kdbench) -> None:
+    results = str(PACKAGE.parent / "results")
     code = (
         "import sys, benchmark.cli.app\n"
         "try:\n"
-        "    benchmark.cli.app.main([WORD])\n"
+        "    benchmark.cli.app.main(sys.argv[1:])\n"
         "except SystemExit as end:\n"
         "    print(end.code, 'torch' in sys.modules, file=sys.stderr)\n"
     )
     kdbench("list", "recipes")  # fills the index
-    for word in ("status", "runs"):
-        words = [sys.executable, "-c", code.replace("WORD", repr(word))]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    cell = "sketchbirds/resnet14__resnet8/kd/seed0"
+    for words in (["status"], ["runs"], ["show", cell, "--results", results]):
+        call = [sys.executable, "-c", code, *words]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)
         assert done.stderr.strip() == "0 False"

@@ -271,7 +271,8 @@ def test_damaged_teacher_outputs_are_named_and_left(around: Surroundings, tmp_pa
 def test_checkpoints_of_finished_runs_are_told(around: Surroundings) -> None:
     from benchmark.files import write_whole
     from benchmark.training.keeping.checkpoint_files import FORMAT, KIND
-    from benchmark.training.keeping.sealed import read_heading, sealed
+    from benchmark.training.keeping.heading import read_heading
+    from benchmark.training.keeping.sealed import sealed
 
     weights = one_of(around.runs, "*/weights-*.safetensors")
     identity = read_heading(weights, "weights").about["identity"]

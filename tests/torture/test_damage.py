@@ -26,7 +26,8 @@ from benchmark.launch.claims import Claims
 from benchmark.recipe.index import describe_recipes
 from benchmark.records.schema import Record
 from benchmark.records.store import Store
-from benchmark.training.keeping.sealed import Damaged, read_sealed
+from benchmark.training.keeping.heading import Damaged
+from benchmark.training.keeping.sealed import read_sealed
 from tests.support.listeners import Noting
 from tests.support.miniatures import hub_source, make_card
 from tests.support.small_pictures import CLASSES, Mosaics, as_file, write_shards

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from benchmark.records.store import Store
-from benchmark.training.keeping.sealed import Damaged, read_sealed
+from benchmark.training.keeping.heading import Damaged
+from benchmark.training.keeping.sealed import read_sealed
 from tests.torture import shim
 from tests.torture.amounts import FACTOR, logged, parts
 from tests.torture.conftest import ONE, Undisturbed

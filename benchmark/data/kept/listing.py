@@ -75,6 +75,8 @@ def _entries(cache_dir: Path) -> Iterator[tuple[Path, str, str]]:
     """Path, data set and kind of what is kept; nothing that somebody else may have put there."""
     for path in cache_dir.glob("recipes-*.json"):
         yield path, "", "index of recipes"
+    for path in cache_dir.glob("networks-*.json"):
+        yield path, "", "index of networks"
     for pattern, kind in _SHARED.items():
         for path in cache_dir.glob(pattern):
             if path.is_dir():

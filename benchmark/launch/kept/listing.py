@@ -20,7 +20,7 @@ from benchmark.launch.claims import Holder, living
 from benchmark.records.canonical import identity_of, recipe_label
 from benchmark.records.places import place_of
 from benchmark.records.schema import Record, RunSpec
-from benchmark.training.keeping.names import CHECKPOINT, FOLDER, PICKLE, SPEC, WEIGHTS
+from benchmark.training.keeping.names import CHECKPOINT_NAME, FOLDER, PICKLE, SPEC, WEIGHTS_NAME
 from benchmark.training.keeping.stand import BEGINNING, Stand
 
 LARGEST_SPEC = 1_000_000  # bytes; what was asked for is some thousand
@@ -63,12 +63,12 @@ class KeptRun:
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """The files that it could go on from, by name."""
-        return tuple(sorted(name for name in self.sizes if CHECKPOINT.fullmatch(name)))
+        return tuple(sorted(name for name in self.sizes if CHECKPOINT_NAME.fullmatch(name)))
 
     @property
     def weights(self) -> tuple[str, ...]:
         """The files that others build on, by name."""
-        return tuple(sorted(name for name in self.sizes if WEIGHTS.fullmatch(name)))
+        return tuple(sorted(name for name in self.sizes if WEIGHTS_NAME.fullmatch(name)))
 
     @property
     def pickles(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class KeptRun:
     @property
     def stand(self) -> Stand:
         """How far its newest checkpoint is; the beginning if there is none."""
-        found = (CHECKPOINT.fullmatch(name) for name in self.checkpoints)
+        found = (CHECKPOINT_NAME.fullmatch(name) for name in self.checkpoints)
         return max((Stand(int(n[1]), int(n[2])) for n in found if n), default=BEGINNING)
 
     @property

@@ -34,24 +34,31 @@ class Folders:
         return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def afterwards(folders: Folders, cell: str | None) -> list[str]:
+def afterwards(folders: Folders, example: tuple[str, bool] | None) -> list[str]:
     """Lines for a person.
 
     Args:
         folders: of the call.
-        cell: one that has a record, as ``kdbench show`` takes it; None if none has.
+        example: a run that has a record, as ``kdbench show`` takes it, and whether it is a cell
+            with a result; None if nothing is recorded.
     """
-    if cell is None:
+    if example is None:
         return []
+    cell, has_result = example
+    own = f"{shlex.quote(cell)}{folders.options('results', 'runs')}"
     page = "leaderboard.md"
     command = f"kdbench leaderboard{folders.options('results')}"
     if folders.results != Path("results"):  # that of the usual results is not theirs to replace
         page = str(folders.results / page)
         command += f" --output {shlex.quote(page)}"
-    next_ones = (
-        (f"kdbench show {shlex.quote(cell)}{folders.options('results', 'runs')}", "one record"),
+    next_ones = [
+        (f"kdbench show {own}", "one record"),
         (command, f"all records on a page, {page}"),
-    )
+    ]
+    if has_result:
+        # The form that holds any network.
+        command = f"kdbench export {own} --to student --format torch-export"
+        next_ones.append((command, "the student as a program that needs no kdbench"))
     return [
         f"The records are in {folders.results}, weights and checkpoints in {folders.runs}. Next:",
         *(f"  {command}\n      {what}" for command, what in next_ones),

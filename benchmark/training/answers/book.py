@@ -12,7 +12,7 @@ from benchmark.events import Listener
 from benchmark.networks.outputs import Outputs
 from benchmark.training.answers.files import AnswerFiles, Part, Place
 from benchmark.training.answers.rounding import check_rounding
-from benchmark.training.keeping.sealed import Damaged
+from benchmark.training.keeping.heading import Damaged
 
 PART_BYTES = 16_000_000  # of a file: what is held twice, and lost at most when a process ends
 

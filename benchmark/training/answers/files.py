@@ -16,7 +16,8 @@ from torch import Tensor
 
 from benchmark.files import write_whole
 from benchmark.networks.outputs import Outputs
-from benchmark.training.keeping.sealed import Damaged, Outdated, read_sealed, sealed
+from benchmark.training.keeping.heading import Damaged, Outdated
+from benchmark.training.keeping.sealed import read_sealed, sealed
 
 FORMAT = 1  # raised when what a part holds changes
 KIND = "teacher outputs"

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from benchmark.records.schema import Engine
 from benchmark.training.keeping.folders import RunFolders
-from benchmark.training.keeping.names import CHECKPOINT, PICKLE
+from benchmark.training.keeping.heading import Damaged, Outdated
+from benchmark.training.keeping.names import CHECKPOINT_NAME, PICKLE
 from benchmark.training.keeping.nested import pack, unpack
-from benchmark.training.keeping.sealed import Damaged, Outdated, read_sealed, sealed
+from benchmark.training.keeping.sealed import read_sealed, sealed
 from benchmark.training.keeping.stand import BEGINNING, Stand
 
 FORMAT = 4  # raised when what a checkpoint holds changes; older ones are started over
@@ -142,7 +143,7 @@ class CheckpointFiles:
             names = [path.name for path in self.folders.of(identity).iterdir()]
         except OSError:
             return []
-        found = (CHECKPOINT.fullmatch(name) for name in names)
+        found = (CHECKPOINT_NAME.fullmatch(name) for name in names)
         return sorted((Stand(int(n[1]), int(n[2])) for n in found if n), reverse=True)
 
     def has_pickle(self, identity: str) -> bool:

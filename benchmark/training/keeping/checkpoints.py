@@ -16,7 +16,7 @@ from benchmark.training.job import Job
 from benchmark.training.keeping.checkpoint_files import Checkpoint
 from benchmark.training.keeping.engine import difference
 from benchmark.training.keeping.folders import WorkspaceError
-from benchmark.training.keeping.sealed import Damaged, Outdated
+from benchmark.training.keeping.heading import Damaged, Outdated
 from benchmark.training.keeping.stand import BEGINNING, Stand
 from benchmark.training.keeping.workspace import Workspace
 from benchmark.training.member import Member, Progress

@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmark.cards.fields import MOST_CLASSES, ImageSize, Triple
 from benchmark.records.bounds import Name, Words
 from benchmark.strict import Line, Strict, faults
-from benchmark.training.keeping.sealed import Damaged
+from benchmark.training.keeping.heading import Damaged
 
 OURS = "kdbench/"  # begins the names of tensors that are not the network's own
 SAID, LAYERS = f"{OURS}said", f"{OURS}layers/"

@@ -10,8 +10,10 @@ from benchmark.errors import BenchmarkError
 from benchmark.files import Content, write_whole
 from benchmark.records.canonical import identity_of
 from benchmark.records.schema import RunSpec
-from benchmark.training.keeping.names import SPEC
-from benchmark.training.keeping.sealed import Damaged, Heading, read_heading
+from benchmark.training.keeping.heading import Damaged, Heading, read_heading
+from benchmark.training.keeping.names import SPEC, TRACEBACK
+
+WEIGHTS = "weights"  # kind of a sealed file
 
 
 class WorkspaceError(BenchmarkError):
@@ -37,7 +39,17 @@ class RunFolders:
 
     def traceback_of(self, identity: str) -> Path:
         """Where the whole traceback of a run is kept if it ended with an error."""
-        return self.of(identity) / "traceback.txt"
+        return self.of(identity) / TRACEBACK
+
+    def weights_of(self, identity: str, recorded: str | None) -> Path:
+        """Where the weights of a run are kept; ``recorded`` as in ``Workspace.save_weights``."""
+        name = "weights" if recorded is None else f"weights-{recorded[:16]}"
+        return self.of(identity) / f"{name}.safetensors"
+
+    def holds(self, identity: str, digest: str | None) -> bool:
+        """Whether the very weights with this digest are here, as their file's heading tells."""
+        heading = self.heading(self.weights_of(identity, digest), WEIGHTS)
+        return heading is not None and digest is not None and heading.about["digest"] == digest
 
     def keep_spec(self, spec: RunSpec) -> None:
         """Let whoever looks into the folder of a run see what it is of, before it has a record.

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,33 +20,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.files import Content
+from benchmark.training.keeping.heading import ENTRY, FORMAT, Damaged, Heading, heading_in, opened
 
-FORMAT = 1  # raised when what a sealed file is changes
-_ENTRY = "kdbench"
 _OPEN = "0" * 64  # in the place of the seal while its digest is computed
 _BEFORE = rb"\"seal\":\""  # JSON within JSON: the first such place of a header is the seal's
-_LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
-
-
-class Damaged(Exception):
-    """A file is not what was written, or of another kind; says why."""
-
-
-class Outdated(Damaged):
-    """A file has a form that this version of kdbench does not read."""
-
-
-@dataclass(frozen=True)
-class Heading:
-    """What a file says of itself.
-
-    Attributes:
-        about: what the tensors are, as the writer described them.
-        seal: sha256 of the file.
-    """
-
-    about: Mapping[str, Any]
-    seal: str
 
 
 def sealed(kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> list[Content]:
@@ -62,7 +36,7 @@ def sealed(kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     """
     words = {"seal": _OPEN, "kind": kind, "format": FORMAT, "about": about}
     text = json.dumps(words, separators=(",", ":"), allow_nan=False)
-    content = save(dict(tensors), metadata={_ENTRY: text})
+    content = save(dict(tensors), metadata={ENTRY: text})
     place = _place_of_seal(content)
     head, rest = content[:place], memoryview(content)[place + len(_OPEN) :]
     seal = hashlib.sha256(head + _OPEN.encode())
@@ -78,8 +52,8 @@ def read_sealed(path: Path, kind: str) -> tuple[Heading, dict[str, Tensor]]:
         OSError: it cannot be read.
         Damaged: it is not what was written.
     """
-    with _open(path) as file:
-        heading = _heading(file, kind)
+    with opened(path) as file:
+        heading = heading_in(file, kind)
         file.seek(0)
         content = file.read()
     place = _place_of_seal(content)
@@ -91,18 +65,6 @@ def read_sealed(path: Path, kind: str) -> tuple[Heading, dict[str, Tensor]]:
         return heading, load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise Damaged(f"its tensors cannot be read: {error}") from None
-
-
-def read_heading(path: Path, kind: str) -> Heading:
-    """What a sealed file says of itself; only its length is checked, not its seal.
-
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read.
-        Damaged: it is no whole file of this kind.
-    """
-    with _open(path) as file:
-        return _heading(file, kind)
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
@@ -123,39 +85,3 @@ def _place_of_seal(content: bytes) -> int:
     if place < 0 or place + len(_BEFORE) + len(_OPEN) > 8 + length:
         raise Damaged("it has no seal")
     return place + len(_BEFORE)
-
-
-def _heading(file: BinaryIO, kind: str) -> Heading:
-    size = _size(file)
-    length = int.from_bytes(file.read(8), "little")
-    if not 0 < length <= min(_LONGEST_HEADER, size - 8):
-        raise Damaged("it is cut short, or no such file")
-    try:
-        header = json.loads(file.read(length))
-        entry = header.pop("__metadata__")[_ENTRY]
-        stop = max((int(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
-        words = json.loads(entry)
-        found, form, about, seal = (words[key] for key in ("kind", "format", "about", "seal"))
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise Damaged("its header cannot be read") from None
-    if 8 + length + stop != size:
-        raise Damaged("it is cut short, or longer than it was written")
-    if found != kind or not isinstance(about, dict):
-        raise Damaged(f"it is no file of {kind}")
-    if form != FORMAT:
-        raise Outdated(f"it has the form {form} of another version of kdbench")
-    return Heading(about, seal)
-
-
-def _open(path: Path) -> BinaryIO:
-    """A file to read, without waiting for the other end of a pipe."""
-    flag = getattr(os, "O_NONBLOCK", 0)
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | flag))
-
-
-def _size(file: BinaryIO) -> int:
-    """The size of a file in bytes."""
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise Damaged("it is no plain file")
-    return status.st_size

@@ -21,12 +21,13 @@ from benchmark.files import probe
 from benchmark.records.history import EpochRow, history_csv
 from benchmark.training.keeping.checkpoint_files import CheckpointFiles
 from benchmark.training.keeping.deployment import Deployment, parted
-from benchmark.training.keeping.folders import RunFolders, WorkspaceError
-from benchmark.training.keeping.sealed import Damaged, digest_of, read_sealed, sealed
+from benchmark.training.keeping.folders import WEIGHTS, RunFolders, WorkspaceError
+from benchmark.training.keeping.heading import Damaged
+from benchmark.training.keeping.sealed import digest_of, read_sealed, sealed
 from benchmark.training.keeping.stand import Stand
 from benchmark.training.precision import not_finite
 
-WEIGHTS, KNOWN = "weights", "before"  # kinds of sealed files
+KNOWN = "before"  # kind of a sealed file
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,9 @@ class Workspace:
         if deployment is not None:
             about |= deployment.words()
             tensors |= deployment.tensors()
-        self.folders.write(self._weights(identity, recorded), sealed(WEIGHTS, about, tensors))
+        self.folders.write(
+            self.folders.weights_of(identity, recorded), sealed(WEIGHTS, about, tensors)
+        )
 
     def has_weights(self, identity: str, recorded: str | None) -> bool:
         """Whether weights of a run are here, as far as the heading of their file tells.
@@ -136,7 +139,7 @@ class Workspace:
             identity: of the run.
             recorded: see ``save_weights``.
         """
-        path = self._weights(identity, recorded)
+        path = self.folders.weights_of(identity, recorded)
         heading = self.folders.heading(path, WEIGHTS)
         if heading is not None:
             return (heading.about.get("identity"), heading.about.get("recorded")) == (
@@ -146,9 +149,8 @@ class Workspace:
         return recorded is None and unsealed_identity(path) == identity
 
     def holds(self, identity: str, digest: str | None) -> bool:
-        """Whether the very weights with this digest are here, as their file's heading tells."""
-        heading = self.folders.heading(self._weights(identity, digest), WEIGHTS)
-        return heading is not None and digest is not None and heading.about["digest"] == digest
+        """Whether the very weights with this digest are here, see ``RunFolders.holds``."""
+        return self.folders.holds(identity, digest)
 
     def load_weights(self, identity: str, recorded: str | None) -> Weights:
         """Weights of a finished run, after all of them was checked.
@@ -160,7 +162,7 @@ class Workspace:
         Raises:
             WorkspaceError: they are not here, damaged, another run's, or not those of its record.
         """
-        path = self._weights(identity, recorded)
+        path = self.folders.weights_of(identity, recorded)
         try:
             return self._checked(path, identity, recorded)
         except (OSError, Damaged) as error:
@@ -215,10 +217,6 @@ class Workspace:
 
     def _known(self, identity: str, key: str) -> Path:
         return self.folder(identity) / f"before-{key[:16]}.safetensors"
-
-    def _weights(self, identity: str, recorded: str | None) -> Path:
-        name = "weights" if recorded is None else f"weights-{recorded[:16]}"
-        return self.folder(identity) / f"{name}.safetensors"
 
     def _checked(self, path: Path, identity: str, recorded: str | None) -> Weights:
         """Raises: OSError, Damaged."""

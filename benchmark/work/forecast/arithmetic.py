@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from benchmark.matrix.run import AnyRun, Run
-from benchmark.networks.cost import count_macs
-from benchmark.networks.creation import create_network
-from benchmark.networks.meta import on_meta
+from benchmark.networks.index import network_macs
 from benchmark.work.forecast.pace import Pace, images_of
 
 
@@ -43,6 +41,4 @@ def _macs(run: AnyRun) -> int:
 
 @cache
 def _count(network: str, classes: int, image_size: tuple[int, int]) -> int:
-    with on_meta():
-        made = create_network(network, classes=classes, image_size=image_size)
-    return count_macs(made, image_size)
+    return network_macs(network, classes=classes, image_size=image_size)

@@ -29,6 +29,7 @@ def cache(tmp_path: Path) -> Path:
     put(tmp_path / "unpacked" / "birds-ab" / "birds" / "a.jpg", 30)
     put(tmp_path / "arrow" / "parquet" / "default-12" / "0.0.0" / "x.arrow", 20)
     put(tmp_path / "recipes-77.json", 10)
+    put(tmp_path / "networks-77.json", 8)
     for name in (
         "trees/1.safetensors.lock",
         "trees/notes.txt",
@@ -52,6 +53,7 @@ def test_everything_is_listed_the_largest_first(cache: Path) -> None:
         ("arrow/parquet/default-12", "", "of an older version"),
         ("trees/6.answers", "trees", "teacher outputs"),
         ("recipes-77.json", "", "index of recipes"),
+        ("networks-77.json", "", "index of networks"),
         ("trees/.3.safetensors.9-ab.partial", "trees", "unfinished"),
         ("old/4-test.pixels.journal", "old", "of an older version"),
         ("trees/5.safetensors.7.tmp", "trees", "unfinished"),

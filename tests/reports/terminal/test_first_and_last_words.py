@@ -84,16 +84,20 @@ def test_a_terminal_without_the_sign_is_told_nothing(watch):
 
 
 def test_the_last_words_name_the_folders_and_commands_with_the_same_options():
-    usual = afterwards(Folders(Path("results"), Path("runs")), "birds/a__b/kd/seed0")
+    usual = afterwards(Folders(Path("results"), Path("runs")), ("birds/a__b/kd/seed0", True))
     assert usual[0] == ("The records are in results, weights and checkpoints in runs. Next:")
     assert "  kdbench show birds/a__b/kd/seed0\n      one record" in usual
-    assert usual[-1].startswith("  kdbench leaderboard\n")
+    assert usual[-2].startswith("  kdbench leaderboard\n")
+    assert usual[-1].startswith(
+        "  kdbench export birds/a__b/kd/seed0 --to student --format torch-export\n"
+    )
     own = Folders(Path("my results"), Path("r"), [Path("mine")])
-    shown = afterwards(own, "birds/a__b/kd[temperature=2]/seed0")
+    shown = afterwards(own, ("birds/a__b/kd[temperature=2]/seed0", False))
     options = "--results 'my results' --runs r --path mine"
     assert f"  kdbench show 'birds/a__b/kd[temperature=2]/seed0' {options}\n" in shown[1]
     options = "--results 'my results' --path mine --output 'my results/leaderboard.md'"
     assert f"  kdbench leaderboard {options}\n" in shown[2]
+    assert len(shown) == 3, "what has no result is not exported"
 
 
 def test_there_is_nothing_to_say_of_nothing():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.training.answers.files import AnswerFiles, Part, Place
-from benchmark.training.keeping.sealed import Damaged
+from benchmark.training.keeping.heading import Damaged
 
 
 def part_of(rows: list[int], *, dtype: torch.dtype = torch.float32) -> Part:

@@ -17,14 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmark.files import write_whole
-from benchmark.training.keeping.sealed import (
-    Damaged,
-    Outdated,
-    digest_of,
-    read_heading,
-    read_sealed,
-    sealed,
-)
+from benchmark.training.keeping.heading import Damaged, Outdated, read_heading
+from benchmark.training.keeping.sealed import digest_of, read_sealed, sealed
 
 TENSORS = {
     "weight": torch.arange(24.0).view(2, 3, 4),

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 
 from benchmark.training.deployed import shown
 from benchmark.training.keeping.deployment import SAID, Deployment, Legend
+from benchmark.training.keeping.folders import WEIGHTS as KIND
 from benchmark.training.keeping.folders import WorkspaceError
 from benchmark.training.keeping.sealed import digest_of, sealed
-from benchmark.training.keeping.workspace import WEIGHTS as KIND
 from benchmark.training.keeping.workspace import Workspace
 
 ONE, OTHER = "a" * 64, "b" * 64
