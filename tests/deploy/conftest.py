@@ -63,12 +63,15 @@ def make_student(
     card_folder: Path, tmp_path_factory: pytest.TempPathFactory, cache_dir: Path
 ) -> MakeStudent:
     """A cell by its recipe and pair; each is made once."""
-    made: dict[tuple[str, str, str], Made] = {}
+    made: dict[tuple[str, ...], Made] = {}
 
     def make(
-        recipe: str = "kd", pair: str = "timm/test_resnet:timm/test_resnet", teacher: str = ""
+        recipe: str = "kd",
+        pair: str = "timm/test_resnet:timm/test_resnet",
+        teacher: str = "",
+        protocol: str = "quick",
     ) -> Made:
-        key = recipe, pair, teacher
+        key = recipe, pair, teacher, protocol
         if key not in made:
             made[key] = _made(*key, tmp_path_factory.mktemp("cell"), card_folder, cache_dir)
         return made[key]
@@ -77,12 +80,18 @@ def make_student(
 
 
 def _made(
-    recipe: str, pair: str, teacher: str, root: Path, card_folder: Path, cache_dir: Path
+    recipe: str,
+    pair: str,
+    teacher: str,
+    protocol: str,
+    root: Path,
+    card_folder: Path,
+    cache_dir: Path,
 ) -> Made:
     """A cell; its teacher's weights may come from a file."""
     request = Request(
         datasets=("tiny",), recipes=(recipe,), pairs=(pair,), seeds="1", paths=(card_folder,),
-        teachers=(teacher,) if teacher else (),
+        teachers=(teacher,) if teacher else (), protocol=protocol,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("KDBENCH_CACHE", str(cache_dir))

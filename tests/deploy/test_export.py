@@ -139,6 +139,20 @@ def test_timm_cannot_hold_other_networks_nor_more_layers(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_timm_is_told_how_a_network_that_began_published_wants_its_images(
+    make_student: MakeStudent, tmp_path: Path
+) -> None:
+    """Such a network corrects the card's normalisation by itself; timm's own does not."""
+    student = make_student("vanilla", protocol="quick[pretrained=true]").student
+    done = export(student, tmp_path / "out", ["timm"])
+    assert done.differences["timm"] < 1e-5
+    told = json.loads((tmp_path / "out" / "config.json").read_text())["pretrained_cfg"]
+    published = timm.get_pretrained_cfg("test_resnet")
+    assert told["mean"] == pytest.approx(published.mean, abs=1e-6)
+    assert told["std"] == pytest.approx(published.std, abs=1e-6)
+    assert published.std != student.pictures.std
+
+
 def test_a_recipe_s_layers_are_in_its_program(make_student: MakeStudent, tmp_path: Path) -> None:
     student = make_student("th-kd[form=paper]").student
     export(student, tmp_path / "out", ["torch-export"])
@@ -171,8 +185,9 @@ def test_nothing_is_overwritten(make_student: MakeStudent, tmp_path: Path) -> No
     with pytest.raises(UnknownName, match=r"Did you mean 'onnx'"):
         export(student, tmp_path / "new", ["onyx"])
     (tmp_path / "empty").mkdir()
-    export(student, tmp_path / "empty", ["timm"])
+    export(student, tmp_path / "empty", ["timm"], hub_name="someone/birds")
     assert (tmp_path / "empty" / "config.json").is_file()
+    assert 'create_model("hf-hub:someone/birds"' in (tmp_path / "empty" / "README.md").read_text()
 
 
 @pytest.mark.slow
