@@ -1,9 +1,8 @@
-"""The index of networks: what they look like, cost and start from, kept in the cache.
+"""The index of networks: what timm's models look like, cost and start from, kept in the cache.
 
-timm takes as long to import as torch, its larger models a second each to be followed without
-numbers, and to follow any through its BatchNorm torch imports its compiler. A plan only needs a few
-words about them, which are the same as long as neither the packages nor kdbench's networks change.
-What is trained asks the networks themselves.
+timm takes as long to import as torch, and its larger models a second each to be followed without
+numbers. A plan only needs a few words about them, which are the same as long as neither the
+packages nor kdbench's networks change. What is trained asks the networks themselves.
 """
 
 from __future__ import annotations
@@ -55,8 +54,6 @@ def network_shape(
                 network, classes=classes, image_size=image_size, drop_path=drop_path
             ).shape
 
-    if not network.startswith(TIMM_PREFIX):
-        return look()  # it takes milliseconds
     return _asked(network, f"shape {classes} {image_size} {drop_path}", NetworkShape, look)
 
 
@@ -102,10 +99,12 @@ def starts_from(network: str) -> str:
 
 
 def _asked(network: str, question: str, kind: type[T], answer: Callable[[], T]) -> T:
-    """The kept answer, or the answer, which is kept.
+    """The kept answer, or the answer, which is kept; of timm's models alone, the others are quick.
 
     One that cannot be kept, or was damaged, costs only time.
     """
+    if not network.startswith(TIMM_PREFIX):
+        return answer()
     form = TypeAdapter(kind)
     path = cache_folder() / f"networks-{_key()}.json"
     kept, name = _read(path), f"{network} {question}"

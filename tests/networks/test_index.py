@@ -42,12 +42,10 @@ def test_kept_answers_are_those_of_the_networks(cache: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_the_arithmetic_of_every_network_is_kept(cache: Path) -> None:
-    macs = index.network_macs("resnet8", classes=10, image_size=(32, 32))
-    [file] = cache.glob("networks-*.json")
-    assert str(macs) in file.read_text()
+def test_what_is_quick_to_ask_is_not_kept(cache: Path) -> None:
+    index.network_macs("resnet8", classes=10, image_size=(32, 32))
     index.network_shape("resnet8", classes=10, image_size=(32, 32))
-    assert "shape" not in file.read_text()  # it is as quick to look
+    assert not list(cache.glob("*"))
 
 
 def test_kept_answers_need_no_timm(cache: Path) -> None:
