@@ -92,6 +92,10 @@ class Listener:
     def run_finished(self, label: str, outcome: str) -> None:
         """A run was recorded: ``64.2 %`` or ``failed: …``."""
 
+    def run_left(self, label: str, outcome: str) -> None:
+        """A run is left without a record: stopped, disturbed, or a run below it has no result."""
+        self.run_finished(label, outcome)
+
     def recorded(self, identity: str, record: Mapping[str, Any]) -> None:
         """The record of a run was written: as plain data, as its file has it."""
 

@@ -106,7 +106,8 @@ class Ends:
 
     def say(self, run: AnyRun, outcome: Outcome, said: str = "") -> None:
         """Tell the listener."""
-        self.listener.run_finished(named(run), said or USUAL.get(outcome, outcome.value))
+        tell = self.listener.run_finished if outcome.is_recorded else self.listener.run_left
+        tell(named(run), said or USUAL.get(outcome, outcome.value))
 
     def _written(self, run: AnyRun, ending: Finished | Failed, environment: Environment) -> bool:
         for pause in (*self.pauses_s, None):

@@ -25,6 +25,11 @@ class Outcome(StrEnum):
     blocked = "blocked"
     refused = "refused"
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a record says how the run ended."""
+        return self in (Outcome.recorded, Outcome.failed)
+
 
 class Order:
     """The runs of a plan that are still open, and how the others ended.

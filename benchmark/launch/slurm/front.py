@@ -118,7 +118,8 @@ class Front:
 
     def _end(self, run: AnyRun, outcome: Outcome, said: str = "") -> None:
         for ended, how in self.order.end(run, outcome):
-            self.listener.run_finished(named(ended), said if ended is run and said else how.value)
+            tell = self.listener.run_finished if how.is_recorded else self.listener.run_left
+            tell(named(ended), said if ended is run and said else how.value)
 
     def _explain(self) -> None:
         """All jobs are over, and not all is done."""

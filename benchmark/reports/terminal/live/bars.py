@@ -75,7 +75,7 @@ class TimeLeft(ProgressColumn):
         """The time that is left."""
         if "ends_at" not in task.fields:
             return self._usual.render(task)
-        if task.finished:
+        if task.finished or task.fields.get("is_over"):
             return Text()
         ends_at: float | None = task.fields["ends_at"]
         seconds = None if ends_at is None else max(0.0, ends_at - time.monotonic())
@@ -160,6 +160,10 @@ class Bars(Single):
             self._progress.update(self._matrix, advance=1, description=said)
         self._print(Text(f"{plain(label)}: {short(outcome)}", style="bold"))
 
+    def run_left(self, label: str, outcome: str) -> None:
+        """Show why a run is left as it is; it is not among those that the bar counts."""
+        self._print(Text(f"{plain(label)}: {short(outcome)}", style="bold"))
+
     def note(self, message: str) -> None:
         """Show it above the bars; what several workers say in turn is shown once."""
         if message != self._noted:
@@ -187,6 +191,8 @@ class Bars(Single):
         """Take the bars away and show the cursor again; does nothing where that is done."""
         super().close()
         self._progress.begins = False
+        if self._matrix is not None:
+            self._progress.update(self._matrix, is_over=True)
         for group in list(self._progress.groups.values()):
             group.close()
         self._stop()

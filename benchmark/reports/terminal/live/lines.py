@@ -53,6 +53,10 @@ class Lines(Single):
         runs = "run" if self._left == 1 else "runs"
         self._say(f"{plain(label)}: {short(outcome)}  ({self._left} {runs} left)")
 
+    def run_left(self, label: str, outcome: str) -> None:
+        """Say why a run is left as it is."""
+        self._say(f"{plain(label)}: {short(outcome)}")
+
     def note(self, message: str) -> None:
         """Say what a person should know; what several workers say in turn once."""
         if message != self._noted:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from benchmark.events import LearnerEpoch
@@ -169,7 +169,7 @@ class _Columns:
     def line(self, name: str, *words: str, style: str = "") -> Text:
         """Words in their columns: a name, three numbers and a state."""
         *numbers, state = words
-        line = Text("  ", style=style).append_text(_cut(Text(name), self.name, pad=True))
+        line = Text("  ", style=style).append_text(Text(_shortened(name, self.name)))
         for number, room in zip(numbers, (EPOCH, TOP1, LOSS), strict=True):
             line.append(f"{number:>{room}}")
         return line.append("  ").append_text(_cut(Text(state), self.state))
@@ -196,6 +196,15 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _cut(text: Text, width: int, *, pad: bool = False) -> Text:
-    text.truncate(width, overflow="ellipsis", pad=pad)
+def _shortened(name: str, width: int) -> str:
+    """A name in so many signs: without its middle, as settings that tell names apart are behind."""
+    if cell_len(name) <= width:
+        return set_cell_size(name, width)
+    head = set_cell_size(name, width // 3)
+    tail = set_cell_size(name[::-1], width - 1 - cell_len(head))[::-1]
+    return f"{head}…{tail}"
+
+
+def _cut(text: Text, width: int) -> Text:
+    text.truncate(width, overflow="ellipsis")
     return text

@@ -83,6 +83,16 @@ class TestLines:
             "a→b kd: 61.50 %  (1 run left)",
         ]
 
+    def test_what_was_left_is_not_counted_as_done(self, log):
+        heard = listener(log.console)
+        heard.matrix_started(2, 0)
+        heard.run_left("a→b at", "stopped after epoch 2 of 3; the same command continues")
+        heard.run_finished("a→b kd", "61.50 %")
+        assert log.lines[1:] == [
+            "a→b at: stopped after epoch 2 of 3; the same command continues",
+            "a→b kd: 61.50 %  (1 run left)",
+        ]
+
     def test_an_epoch_of_a_group_is_one_line_that_says_when_all_is_done(self, log):
         heard = listener(log.console)
         heard.matrix_started(2, 0)
@@ -208,6 +218,18 @@ runs 0/2                                        0:00:00 time left: not known yet
         heard.close()
         # The bar would stand below that of the runs, which was there before.
         assert re.search(r"^ *runs .*1/2", terminal.text.splitlines()[-1])
+
+    def test_after_a_stop_the_last_bar_says_how_many_are_done(self, terminal):
+        heard = Bars(terminal.console)
+        heard.matrix_started(24, 0)
+        heard.run_finished("kd", "61.50 %")
+        heard.time_left(60.0)
+        for n in range(23):
+            heard.run_left(f"at {n}", "not trained: stopped before")
+        heard.close()
+        last = terminal.text.splitlines()[-1]
+        assert "runs 1/24" in last
+        assert "left" not in last
 
     def test_work_within_work_has_a_bar_of_its_own(self, terminal):
         heard = Bars(terminal.console)

@@ -40,6 +40,14 @@ def test_those_who_do_not_fit_are_counted():
     assert shown[17] == "… 9 more"
 
 
+def test_long_names_are_told_apart_by_their_ends():
+    sweep = [f"a→b my-method[method_weight=0.5,temperature=4,form={form}]" for form in "xyz"]
+    shown = [line.plain for line in lines([("", Members.starting("x", sweep, 9, 0))], 60, 10)]
+    names = [line.split("  ")[1].strip() for line in shown[2:]]
+    assert [name[-3:] for name in names] == ["=x]", "=y]", "=z]"]
+    assert all(name.startswith("my-") and "…" in name for name in names)
+
+
 def test_groups_that_do_not_fit_are_counted():
     groups = [(f"({n}) ", Members.starting("x", ["a→b kd", "a→b at"], 9, 0)) for n in range(16)]
     shown = [line.plain for line in lines(groups, 80, 10)]
