@@ -16,6 +16,7 @@ import typer
 import benchmark
 from benchmark import hub
 from benchmark.cli import board, deploy, matrix
+from benchmark.cli.compare import compare
 from benchmark.cli.help.manual import furnish
 from benchmark.cli.machine import doctor, speed
 from benchmark.cli.output import DEBUG, announced, console, say
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "latency": deploy.latency,
     "export": deploy.export,
     "doctor": doctor,
+    "compare": compare,
     "leaderboard": board.leaderboard,
     "pages": board.pages,
     "speed": speed,

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.records.store import Store
 from tests.cli.called import Kdbench
-from tests.records.made_records import record
+from tests.records.made_records import record, taught
 from tests.support.git import add
 
 
@@ -111,3 +111,38 @@ def test_machines_get_all_or_a_message() -> None:
     assert done.stderr.startswith("Error: cannot write to the standard output: No space left")
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_two_methods_are_put_side_by_side(kdbench: Kdbench) -> None:
+    teacher = record(70.0, network="resnet20", dataset="made")
+    for root, shift in (("results", 0.0), ("later/results", 0.5)):
+        store = Store(Path(root))
+        store.write(teacher)
+        for seed in range(2):
+            for recipe, top1 in (("mine", 60.0 + seed + shift), ("other", 61.0 + seed + shift)):
+                store.write(taught(top1, teacher, recipe=recipe, seed=seed, dataset="made"))
+    words = ("mine", "other", "--json")
+    code, out, err = kdbench("compare", *words)
+    assert code == 0, err
+    said = json.loads(out)
+    assert [block["difference"]["mean"] for block in said["blocks"]] == [1.0]
+    assert said["over"]["better"] == 1
+    code, out, _ = kdbench("compare", "mine", "other")
+    assert code == 0
+    assert "other − mine, top-1, paired by seed" in out
+    assert "1 block cannot tell them apart" in out
+
+    code, out, _ = kdbench("compare", "results", "later/results", "--recipe", "mine", "--json")
+    assert code == 0
+    [block] = json.loads(out)["blocks"]
+    assert (block["method"], block["difference"]["mean"]) == ("mine", 0.5)
+
+    for wrong, reason in (
+        (("mine", "othre"), "Did you mean 'other'"),
+        (("mine", "other", "--metric", "top2"), "top2"),
+        (("mine", "other", "--results", "nowhere"), "nowhere"),
+        (("mine", "other", "--recipe", "mine"), "two folders"),
+    ):
+        code, _, err = kdbench("compare", *wrong)
+        assert code == 2
+        assert reason in err

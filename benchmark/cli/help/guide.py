@@ -12,7 +12,7 @@ OTHER = "More"
 # Panels of 'kdbench --help'.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Train": ("run", "plan", "status", "try", "runs", "runs list", "runs prune"),
-    "See what came out": ("show", "leaderboard", "verify", "evaluate"),
+    "See what came out": ("show", "compare", "leaderboard", "verify", "evaluate"),
     "Use a student": ("export", "predict", "latency"),
     "What there is, and your own": (
         "list", "new recipe", "new dataset", "check recipe", "data check", "data fetch",
@@ -134,6 +134,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
             f"kdbench latency {CELL} sketchbirds/resnet14/vanilla/seed0",
             "a student beside its teacher",
         ),
+    ),
+    "compare": (
+        ("kdbench compare kd th-kd", "wherever both have records"),
+        ("kdbench compare before/results after/results --recipe kd", "one method, two folders"),
     ),
     "leaderboard": (
         ("kdbench leaderboard --format latex --output table.tex", "the tables for a paper"),
