@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich import box
 from rich.console import RenderableType
 
+from benchmark.records.schema import Cost
 from benchmark.reports.board.tables import Cell
 from benchmark.reports.board.versus import Block, Over
 from benchmark.reports.terminal.screen import Rows, words
@@ -32,7 +33,7 @@ def versus_tables(
             f"{counted(unpaired, 'seed')} in no pair: failed, missing, or computed otherwise.",
             style="yellow",
         )
-    yield _costs(blocks, names)
+    yield from _costs(blocks, names)
     if over is not None:
         yield from map(words, _together(over, names))
 
@@ -54,28 +55,33 @@ def _differences(blocks: Sequence[Block], names: tuple[str, str]) -> Rows:
     return table
 
 
-def _costs(blocks: Sequence[Block], names: tuple[str, str]) -> Rows:
-    """What an image costs in training, and what is deployed: of the first block that has both."""
+def _costs(blocks: Sequence[Block], names: tuple[str, str]) -> Iterator[RenderableType]:
+    """What an image costs in training, and what is deployed: in the last block that tells."""
+    told = [(block, _cost(block.first), _cost(block.second)) for block in blocks]
+    known = [(block, [mine, theirs]) for block, mine, theirs in told if mine and theirs]
+    if not known:
+        return
+    block, costs = known[-1]
     table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(words("cost"), overflow="fold")
+    table.add_column(words(""), overflow="fold")
     for head in ("forwards", "backwards", "own params", "params", "MACs"):
         table.add_column(words(head), justify="right", overflow="fold")
-    for name, cells in zip(
-        names, ([b.first for b in blocks], [b.second for b in blocks]), strict=True
-    ):
-        costs = [r.cost for cell in cells for r in cell.records.values() if r.cost]
-        if not costs:
-            continue
-        last = costs[-1]
+    for name, cost in zip(names, costs, strict=True):
         table.add_row(
             name,
-            _short(last.forwards_per_image),
-            _short(last.backwards_per_image),
-            numbers.size(last.recipe_parameters),
-            numbers.size(last.parameters),
-            numbers.size(last.macs),
+            _short(cost.forwards_per_image),
+            _short(cost.backwards_per_image),
+            numbers.size(cost.recipe_parameters),
+            numbers.size(cost.parameters),
+            numbers.size(cost.macs),
         )
-    return table
+    yield words(f"Cost, {_where(block)}")
+    yield table
+
+
+def _cost(cell: Cell) -> Cost | None:
+    costs = [record.cost for record in cell.records.values() if record.cost]
+    return costs[-1] if costs else None
 
 
 def _together(over: Over, names: tuple[str, str]) -> Iterator[str]:
